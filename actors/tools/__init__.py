@@ -1,0 +1,1 @@
+"""What agents use: documents, full-text index, text analysis, citations."""

@@ -1,0 +1,75 @@
+"""
+Every knob, with its unit and default.
+
+Each field is read from the environment as `STEPSTREAM_<NAME>`; `REDIS_URL` is understood too.
+Only `bootstrap` and the process entry points read settings; everything else is handed values.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+NamedPaths = Annotated[dict[str, Path], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The configuration of one process; see docs/configuration.md for the prose."""
+
+    model_config = SettingsConfigDict(env_prefix="STEPSTREAM_", env_ignore_empty=True, extra="ignore")
+
+    redis_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices("STEPSTREAM_REDIS_URL", "REDIS_URL", "redis_url"),
+        description="Redis to use. Unset: the local server of the data directory, else redis://127.0.0.1:6379/0.",
+    )
+    data_dir: Path = Field(Path(".stepstream"), description="Where the local Redis and the index cache live.")
+    namespace: str = Field(
+        "stepstream", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="First part of every Redis key."
+    )
+    agent_modules: CommaSeparated = Field(
+        (), description="Your modules with agents, besides the built-in ones; comma-separated dotted names."
+    )
+    collections: NamedPaths = Field(
+        default_factory=dict, description="Folders that tasks may name as `collection`: name=path, comma-separated."
+    )
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one.")
+    body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
+    task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
+    documents_max: int = Field(500, gt=0, description="Most documents that one task may carry.")
+    documents_bytes_max: int = Field(12 << 20, gt=0, description="Largest sum of a task's documents, bytes.")
+    plan_steps_max: int = Field(200, gt=0, le=1000, description="Most steps in a plan.")
+    payload_bytes_max: int = Field(64 << 10, gt=0, description="Largest payload of a step, bytes.")
+    result_bytes_max: int = Field(1 << 20, gt=0, description="Largest result of a step, bytes.")
+    events_max: int = Field(10_000, gt=0, description="Events after which a task's progress events are dropped.")
+    backlog_max: int = Field(100_000, gt=0, description="Waiting messages above which submissions get 503.")
+    retention_s: int = Field(7 * 86_400, gt=0, description="How long a finished task is kept, seconds.")
+
+    lease_ms: int = Field(10_000, ge=500, description="How long a worker may be silent before its work moves on.")
+    crashes_max: int = Field(3, gt=0, description="Worker deaths during one step after which the step fails.")
+    shutdown_grace_ms: int = Field(25_000, ge=0, description="How long running steps may finish after SIGTERM.")
+
+    viewers_max: int = Field(10_000, gt=0, description="Most open event streams per API process.")
+    viewer_queue_max: int = Field(256, gt=0, description="Events buffered per viewer before it reads from Redis.")
+    heartbeat_s: float = Field(15.0, gt=0, description="Comment heartbeat of an event stream, seconds.")
+
+    @field_validator("agent_modules", mode="before")
+    @classmethod
+    def _split_modules(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("collections", mode="before")
+    @classmethod
+    def _split_collections(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip() for part in value.split(",") if part.strip()]
+        if not all("=" in pair for pair in pairs):
+            raise ValueError("write collections as name=path, separated by commas")
+        return {name.strip(): Path(path.strip()) for name, path in (pair.split("=", 1) for pair in pairs)}

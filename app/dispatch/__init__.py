@@ -1,0 +1,1 @@
+"""The durable state machine: transition scripts, their typed wrappers, and the step runner."""

@@ -1,0 +1,93 @@
+"""
+Every error this application raises on purpose.
+
+    StepstreamError
+    ├── InvalidRequest            the caller's input breaks a rule; lists every problem with its JSON pointer
+    ├── TaskNotFound              no such task, or it has expired
+    ├── BadCursor                 a stream position that this log cannot have given out
+    ├── Unavailable               Redis is away, full or behind; try again after `retry_after_s`
+    │   └── BacklogFull           too much work waits already
+    └── AgentError                raised by an agent about its own step
+        ├── Retryable             try again, after `retry_after_ms` where the other side said so
+        └── Permanent             trying again cannot help
+
+Only `app/api/problems.py` knows which HTTP status each one becomes.
+"""
+
+from dataclasses import dataclass
+
+
+class StepstreamError(Exception):
+    """Base of every deliberate error; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an input: where (RFC 6901 pointer into the request body) and what."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidRequest(StepstreamError):
+    """The request cannot be accepted; `problems` has at least one entry."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{p.pointer}: {p.detail}" for p in problems))
+
+
+class TaskNotFound(StepstreamError):
+    """No task with this id is kept."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"There is no task {task_id!r}.")
+
+
+class BadCursor(StepstreamError):
+    """The stream position is malformed or lies beyond the end of the log."""
+
+
+class Unavailable(StepstreamError):
+    """The service cannot take the request now; `retry_after_s` says when to come back."""
+
+    def __init__(self, detail: str, *, retry_after_s: int = 2) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(detail)
+
+
+class BacklogFull(Unavailable):
+    """The queues hold as much work as they may."""
+
+
+class AgentError(StepstreamError):
+    """
+    What an agent raises about its own step.
+
+    `code` is a short machine-readable word that ends up in the step's events.
+    Any other exception out of an agent counts as `Retryable`.
+    """
+
+    code = "agent_error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        if code is not None:
+            self.code = code
+        super().__init__(message)
+
+
+class Retryable(AgentError):
+    """The step may succeed later; `retry_after_ms` (from a `Retry-After`, say) overrides the backoff."""
+
+    code = "retryable"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_ms: int | None = None) -> None:
+        self.retry_after_ms = retry_after_ms
+        super().__init__(message, code=code)
+
+
+class Permanent(AgentError):
+    """The step can never succeed with this input; it fails at once, whatever attempts are left."""
+
+    code = "permanent"

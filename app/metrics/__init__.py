@@ -1,0 +1,1 @@
+"""What a task cost, and what Prometheus scrapes."""

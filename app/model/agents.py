@@ -1,0 +1,106 @@
+"""
+The agents a process knows: what each accepts, how it may fail, where its work is queued.
+
+Importing an agent's module registers its `AgentSpec` here and does no I/O; the API and the workers
+import the same modules (`Settings.agent_modules`) and so see the same registry.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class StepInput(BaseModel):
+    """Base of every agent's input model; a plan's string payload becomes `text`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, description="What this step is asked to do.")
+
+
+class StepOutput(BaseModel):
+    """
+    What a step leaves behind.
+
+    `summary` is one line for the event log, `data` what dependents work with, `text` a document for
+    people (Markdown) when the step made one.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    summary: str = Field("", max_length=1000)
+    data: JsonValue = None
+    text: str | None = None
+    media_type: str = "text/markdown"
+
+
+# (step input, StepContext) -> StepOutput; the context's type lives above this level.
+AgentFunction = Callable[[Any, Any], Awaitable[StepOutput] | StepOutput]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpec:
+    """One agent: its function, its input model and its limits."""
+
+    name: str
+    run: AgentFunction
+    input_model: type[StepInput] = StepInput
+    description: str = ""
+    queue: str = ""
+    timeout_ms: int = 60_000
+    max_attempts: int = 4
+    backoff_ms: int = 500
+    backoff_ms_max: int = 60_000
+    batch_size_max: int = 8
+
+    def __post_init__(self) -> None:
+        if not self.queue:
+            object.__setattr__(self, "queue", self.name)
+        for word in (self.name, self.queue):
+            if not NAME_PATTERN.fullmatch(word):
+                raise ValueError(f"{word!r} is not a valid agent or queue name ({NAME_PATTERN.pattern})")
+        if min(self.timeout_ms, self.max_attempts, self.backoff_ms, self.backoff_ms_max, self.batch_size_max) < 1:
+            raise ValueError(f"every limit of agent {self.name!r} must be at least 1")
+
+
+@dataclass(slots=True)
+class AgentRegistry:
+    """Agents by name; registering a name twice is an error that names both."""
+
+    _specs: dict[str, AgentSpec] = field(default_factory=dict)
+
+    def register(self, spec: AgentSpec) -> None:
+        known = self._specs.get(spec.name)
+        if known is not None and known != spec:
+            raise ValueError(
+                f"agent {spec.name!r} is registered by both "
+                f"{known.run.__module__} and {spec.run.__module__}; give one of them another name"
+            )
+        self._specs[spec.name] = spec
+
+    def get(self, name: str) -> AgentSpec | None:
+        return self._specs.get(name)
+
+    def __getitem__(self, name: str) -> AgentSpec:
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[AgentSpec]:
+        return iter(self._specs.values())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._specs
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._specs)
+
+
+registry = AgentRegistry()

@@ -1,0 +1,1 @@
+"""Goal to plan: the planners and the one validator of plans."""

@@ -1,0 +1,55 @@
+"""Shared fixtures: one real Redis server per run, a namespace of its own per test."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app import local_redis
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A real server: the one named by the environment, else the bundled one."""
+    if url := os.environ.get("STEPSTREAM_TEST_REDIS_URL"):
+        yield url
+        return
+    binary = local_redis.find_binary()
+    if binary is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Redis server binary in CI")
+        pytest.skip("no Redis server binary")
+    home = Path(tempfile.mkdtemp(prefix="stepstream-test-"))
+    server = local_redis.start_server(binary, home, appendonly=False)
+    yield server.url
+    server.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def redis_client(redis_url: str) -> Iterator["redis.Redis"]:
+    """A plain synchronous client that never re-sends a command by itself."""
+    client = redis.Redis.from_url(redis_url, protocol=2, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def namespace(redis_client: "redis.Redis") -> Iterator[str]:
+    """A key namespace nobody else uses; emptied afterwards."""
+    name = f"test-{uuid4().hex[:12]}"
+    yield name
+    for key in redis_client.scan_iter(match=f"{{{name}:*", count=1000):
+        redis_client.delete(key)
