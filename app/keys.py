@@ -5,15 +5,15 @@ Every Redis key of a task: type, owner, lifetime.
 (`app/broker/keys.py`), so all that a transition touches lies in one slot and one script may
 write it in one act; a second shard on Redis Cluster is another tag, never another code path.
 
-| key                | type   | holds                                         | written by        | expires             |
-|--------------------|--------|-----------------------------------------------|-------------------|---------------------|
-| T:t:<task>         | hash   | the task and the state of each step           | dispatch scripts  | retention after end |
-| T:r:<task>:<step>  | string | result of a step, JSON                        | complete.lua      | retention after end |
-| T:ev:<task>        | stream | its events, id `<seq>-<rand16>`               | dispatch scripts  | retention after end |
-| T:ev:<task>        | sharded channel | the same events, pushed as they are written | dispatch scripts | -          |
-| T:docs:<sha256>    | string | documents that came with a task, JSON         | submission        | retention, renewed  |
-| T:open             | zset   | tasks that are not terminal, by creation ms   | dispatch scripts  | never (bounded)     |
-| T:fire             | stream | copy of every event but deltas, auto ids      | dispatch scripts  | never (MAXLEN ~)    |
+| key               | type    | holds                                     | written by | expires             |
+|-------------------|---------|-------------------------------------------|------------|---------------------|
+| T:t:<task>        | hash    | the task and the state of each step       | dispatch   | retention after end |
+| T:r:<task>:<step> | string  | result of a step, JSON                    | complete   | retention after end |
+| T:ev:<task>       | stream  | its events, id `<seq>-<rand16>`           | dispatch   | retention after end |
+| T:ev:<task>       | sharded channel | the same events, pushed when written | dispatch | -                   |
+| T:docs:<sha256>   | string  | documents that came with a task, JSON     | submission | retention, renewed  |
+| T:open            | zset    | tasks that are not terminal, by creation  | dispatch   | never (bounded)     |
+| T:fire            | stream  | copy of every event but deltas, auto ids  | dispatch   | never (MAXLEN ~)    |
 
 Task ids are `<shard in base 36>-<uuid7>`: the id alone says where a task lives.
 """

@@ -13,11 +13,10 @@ import os
 import platform
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -46,14 +45,19 @@ class LocalServer:
     url: str
     pid: int
     flavour: str
-    owned: bool = True
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process started the server, and so ends it."""
+        return self.process is not None
 
     def stop(self) -> None:
-        """Ends the server in an orderly way, its file written; does nothing when it is gone already."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while _alive(self.pid) and time.monotonic() < deadline:
-            _terminate(self.pid)
-            time.sleep(0.02)
+        """Ends a server that this process started, its file written; does nothing to another's."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        self.process.wait(timeout=STOP_TIMEOUT_S)
 
 
 def redis_url(settings: Settings) -> str:
@@ -83,7 +87,7 @@ def running_server(data_dir: Path) -> LocalServer | None:
     """Our own server, if its state file is there and it answers."""
     try:
         state = json.loads((data_dir / "redis.json").read_text())
-        server = LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"], owned=False)
+        server = LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"])
     except (OSError, ValueError, KeyError):
         return None
     return server if _answers(server.url) else None
@@ -114,9 +118,10 @@ def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> Lo
     process = subprocess.Popen(  # noqa: S603  # our own binary, arguments built above
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    server = LocalServer(url=f"unix://{socket}?db=0", pid=process.pid, flavour=flavour)
+    server = LocalServer(url=f"unix://{socket}?db=0", pid=process.pid, flavour=flavour, process=process)
     _wait_ready(server, process, home)
-    (data_dir / "redis.json").write_text(json.dumps({k: v for k, v in asdict(server).items() if k != "owned"}))
+    state = {"url": server.url, "pid": server.pid, "flavour": server.flavour}
+    (data_dir / "redis.json").write_text(json.dumps(state))
     return server
 
 
@@ -169,23 +174,3 @@ def _version(binary: Path) -> tuple[int, int]:
         return (0, 0)
     match = re.search(r"v=(\d+)\.(\d+)", said)
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        ended, _ = os.waitpid(pid, os.WNOHANG)
-        return ended == 0
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
-
-
-def _terminate(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return

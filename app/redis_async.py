@@ -5,32 +5,29 @@ redis-py re-sends a command whose reply was lost, up to ten times by default; a 
 idempotent would run twice. So retries are off here, and whoever may repeat a call does so knowingly.
 """
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
+import anyio
 import redis.asyncio
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from app.broker.backoff import Backoff
+from app.broker.errors import is_passing
 from app.errors import Unavailable
 
 SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 POOL_SIZE_MAX = 256
+BACKOFF = Backoff(base_ms=20, max_ms=2000)
+JITTER = random.Random()
 
-#: Conditions that pass: the server is away, starting, busy, read-only or full.
-TRANSIENT = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.BusyLoadingError,
-    exceptions.ReadOnlyError,
-    exceptions.OutOfMemoryError,
-    exceptions.TryAgainError,
-    exceptions.ClusterDownError,
-    exceptions.MasterDownError,
-)
-TRANSIENT_PREFIXES = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "OOM", "MASTERDOWN", "READONLY")
+T = TypeVar("T")
 
 
 def connect(url: str, *, client_name: str = "stepstream") -> "redis.asyncio.Redis":
@@ -47,19 +44,32 @@ def connect(url: str, *, client_name: str = "stepstream") -> "redis.asyncio.Redi
     return client
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed later."""
-    if isinstance(error, TRANSIENT):
-        return True
-    return isinstance(error, exceptions.ResponseError) and str(error).startswith(TRANSIENT_PREFIXES)
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Turns the driver's passing errors into `Unavailable`, so that upper levels know one family."""
     try:
         yield
     except (exceptions.RedisError, OSError) as error:
-        if is_transient(error) or isinstance(error, OSError):
+        if is_passing(error):
             raise Unavailable("Redis cannot be reached or does not accept writes at the moment.") from error
         raise
+
+
+async def patient(call: Callable[[], Awaitable[T]], retry_ms_max: int) -> T:
+    """
+    Calls again after a passing fault, with backoff and jitter, for at most `retry_ms_max`.
+
+    Only for calls that may take effect twice without harm. Raises `Unavailable` when time is up.
+    """
+    give_up = time.monotonic() + retry_ms_max / 1000
+    failures = 0
+    while True:
+        try:
+            with translated():
+                return await call()
+        except Unavailable:
+            failures += 1
+            delay_s = BACKOFF.delay_ms(failures, JITTER) / 1000
+            if time.monotonic() + delay_s >= give_up:
+                raise
+            await anyio.sleep(delay_s)

@@ -13,6 +13,10 @@ Emit = Callable[[EventData], Awaitable[None]]
 LoadDocuments = Callable[[], Awaitable[list[Document]]]
 
 
+def artifact_name(agent: str, step_id: int) -> str:
+    return f"{agent}-{step_id}.md"
+
+
 async def _no_documents() -> list[Document]:
     return []
 
@@ -41,7 +45,7 @@ class StepContext:
     documents: LoadDocuments = _no_documents
     collections: dict[str, Path] = field(default_factory=dict)
     cache_dir: Path = Path(".stepstream/cache")
-    _written: dict[str, int] = field(default_factory=dict)
+    _written: int = 0
 
     async def progress(self, current: int, total: int | None = None, message: str = "") -> None:
         """Says how far the step has come, in units of the agent's choice."""
@@ -51,11 +55,15 @@ class StepContext:
         """Reports a passage that was found."""
         await self.emit(SourceFound(passage=Passage(pid=pid, title=title, uri=uri, score=score)))
 
-    async def delta(self, text: str, *, artifact: str = "report.md") -> None:
-        """Streams a piece of the text that is being written."""
-        offset = self._written.get(artifact, 0)
-        self._written[artifact] = offset + len(text)
-        await self.emit(OutputDelta(artifact=artifact, offset=offset, text=text))
+    @property
+    def artifact(self) -> str:
+        """The name of the text this step writes, in `output.delta` and `artifact.completed` alike."""
+        return artifact_name(self.agent, self.step_id)
+
+    async def delta(self, text: str) -> None:
+        """Streams the next piece of the step's text."""
+        offset, self._written = self._written, self._written + len(text)
+        await self.emit(OutputDelta(artifact=self.artifact, offset=offset, text=text))
 
     async def citations(self, *, total: int, ok: int, repaired: int, dropped: int) -> None:
         """Reports the outcome of checking a report's citations."""

@@ -1,0 +1,53 @@
+# The list of commands. Every target sets up what it needs; only Python 3.11+ has to be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-full check format up api worker bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Stepstream needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP) ## Create .venv and install everything into it
+
+demo: setup ## Run a real research task over real documents, from submission to report
+	@$(BIN)/stepstream demo
+
+test: setup ## Run the tests (under 6 minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not full"
+
+test-full: setup ## Run the slower proofs as well
+	$(BIN)/python -m pytest -m full
+
+check: setup ## Lint and type-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+up: setup ## Redis, API and workers in one terminal; Ctrl-C ends all
+	@$(BIN)/stepstream up
+
+api: setup ## The API alone
+	@$(BIN)/stepstream api
+
+worker: setup ## Workers alone
+	@$(BIN)/dramatiq actors
+
+bench: setup ## Run the benchmarks
+	$(BIN)/python -m benchmarks.task_latency
+
+clean: ## Remove everything that was generated
+	rm -rf $(VENV) .stepstream build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,74 @@
+"""
+The bridge between Dramatiq's threads and the one event loop of a worker process.
+
+A Dramatiq actor is a plain function in a worker thread: it hands its batch to the loop and waits, so a
+batch of N steps does its I/O concurrently and there is one, asynchronous, implementation of dispatch.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, ExitStack
+from typing import Any
+
+import dramatiq
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from dramatiq.middleware import Middleware
+
+from app.broker.broker import RedisStreamsBroker
+from app.broker.errors import Release
+from app.dispatch.runner import StepRunner
+from app.model.agents import AgentRegistry
+
+OpenRunner = Callable[[str], AbstractAsyncContextManager[StepRunner]]
+
+
+class AgentRuntime(Middleware):
+    """
+    Owns the loop and the runner of a worker process, from its boot to its shutdown.
+
+    Without it the agents' actors have nowhere to run. At shutdown the runner drains: no batch starts any
+    more, and what does not finish within `grace_ms` goes back to its queue without costing an attempt.
+    """
+
+    def __init__(self, open_runner: OpenRunner, *, grace_ms: int) -> None:
+        self._open_runner = open_runner
+        self._grace_ms = grace_ms
+        self._stack = ExitStack()
+        self._portal: BlockingPortal | None = None
+        self._runner: StepRunner | None = None
+
+    def before_worker_boot(self, broker: Any, worker: Any) -> None:
+        options = {"use_uvloop": sys.platform != "win32"}
+        self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
+        runner = self._portal.wrap_async_context_manager(self._open_runner(broker.worker_id))
+        self._runner = self._stack.enter_context(runner)
+
+    def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        if self._portal and self._runner:
+            self._portal.start_task_soon(self._runner.drain, self._grace_ms)
+
+    def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        self._stack.close()
+
+    def run(self, task_id: str, spec: str) -> None:
+        """Runs a batch on the loop and waits for it; raises `Release` when it must be delivered again."""
+        if self._portal is None or self._runner is None:
+            raise Release("this process runs no agents")
+        try:
+            self._portal.call(self._runner.run_batch, task_id, spec)
+        except Release:
+            raise
+        # A defect of the runner must not lose the batch: it is delivered again, and a step that keeps
+        # failing this way counts as crashed and is buried by start.lua.
+        except Exception as error:
+            raise Release(f"the runner failed: {error!r}", delay_ms=1000) from error
+
+
+def declare_agent_actors(broker: RedisStreamsBroker, registry: AgentRegistry, runtime: AgentRuntime) -> None:
+    """One Dramatiq actor per agent, named like it, on its queue."""
+
+    def run(task_id: str, spec: str) -> None:
+        runtime.run(task_id, spec)
+
+    for agent in registry:
+        dramatiq.actor(actor_name=agent.name, queue_name=agent.queue, broker=broker)(run)

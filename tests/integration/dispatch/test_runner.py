@@ -1,0 +1,216 @@
+"""The step runner on a real store: what agents may do, and what happens when they do it wrong."""
+
+import threading
+from typing import Any
+
+import anyio
+import pytest
+from anyio import from_thread
+
+from app.broker.errors import Release
+from app.dispatch.context import StepContext
+from app.errors import Permanent, Retryable
+from app.model.agents import StepOutput
+from app.model.task import TaskStatus
+
+from .conftest import LINE, Bench
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_results_reach_the_steps_that_depend_on_them(bench: Bench) -> None:
+    """An agent sees the outputs of its dependencies by step id, and the task's text."""
+    seen: dict[str, Any] = {}
+
+    async def retriever(step: Any, ctx: StepContext) -> StepOutput:
+        return StepOutput(summary="found", data={"passages": [1, 2]})
+
+    async def analyzer(step: Any, ctx: StepContext) -> StepOutput:
+        seen.update(inputs=ctx.inputs, task=ctx.task, text=step.text)
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=retriever, analyzer=analyzer))
+
+    assert seen["inputs"][1].data == {"passages": [1, 2]}
+    assert (seen["task"], seen["text"]) == ("Do it", "Analyze challenges")
+    assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED
+
+
+async def test_a_failing_step_is_retried_until_it_succeeds(bench: Bench) -> None:
+    """Two failures and a success: three attempts, one completion, the task completes."""
+    attempts: list[int] = []
+
+    async def flaky(step: Any, ctx: StepContext) -> StepOutput:
+        attempts.append(ctx.attempt)
+        if len(attempts) < 3:
+            raise Retryable("not yet")
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=flaky))
+
+    types = await bench.types(task_id)
+    assert attempts == [1, 2, 3]
+    assert types.count("step.retry_scheduled") == 2
+    assert types[-1] == "task.completed"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "attempts"),
+    [
+        (Permanent("never", code="nope"), "nope", 1),
+        (ValueError("odd"), "unexpected", 3),
+        (Retryable("busy", code="busy"), "busy", 3),
+    ],
+)
+async def test_errors_end_the_step_when_their_attempts_are_used_up(
+    bench: Bench, raised: Exception, code: str, attempts: int
+) -> None:
+    """A permanent error fails at once, any other after the agent's attempts; the reason is kept."""
+
+    async def broken(step: Any, ctx: StepContext) -> StepOutput:
+        raise raised
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=broken))
+
+    view = await bench.reader.view(task_id)
+    assert view.status is TaskStatus.FAILED
+    assert view.steps[0].attempts == attempts
+    assert view.error == {"type": type(raised).__name__, "code": code, "message": str(raised)}
+
+
+async def test_a_step_over_its_time_is_a_failure(bench: Bench) -> None:
+    """The step's own timeout ends the attempt, which counts as failed."""
+
+    async def slow(step: Any, ctx: StepContext) -> StepOutput:
+        await anyio.sleep_forever()
+        return StepOutput()
+
+    task_id = await bench.submit([{**LINE[0], "timeout_ms": 100, "max_attempts": 1}])
+    await bench.deliver(bench.runner(retriever=slow))
+
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "timeout"
+
+
+async def test_a_plain_function_runs_in_a_thread_and_may_report(bench: Bench) -> None:
+    """An agent written as `def` does not block the loop; it reports through anyio's bridge."""
+    threads: list[int] = []
+
+    def blocking(step: Any, ctx: StepContext) -> StepOutput:
+        threads.append(threading.get_ident())
+        from_thread.run(ctx.progress, 1, 2, "half")
+        return StepOutput(summary="ok")
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=blocking))
+
+    assert threads != [threading.get_ident()]
+    (progress,) = [event for event in await bench.events(task_id) if event.type == "step.progress"]
+    assert progress.data == {"current": 1, "total": 2, "message": "half"}
+
+
+async def test_reports_come_before_the_end_of_their_attempt(bench: Bench) -> None:
+    """Whatever an agent reported is in the log before its completion; pieces of text join without a gap."""
+
+    async def writer(step: Any, ctx: StepContext) -> StepOutput:
+        for word in ("one ", "two ", "three"):
+            await ctx.delta(word)
+        await ctx.citations(total=1, ok=1, repaired=0, dropped=0)
+        return StepOutput(text="one two three")
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(writer=writer))
+
+    events = [event for event in await bench.events(task_id) if event.step_id == 3]
+    deltas = [event.data for event in events if event.type == "output.delta"]
+    assert "".join(delta["text"] for delta in deltas) == "one two three"
+    assert [event.type for event in events][-3:] == ["citations.verified", "artifact.completed", "step.completed"]
+    assert events[-2].data["name"] == deltas[0]["artifact"]
+
+
+async def test_a_result_above_the_limit_is_an_error(bench: Bench) -> None:
+    """A result that is too large fails its step with a clear reason instead of filling Redis."""
+
+    async def huge(step: Any, ctx: StepContext) -> StepOutput:
+        return StepOutput(data="x" * 20_000)
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=huge))
+
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "result_too_large"
+
+
+async def test_one_failing_step_does_not_repeat_its_siblings(bench: Bench) -> None:
+    """In a batch of four, the one that fails twice is run three times and the others once."""
+    runs: dict[int, int] = {}
+
+    async def agent(step: Any, ctx: StepContext) -> StepOutput:
+        runs[ctx.step_id] = runs.get(ctx.step_id, 0) + 1
+        if ctx.step_id == 2 and runs[2] < 3:
+            raise Retryable("again")
+        return StepOutput()
+
+    plan = [{"step_id": n, "agent": "retriever", "payload": "x", "depends_on": []} for n in range(1, 5)]
+    task_id = await bench.submit(plan)
+    await bench.deliver(bench.runner(retriever=agent))
+
+    assert runs == {1: 1, 2: 3, 3: 1, 4: 1}
+    assert (await bench.types(task_id))[-1] == "task.completed"
+
+
+async def test_a_superseded_attempt_stops_without_a_trace(bench: Bench) -> None:
+    """When another worker has taken the step, a report ends the agent and nothing is settled."""
+
+    async def agent(step: Any, ctx: StepContext) -> StepOutput:
+        await bench.start(ctx.task_id, 1, worker="w2")
+        await ctx.progress(1)
+        await anyio.sleep_forever()
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    with anyio.fail_after(5):
+        await bench.runner(retriever=agent).run_batch(task_id, "1:1")
+
+    types = await bench.types(task_id)
+    assert types[-1] == "step.redelivered"
+    assert "step.progress" not in types
+
+
+async def test_draining_hands_running_steps_back(bench: Bench) -> None:
+    """At shutdown a step that does not finish in time is released, and no new batch begins."""
+    started = anyio.Event()
+
+    async def slow(step: Any, ctx: StepContext) -> StepOutput:
+        started.set()
+        await anyio.sleep_forever()
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    runner = bench.runner(retriever=slow)
+    released = False
+
+    async def run() -> None:
+        nonlocal released
+        try:
+            await runner.run_batch(task_id, "1:1")
+        except Release:
+            released = True
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run)
+            await started.wait()
+            await runner.drain(0)
+
+    assert released
+    with pytest.raises(Release):
+        await runner.run_batch(task_id, "1:1")
+    step = (await bench.reader.view(task_id)).steps[0]
+    assert (step.status, step.failures) == ("queued", 0)
+    assert (await bench.types(task_id))[-1] == "step.released"

@@ -1,0 +1,125 @@
+"""The direction of imports, the map of the journey, and that no import runs in a circle."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: Lower levels never import higher ones; within a level anything goes that makes no circle.
+LEVELS: list[tuple[str, ...]] = [
+    ("app.model", "app.errors", "app.keys", "app.config", "app.documents"),
+    ("app.broker",),
+    ("app.redis_async", "app.local_redis"),
+    (
+        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.progress",
+        "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts", "app.dispatch.store",
+    ),
+    ("app.dispatch.dispatcher", "app.dispatch.runner", "app.dispatch.portal", "app.metrics"),
+    ("app.bootstrap", "app.client"),
+    ("app.api", "actors"),
+    ("app.main", "app.cli", "app.up", "app.demo", "app.__main__"),
+]  # fmt: skip
+
+JOURNEY = {
+    "app.api.tasks": "run_task",
+    "app.planning.planner": "Planner.plan",
+    "app.dispatch.dispatcher": "Dispatcher.submit",
+    "app.dispatch.store": "TaskStore.submit TaskStore.start TaskStore.complete",
+    "app.broker.consumer": "StreamsConsumer.__next__",
+    "app.dispatch.runner": "StepRunner.run",
+    "app.events.hub": "Hub",
+    "app.api.stream": "stream_task",
+}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the program, by dotted name."""
+    for package in ("app", "actors"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            yield name.removesuffix(".__init__"), path
+
+
+def imports(name: str, path: Path) -> set[str]:
+    """The modules of ours that a module imports, wherever in its text."""
+    known = {module for module, _ in modules()}
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, *([base] if base else [])])
+            found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base for alias in node.names}
+    return {module for module in found if module in known and module != name}
+
+
+def level(name: str) -> int:
+    """The level of a module: the one with the longest matching prefix."""
+    best = (-1, -1)
+    for number, prefixes in enumerate(LEVELS):
+        for prefix in prefixes:
+            if name == prefix or name.startswith(prefix + "."):
+                best = max(best, (len(prefix), number))
+    return best[1]
+
+
+@pytest.mark.parametrize(("name", "path"), [pytest.param(n, p, id=n) for n, p in modules()])
+def test_imports_point_downwards(name: str, path: Path) -> None:
+    """A module imports its own level or lower ones; packages' own `__init__` are empty and count for nothing."""
+    if path.name == "__init__.py" and name.startswith("app"):
+        return
+    assert level(name) >= 0, f"{name} has no level"
+    upwards = {other for other in imports(name, path) if level(other) > level(name) and other.count(".")}
+    assert upwards == set()
+
+
+def test_the_broker_imports_nothing_of_ours() -> None:
+    """The broker reads, and could be published, as a library of its own."""
+    for name, path in modules():
+        if name.startswith("app.broker"):
+            assert {other for other in imports(name, path) if not other.startswith("app.broker")} == set(), name
+
+
+def test_the_application_never_imports_the_actors() -> None:
+    """Agents are known by name: `app` has no import of `actors`."""
+    for name, path in modules():
+        if name.startswith("app"):
+            assert {other for other in imports(name, path) if other.startswith("actors")} == set(), name
+
+
+def test_there_is_no_import_cycle() -> None:
+    """The imports form a directed graph without a circle."""
+    graph = {name: imports(name, path) for name, path in modules() if path.name != "__init__.py"}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail, name))
+        if name in done or name not in graph:
+            return
+        for other in graph[name]:
+            visit(other, (*trail, name))
+        done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize(("module", "symbols"), JOURNEY.items())
+def test_the_stations_of_the_journey_exist(module: str, symbols: str) -> None:
+    """Every symbol that docs/architecture.md names on the way of a task is there, under that name."""
+    loaded = importlib.import_module(module)
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    for symbol in symbols.split():
+        target = loaded
+        for part in symbol.split("."):
+            target = getattr(target, part)
+        assert f"{module.replace('.', '/')}.py" in page
+        assert symbol.rpartition(".")[2] in page
