@@ -51,7 +51,10 @@ class StepRunner:
     worker: str
     options: RunnerOptions
     _draining: bool = False
+    _grace_over: bool = False
+    _batches: int = 0
     _running: set[anyio.CancelScope] = field(default_factory=set)
+    _ended: anyio.Event = field(default_factory=anyio.Event)
 
     async def run_batch(self, task_id: str, spec: str) -> None:
         """
@@ -62,21 +65,23 @@ class StepRunner:
         refs = StepRef.parse_batch(task_id, spec)
         if self._draining:
             raise Release("the worker is stopping")
-        settled: list[bool] = []
-
-        async def run_one(ref: StepRef) -> None:
-            settled.append(await self.run(ref))
-
-        async with anyio.create_task_group() as group:
-            for ref in refs:
-                group.start_soon(run_one, ref)
-        if not all(settled):
+        self._batches += 1
+        try:
+            settled = await self._run_all(refs)
+        finally:
+            self._batches -= 1
+            self._ended.set()
+        if not settled:
             raise Release("not every step of the batch is settled")
 
     async def drain(self, grace_ms: int) -> None:
         """Takes no new batch; whatever still runs after `grace_ms` is handed back."""
         self._draining = True
-        await anyio.sleep(grace_ms / 1000)
+        with anyio.move_on_after(grace_ms / 1000):
+            while self._batches:
+                self._ended = anyio.Event()
+                await self._ended.wait()
+        self._grace_over = True
         for scope in list(self._running):
             scope.cancel()
 
@@ -92,6 +97,17 @@ class StepRunner:
             log.warning("step_unsettled", task_id=ref.task_id, step_id=ref.step_id, reason=str(error))
             return False
 
+    async def _run_all(self, refs: list[StepRef]) -> bool:
+        settled: list[bool] = []
+
+        async def run_one(ref: StepRef) -> None:
+            settled.append(await self.run(ref))
+
+        async with anyio.create_task_group() as group:
+            for ref in refs:
+                group.start_soon(run_one, ref)
+        return all(settled)
+
     async def _start(self, ref: StepRef) -> Attempt | None:
         attempt = await self.store.start(ref, worker=self.worker)
         if attempt is None:
@@ -102,6 +118,8 @@ class StepRunner:
         outcome: StepOutput | Failure | None = None
         with anyio.CancelScope() as scope:
             self._running.add(scope)
+            if self._grace_over:
+                scope.cancel()
             try:
                 outcome = await self._execute(attempt)
             finally:

@@ -7,18 +7,17 @@
 --       between the result and the dependents' dispatch.
 
 local id = ARGV[3]
-local state, token = get('st:' .. id), get('tk:' .. id)
-if token == ARGV[4] and state == 'completed' then
+local step = load(id)
+if step.token == ARGV[4] and step.state == 'completed' then
   return {'ok'}
 end
-if token ~= ARGV[4] or state ~= 'running' then
-  return {'fenced', state or 'unknown'}
+if step.token ~= ARGV[4] or step.state ~= 'running' then
+  return {'fenced', step.state or 'unknown'}
 end
 redis.call('SET', RESULTS .. id, ARGV[5])
 redis.call('HSET', T, 'st:' .. id, 'completed')
-emit('step.completed', attempt_scope(id),
+emit('step.completed', attempt_scope(step),
   '{"duration_ms":' .. int(NOW - number('sa:' .. id)) .. ',' .. ARGV[6] .. '}')
-local left = redis.call('HINCRBY', T, 'left', -1)
 local ready = {}
 for _, child in ipairs(ids(get('ch:' .. id))) do
   if redis.call('HINCRBY', T, 'op:' .. child, -1) == 0 then
@@ -26,7 +25,7 @@ for _, child in ipairs(ids(get('ch:' .. id))) do
   end
 end
 dispatch(ready)
-if left == 0 then
+if redis.call('HINCRBY', T, 'left', -1) == 0 then
   finish('completed', '{"partial":false,' .. ending() .. '}')
 end
 return {'ok'}

@@ -45,10 +45,16 @@ local function terminal(status)
   return status ~= 'queued' and status ~= 'running'
 end
 
+-- What most transitions need of a step, in one read. `agent` is the agent's name.
+local function load(id)
+  local v = redis.call('HMGET', T, 'st:' .. id, 'tk:' .. id, 'ag:' .. id, 'at:' .. id, 'wk:' .. id, 'dn:' .. id)
+  return {id = id, state = v[1], token = v[2], agent = v[3], attempt = v[4], worker = v[5], dispatch = v[6]}
+end
+
 -- What the agent's line of the task hash holds, in the order Python wrote it.
 local agents = {}
-local function agent_of(id)
-  local name = get('ag:' .. id)
+local function agent_of(step)
+  local name = step.agent
   if not agents[name] then
     local p = split(get('agent:' .. name), '\n')
     agents[name] = {
@@ -67,11 +73,10 @@ local function emit(kind, scope, data, quiet)
     trace = get('trace')
     trace = trace and (',"trace":"' .. trace .. '"') or ''
   end
-  local seq = redis.call('HINCRBY', T, 'seq', 1)
-  local id = int(seq) .. '-' .. RAND
-  local body = '{"v":1,"seq":' .. int(seq) .. ',"type":"' .. kind .. '","ts":' .. int(NOW)
-    .. ',"task_id":"' .. TASK .. '"' .. scope
-    .. trace .. ',"data":' .. data .. '}'
+  local seq = int(redis.call('HINCRBY', T, 'seq', 1))
+  local id = seq .. '-' .. RAND
+  local body = '{"v":1,"seq":' .. seq .. ',"type":"' .. kind .. '","ts":' .. int(NOW)
+    .. ',"task_id":"' .. TASK .. '"' .. scope .. trace .. ',"data":' .. data .. '}'
   redis.call('XADD', EV, id, 'e', body)
   redis.call('SPUBLISH', EV, id .. ' ' .. body)
   if not quiet then
@@ -79,53 +84,55 @@ local function emit(kind, scope, data, quiet)
   end
 end
 
-local function step_scope(id)
-  return ',"step_id":' .. id .. ',"agent":"' .. get('ag:' .. id) .. '"'
+local function step_scope(step)
+  return ',"step_id":' .. step.id .. ',"agent":"' .. step.agent .. '"'
 end
 
-local function attempt_scope(id)
-  return step_scope(id) .. ',"attempt":' .. get('at:' .. id) .. ',"worker":"' .. get('wk:' .. id) .. '"'
+local function attempt_scope(step)
+  return step_scope(step) .. ',"attempt":' .. step.attempt .. ',"worker":"' .. step.worker .. '"'
 end
 
 -- The encoded message for some steps of one agent; its id names the dispatch, so it never repeats.
 local function message(agent, steps)
-  local spec, batch_id = {}, nil
-  for i, id in ipairs(steps) do
-    spec[i] = id .. ':' .. get('dn:' .. id)
-    batch_id = batch_id or (TASK .. ':' .. spec[i])
+  local spec = {}
+  for i, step in ipairs(steps) do
+    spec[i] = step.id .. ':' .. step.dispatch
   end
-  local p = agent.parts
+  local p, batch_id = agent.parts, TASK .. ':' .. spec[1]
   return p[1] .. table.concat(spec, ' ') .. p[2] .. batch_id .. p[3] .. int(NOW) .. p[4], batch_id
 end
 
--- Sends ready steps of one agent as one message. `deps` of a step were complete before.
+-- Sends ready steps of one agent as one message.
 local function send(agent, steps)
-  for _, id in ipairs(steps) do
-    redis.call('HINCRBY', T, 'dn:' .. id, 1)
-    redis.call('HSET', T, 'st:' .. id, 'queued', 'qa:' .. id, int(NOW), 'dv:' .. id, 0)
+  local step_ids = {}
+  for i, step in ipairs(steps) do
+    step.dispatch = int(redis.call('HINCRBY', T, 'dn:' .. step.id, 1))
+    redis.call('HSET', T, 'st:' .. step.id, 'queued', 'qa:' .. step.id, int(NOW), 'dv:' .. step.id, 0)
+    step_ids[i] = step.id
   end
   local body, batch_id = message(agent, steps)
-  for _, id in ipairs(steps) do
-    emit('step.queued', step_scope(id),
-      '{"queue":"' .. agent.queue .. '","batch_id":"' .. batch_id .. '","deps":[' .. get('de:' .. id) .. ']}')
+  for _, step in ipairs(steps) do
+    emit('step.queued', step_scope(step), '{"queue":"' .. agent.queue .. '","batch_id":"' .. batch_id
+      .. '","deps":[' .. get('de:' .. step.id) .. ']}')
   end
   emit('batch.dispatched', '', '{"batch_id":"' .. batch_id .. '","agent":"' .. agent.name .. '","size":'
-    .. #steps .. ',"step_ids":[' .. table.concat(steps, ',') .. ']}')
+    .. #steps .. ',"step_ids":[' .. table.concat(step_ids, ',') .. ']}')
   redis.call('XADD', agent.stream, '*', 'm', body)
 end
 
 -- Manual batching: steps of one agent that became ready in this transition share messages.
 local function dispatch(ready)
-  local order, groups = {}, {}
+  local order, open = {}, {}
   for _, id in ipairs(ready) do
-    local agent = agent_of(id)
-    local group = groups[agent.name]
+    local step = load(id)
+    local agent = agent_of(step)
+    local group = open[agent.name]
     if not group or #group.steps >= agent.batch_max then
       group = {agent = agent, steps = {}}
-      groups[agent.name] = group
+      open[agent.name] = group
       order[#order + 1] = group
     end
-    group.steps[#group.steps + 1] = id
+    group.steps[#group.steps + 1] = step
   end
   for _, group in ipairs(order) do
     send(group.agent, group.steps)
@@ -133,9 +140,9 @@ local function dispatch(ready)
 end
 
 local function ending()
-  return '"duration_ms":' .. int(NOW - number('created')) .. ',"totals":{"steps":' .. int(number('steps'))
-    .. ',"retries":' .. int(number('retries')) .. ',"tokens":' .. int(number('tokens'))
-    .. ',"usd":' .. (get('usd') or '0') .. '}'
+  local v = redis.call('HMGET', T, 'created', 'steps', 'retries', 'tokens', 'usd')
+  return '"duration_ms":' .. int(NOW - tonumber(v[1])) .. ',"totals":{"steps":' .. v[2] .. ',"retries":'
+    .. (v[3] or '0') .. ',"tokens":' .. (v[4] or '0') .. ',"usd":' .. (v[5] or '0') .. '}'
 end
 
 -- The one terminal event, always last; from here every key of the task expires.
@@ -143,7 +150,7 @@ local function finish(status, data)
   redis.call('HSET', T, 'status', status, 'finished', int(NOW))
   emit('task.' .. status, '', data)
   redis.call('ZREM', OPEN, TASK)
-  local keep = int(number('keep'))
+  local keep = get('keep')
   redis.call('PEXPIRE', T, keep)
   redis.call('PEXPIRE', EV, keep)
   for _, id in ipairs(ids(get('ids'))) do
@@ -152,13 +159,13 @@ local function finish(status, data)
 end
 
 -- Takes a scheduled retry out of the delay queue, if it is still there.
-local function unschedule(id)
-  local member = get('du:' .. id)
-  if member and member ~= '' then
-    local agent = agent_of(id)
+local function unschedule(step)
+  local member = get('du:' .. step.id)
+  if member then
+    local agent = agent_of(step)
     redis.call('ZREM', agent.due, member)
     redis.call('HDEL', agent.due_bodies, member)
-    redis.call('HDEL', T, 'du:' .. id)
+    redis.call('HDEL', T, 'du:' .. step.id)
   end
 end
 
@@ -166,40 +173,40 @@ end
 local function abandon_rest(cause)
   local data = '{"reason":"step ' .. cause .. ' failed","caused_by":' .. cause .. '}'
   for _, id in ipairs(ids(get('ids'))) do
-    local state = get('st:' .. id)
-    if state == 'running' then
+    local step = load(id)
+    if step.state == 'running' then
       redis.call('HSET', T, 'st:' .. id, 'cancelled')
-      emit('step.cancelled', attempt_scope(id), data)
-    elseif state == 'waiting' or state == 'queued' or state == 'retrying' then
-      unschedule(id)
+      emit('step.cancelled', attempt_scope(step), data)
+    elseif step.state == 'waiting' or step.state == 'queued' or step.state == 'retrying' then
+      unschedule(step)
       redis.call('HSET', T, 'st:' .. id, 'skipped')
-      emit('step.skipped', step_scope(id), data)
+      emit('step.skipped', step_scope(step), data)
     end
   end
 end
 
-local function bury(id, error)
-  local agent = agent_of(id)
-  local body, letter = message(agent, {id})
+local function bury(step, error)
+  local agent = agent_of(step)
+  local body, letter = message(agent, {step})
   local old = redis.call('ZRANGE', agent.dlq, 0, -DEAD_MAX - 1)
-  if #old > 0 then
-    redis.call('ZREM', agent.dlq, unpack(old, 1, math.min(#old, 100)))
-    redis.call('HDEL', agent.dlq_bodies, unpack(old, 1, math.min(#old, 100)))
-    redis.call('HDEL', agent.dlq_meta, unpack(old, 1, math.min(#old, 100)))
+  for i = 1, math.min(#old, 100) do
+    redis.call('ZREM', agent.dlq, old[i])
+    redis.call('HDEL', agent.dlq_bodies, old[i])
+    redis.call('HDEL', agent.dlq_meta, old[i])
   end
   redis.call('ZADD', agent.dlq, int(NOW), letter)
   redis.call('HSET', agent.dlq_bodies, letter, body)
   redis.call('HSET', agent.dlq_meta, letter, '{"reason":"step failed","error":' .. error .. ',"level":'
-    .. agent.level .. ',"deliveries":' .. get('at:' .. id) .. ',"died_at":' .. int(NOW) .. '}')
+    .. agent.level .. ',"deliveries":' .. step.attempt .. ',"died_at":' .. int(NOW) .. '}')
 end
 
 -- A step is out of attempts: dead letter, event, and the task fails with it.
-local function fail_for_good(id, error, retryable, attempts_left)
-  redis.call('HSET', T, 'st:' .. id, 'failed', 'er:' .. id, error)
-  emit('step.failed', attempt_scope(id),
+local function fail_for_good(step, error, retryable, attempts_left)
+  redis.call('HSET', T, 'st:' .. step.id, 'failed', 'er:' .. step.id, error)
+  emit('step.failed', attempt_scope(step),
     '{"error":' .. error .. ',"retryable":' .. retryable .. ',"attempts_left":' .. int(attempts_left) .. '}')
-  bury(id, error)
-  abandon_rest(id)
+  bury(step, error)
+  abandon_rest(step.id)
   redis.call('HSET', T, 'error', error)
-  finish('failed', '{"error":' .. error .. ',"failed_step":' .. id .. ',' .. ending() .. '}')
+  finish('failed', '{"error":' .. error .. ',"failed_step":' .. step.id .. ',' .. ending() .. '}')
 end

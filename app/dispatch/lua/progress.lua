@@ -8,14 +8,15 @@
 --       events.truncated to say so; transitions never are.
 
 local id = ARGV[3]
-if get('tk:' .. id) ~= ARGV[4] or get('st:' .. id) ~= 'running' then
+local step = load(id)
+if step.token ~= ARGV[4] or step.state ~= 'running' then
   return {'fenced'}
 end
 if tonumber(ARGV[5]) <= number('ps:' .. id) then
   return {'ok'}
 end
 redis.call('HSET', T, 'ps:' .. id, ARGV[5], 'la:' .. id, int(NOW))
-local scope, limit = attempt_scope(id), tonumber(ARGV[6])
+local scope, limit = attempt_scope(step), tonumber(ARGV[6])
 for i = 7, #ARGV, 2 do
   if number('seq') < limit then
     emit(ARGV[i], scope, ARGV[i + 1], ARGV[i] == 'output.delta')

@@ -7,13 +7,13 @@
 --       in the stream is the one that will be delivered.
 
 local id = ARGV[3]
-local state, token = get('st:' .. id), get('tk:' .. id)
-if token == ARGV[4] and state == 'queued' then
+local step = load(id)
+if step.token == ARGV[4] and step.state == 'queued' then
   return {'ok'}
 end
-if token ~= ARGV[4] or state ~= 'running' then
-  return {'fenced', state or 'unknown'}
+if step.token ~= ARGV[4] or step.state ~= 'running' then
+  return {'fenced', step.state or 'unknown'}
 end
 redis.call('HSET', T, 'st:' .. id, 'queued', 'qa:' .. id, int(NOW))
-emit('step.released', attempt_scope(id), '{"reason":' .. ARGV[5] .. '}')
+emit('step.released', attempt_scope(step), '{"reason":' .. ARGV[5] .. '}')
 return {'ok'}

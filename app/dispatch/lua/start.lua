@@ -15,45 +15,46 @@ end
 if terminal(status) then
   return {'drop', status}
 end
-local state, dispatch_no, token = get('st:' .. id), get('dn:' .. id), get('tk:' .. id) or ''
-if dispatch_no ~= ARGV[4] then
+local step = load(id)
+if step.dispatch ~= ARGV[4] then
   return {'drop', 'superseded'}
 end
-local function run(attempt, fence)
-  return {'run', tonumber(attempt), fence, number('fl:' .. id), get('in:' .. id), get('task'), get('inputs')}
+local function run()
+  local v = redis.call('HMGET', T, 'fl:' .. id, 'in:' .. id, 'task', 'inputs')
+  return {'run', tonumber(step.attempt), step.token, tonumber(v[1] or 0), v[2], v[3], v[4]}
 end
-if state == 'running' and token == get('at:' .. id) .. ':' .. nonce then
-  return run(get('at:' .. id), token)
+if step.state == 'running' and step.token == step.attempt .. ':' .. nonce then
+  return run()
 end
-if state ~= 'queued' and state ~= 'retrying' and state ~= 'running' then
-  return {'drop', state}
+if step.state ~= 'queued' and step.state ~= 'retrying' and step.state ~= 'running' then
+  return {'drop', step.state}
 end
 
 local redelivered = nil
-if state == 'running' then
+if step.state == 'running' then
   local crashes = redis.call('HINCRBY', T, 'cr:' .. id, 1)
-  redelivered = '{"from_worker":"' .. get('wk:' .. id) .. '","to_worker":"' .. worker .. '","idle_ms":'
+  redelivered = '{"from_worker":"' .. step.worker .. '","to_worker":"' .. worker .. '","idle_ms":'
     .. int(NOW - number('la:' .. id)) .. '}'
   if crashes >= tonumber(ARGV[7]) then
-    fail_for_good(id, '{"type":"WorkerDied","code":"poison","message":"The worker died ' .. int(crashes)
+    fail_for_good(step, '{"type":"WorkerDied","code":"poison","message":"The worker died ' .. int(crashes)
       .. ' times while it ran this step."}', 'false', 0)
     return {'drop', 'poison'}
   end
 end
-local attempt = redis.call('HINCRBY', T, 'at:' .. id, 1)
-local fence = int(attempt) .. ':' .. nonce
+step.attempt = int(redis.call('HINCRBY', T, 'at:' .. id, 1))
+step.token, step.worker = step.attempt .. ':' .. nonce, worker
 local delivery = redis.call('HINCRBY', T, 'dv:' .. id, 1)
-redis.call('HSET', T, 'st:' .. id, 'running', 'tk:' .. id, fence, 'wk:' .. id, worker, 'sa:' .. id, int(NOW),
-  'la:' .. id, int(NOW), 'dl:' .. id, int(NOW + number('to:' .. id)),
-  'ps:' .. id, 0)
+local v = redis.call('HMGET', T, 'qa:' .. id, 'to:' .. id)
+redis.call('HSET', T, 'st:' .. id, 'running', 'tk:' .. id, step.token, 'wk:' .. id, worker, 'sa:' .. id, int(NOW),
+  'la:' .. id, int(NOW), 'dl:' .. id, int(NOW + tonumber(v[2])), 'ps:' .. id, 0)
 redis.call('HDEL', T, 'du:' .. id)
 if status == 'queued' then
   redis.call('HSET', T, 'status', 'running', 'started', int(NOW))
-  emit('task.started', '', '{"steps_total":' .. int(number('steps')) .. '}')
+  emit('task.started', '', '{"steps_total":' .. get('steps') .. '}')
 end
-emit('step.started', attempt_scope(id), '{"queue_wait_ms":' .. int(math.max(0, NOW - number('qa:' .. id)))
+emit('step.started', attempt_scope(step), '{"queue_wait_ms":' .. int(math.max(0, NOW - tonumber(v[1])))
   .. ',"delivery":' .. int(delivery) .. '}')
 if redelivered then
-  emit('step.redelivered', attempt_scope(id), redelivered)
+  emit('step.redelivered', attempt_scope(step), redelivered)
 end
-return run(attempt, fence)
+return run()

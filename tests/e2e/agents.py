@@ -1,0 +1,39 @@
+"""Agents for the end-to-end tests: a user's module, loaded by STEPSTREAM_AGENT_MODULES."""
+
+import os
+from pathlib import Path
+
+import anyio
+
+from actors.agent import StepContext, StepInput, StepOutput, agent
+
+
+def note(line: str) -> None:
+    """Appends a line to the ledger, which no part of the program knows."""
+    with Path(os.environ["E2E_LEDGER"]).open("a") as ledger:
+        ledger.write(f"{line} {os.getpid()}\n")
+
+
+@agent("noop")
+async def noop(step: StepInput, ctx: StepContext) -> StepOutput:
+    return StepOutput(summary=step.text)
+
+
+@agent("gated", timeout_ms=30_000)
+async def gated(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Notes that it began, and ends when a file of its text's name appears beside the ledger."""
+    note(f"began {ctx.step_id} {ctx.attempt}")
+    gate = Path(os.environ["E2E_LEDGER"]).parent / step.text
+    while not await anyio.Path(gate).exists():
+        await ctx.progress(0, None, "waiting")
+        await anyio.sleep(0.05)
+    note(f"ended {ctx.step_id} {ctx.attempt}")
+    return StepOutput(summary="opened")
+
+
+@agent("pausing")
+async def pausing(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Long enough to be killed in, and says where it is."""
+    await ctx.progress(1, 2, "half")
+    await anyio.sleep(0.15)
+    return StepOutput(summary=step.text)

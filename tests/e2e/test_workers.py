@@ -1,0 +1,106 @@
+"""Workers that die, stop, are missing, or serve one queue only."""
+
+import signal
+
+from app.model.events import EVENT, Event
+
+from .conftest import LINE, Stack, wait_for
+from .test_stream import read
+
+GATED = [
+    {"step_id": 1, "agent": "noop", "payload": "a"},
+    {"step_id": 2, "agent": "gated", "payload": "gate", "depends_on": [1]},
+    {"step_id": 3, "agent": "noop", "payload": "c", "depends_on": [2]},
+]
+
+
+def assert_sound(events: list[Event], steps: int) -> None:
+    """One effective result per step, no gap, one terminal event and it is the last."""
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    completed = [event.step_id for event in events if event.type == "step.completed"]
+    assert sorted(completed) == list(range(1, steps + 1))
+    assert [event.type for event in events if event.terminal] == ["task.completed"]
+    assert events[-1].terminal
+
+
+def test_a_killed_workers_step_is_finished_by_another(bare_stack: Stack) -> None:
+    """kill -9 of the only worker in the middle of a step: a new one takes it over and the task completes."""
+    stack = bare_stack
+    stack.api()
+    first = stack.worker()
+    task_id = stack.submit(GATED)
+    wait_for(lambda: ["began", "2", "1"] in [line[:3] for line in stack.ledger], "the step did not begin")
+
+    stack.kill(first)
+    stack.worker()
+    wait_for(lambda: ["began", "2", "2"] in [line[:3] for line in stack.ledger], "nobody took the step over")
+    (stack.folder / "gate").touch()
+    events = [event for _, event in read(stack, task_id)]
+
+    assert_sound(events, steps=3)
+    redelivered = [event for event in events if event.type == "step.redelivered"]
+    assert [(event.step_id, event.attempt) for event in redelivered] == [(2, 2)]
+    assert [line[:3] for line in stack.ledger if line[0] == "ended"] == [["ended", "2", "2"]]
+    assert stack.get(f"/tasks/{task_id}")["steps"][1]["crashes"] == 1
+
+
+def test_a_stopped_worker_hands_its_step_back(bare_stack: Stack) -> None:
+    """SIGTERM: the running step is released within the grace, costs no failure, and another worker ends it."""
+    stack = bare_stack
+    stack.api()
+    first = stack.worker()
+    task_id = stack.submit(GATED)
+    wait_for(lambda: stack.ledger, "the step did not begin")
+
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=20) == 0
+    (stack.folder / "gate").touch()
+    stack.worker()
+    events = [event for _, event in read(stack, task_id)]
+
+    assert_sound(events, steps=3)
+    assert [event.type for event in events if event.type in ("step.released", "step.redelivered")] == ["step.released"]
+    step = stack.get(f"/tasks/{task_id}")["steps"][1]
+    assert (step["failures"], step["crashes"], step["attempts"]) == (0, 0, 2)
+
+
+def test_tasks_wait_for_workers_that_start_later(bare_stack: Stack) -> None:
+    """A task accepted with no worker alive runs as soon as one starts."""
+    bare_stack.api()
+    task_id = bare_stack.submit(LINE)
+
+    bare_stack.worker("--processes", "2", "--threads", "2")
+
+    assert_sound([event for _, event in read(bare_stack, task_id)], steps=3)
+
+
+def test_a_worker_may_serve_one_queue_only(bare_stack: Stack) -> None:
+    """`--queues noop` runs the first step and leaves the gated one to a worker that serves its queue."""
+    stack = bare_stack
+    stack.api()
+    stack.worker("--queues", "noop")
+    (stack.folder / "gate").touch()
+    task_id = stack.submit(GATED)
+    wait_for(lambda: stack.get(f"/tasks/{task_id}")["steps"][0]["status"] == "completed", "the first step did not end")
+    assert stack.get(f"/tasks/{task_id}")["steps"][1]["status"] == "queued"
+
+    stack.worker("--queues", "gated")
+
+    assert_sound([event for _, event in read(stack, task_id)], steps=3)
+
+
+def test_the_workers_tell_the_firehose(stack: Stack, redis_client: object, namespace: str) -> None:
+    """Start-up and settled batches of workers are on the firehose, beside the tasks' own events."""
+    task_id = stack.submit(LINE)
+    read(stack, task_id)
+    key = f"{{{namespace}:0}}:fire"
+
+    def types() -> list[str]:
+        import orjson
+
+        return [orjson.loads(fields[b"e"])["type"] for _, fields in redis_client.xrange(key)]  # type: ignore[attr-defined]
+
+    wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
+    assert "worker.up" in types()
+    assert "task.completed" in types()
+    assert EVENT is not None

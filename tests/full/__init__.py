@@ -1,0 +1,1 @@
+"""Slower proofs, run by `make test-full`."""

@@ -1,0 +1,215 @@
+"""The client against a server that drops connections, refuses, and lies."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from app.client import ApiError, ApiUnreachable, Client, StreamBroken
+from app.model.task import Document
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Gives one prepared answer per request, the last one for ever, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Scripted)
+        self.answers: list[Answer] = []
+        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is part of the play."""
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """One request: recorded, then answered by the script."""
+
+    server: ScriptedServer
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers, body))
+        answers = self.server.answers
+        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+    do_POST = do_GET  # noqa: N815  # the name that http.server looks up
+
+    def log_message(self, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield http
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(server: ScriptedServer) -> Iterator[Client]:
+    with Client(server.url, silence_s_max=2.0) as api:
+        yield api
+
+
+def frame(seq: int, kind: str = "step.progress") -> str:
+    event = {"v": 1, "seq": seq, "type": kind, "ts": 1, "task_id": "0-x", "data": {}}
+    return f"id: {seq}-77\nevent: {kind}\ndata: {json.dumps(event)}\n\n"
+
+
+def stream(*parts: str, broken: bool = False) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        text = ("retry: 2000\n\n: hello\n\n" + "".join(parts)).encode()
+        request.send_response(200)
+        request.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        request.send_header("Content-Length", str(len(text) + (100 if broken else 0)))
+        request.end_headers()
+        request.wfile.write(text)
+
+    return answer
+
+
+def say(status: int, body: object = None, content_type: str = "application/problem+json", **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        content = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", content_type)
+        request.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
+
+
+def test_a_stream_is_followed_across_drops_refusals_and_restarts(server: ScriptedServer, client: Client) -> None:
+    """Each event arrives once, in order; every reconnect says where the last event was."""
+    server.answers = [
+        stream(frame(1), frame(2), broken=True),
+        say(503, {"detail": "Redis is away"}, Retry_After="0"),
+        stream(frame(3), "event: stream.end\ndata: {}\n\n"),
+        say(502, "<html>bad gateway</html>", content_type="text/html"),
+        stream("event: step.progress\nid: 4-77\ndata: {", broken=True),
+        stream(frame(4), frame(5, "task.completed"), frame(6)),
+    ]
+
+    assert [event.seq for event in client.follow("0-x")] == [1, 2, 3, 4, 5]
+    assert [headers.get("last-event-id") for _, _, headers, _ in server.asked] == [
+        None, "2-77", "2-77", "3-77", "3-77", "3-77",
+    ]  # fmt: skip
+
+
+def test_a_finished_task_whose_end_was_seen_has_no_more_events(server: ScriptedServer, client: Client) -> None:
+    """204 ends the iteration at once."""
+    server.answers = [say(204)]
+
+    assert list(client.follow("0-x", after=9)) == []
+    assert server.asked[0][2]["last-event-id"] == "9"
+
+
+def test_a_rolled_back_log_is_replayed_from_its_first_event(server: ScriptedServer, client: Client) -> None:
+    """After `stream.reset` the numbers start again at 1, and a reconnect never names the forgotten position."""
+    server.answers = [
+        stream(frame(1), frame(2), "event: stream.reset\ndata: {}\n\n", broken=True),
+        stream(frame(1), frame(2, "task.completed")),
+    ]
+
+    assert [event.seq for event in client.follow("0-x")] == [1, 2, 1, 2]
+    assert "last-event-id" not in server.asked[1][2]
+
+
+@pytest.mark.parametrize("second", [1, 3], ids=["repeated", "missing"])
+def test_a_gap_is_proven_not_skipped(server: ScriptedServer, client: Client, second: int) -> None:
+    """An event that is not the next one ends the iteration with an error that names both."""
+    server.answers = [stream(frame(1), frame(second))]
+
+    with pytest.raises(StreamBroken, match=f"Event {second} came after event 1"):
+        list(client.follow("0-x"))
+
+
+def test_something_that_is_no_event_is_an_error(server: ScriptedServer, client: Client) -> None:
+    """A frame that cannot be read is not passed over."""
+    server.answers = [stream(frame(1), "event: step.progress\ndata: {}\n\n")]
+
+    with pytest.raises(StreamBroken, match="after event 1"):
+        list(client.follow("0-x"))
+
+
+@pytest.mark.parametrize("answer", [stream(), say(503, {}, Retry_After="1")], ids=["empty streams", "refusals"])
+def test_endless_silence_ends(server: ScriptedServer, client: Client, answer: Answer) -> None:
+    """A server that answers and never says anything is given up after the limit."""
+    server.answers = [answer]
+
+    with pytest.raises(ApiUnreachable, match="No contact"):
+        list(client.follow("0-x"))
+    assert len(server.asked) < 20
+
+
+def test_a_refusal_that_will_not_pass_is_raised_at_once(server: ScriptedServer, client: Client) -> None:
+    """An unknown task is not asked for again."""
+    server.answers = [say(404, {"status": 404, "detail": "There is no task."})]
+
+    with pytest.raises(ApiError, match="404: There is no task") as caught:
+        list(client.follow("0-x"))
+    assert caught.value.status == 404
+    assert len(server.asked) == 1
+
+
+def test_a_submission_carries_what_was_given(server: ScriptedServer, client: Client) -> None:
+    """The body has the documents of the API's shape and nothing that was left out."""
+    server.answers = [say(202, {"task_id": "0-x"}, content_type="application/json")]
+
+    assert client.submit("hello")["task_id"] == "0-x"
+    client.submit("hello", plan=[], documents=[Document(name="a.md", text="A")], collection="c", labels={"k": "v"})
+
+    method, path, _, body = server.asked[1]
+    assert (method, path) == ("POST", "/run-task")
+    assert json.loads(server.asked[0][3]) == {"task": "hello", "priority": 5, "labels": {}}
+    assert json.loads(body) == {
+        "task": "hello",
+        "priority": 5,
+        "labels": {"k": "v"},
+        "plan": [],
+        "inputs": {"documents": [{"name": "a.md", "text": "A"}], "collection": "c"},
+    }
+
+
+def test_problems_are_listed_one_per_line(server: ScriptedServer, client: Client) -> None:
+    """The problem document's errors become lines with their pointers."""
+    problem = {"detail": "invalid", "errors": [{"pointer": "/plan/0/agent", "detail": "names no agent"}]}
+    server.answers = [say(422, problem)]
+
+    with pytest.raises(ApiError) as caught:
+        client.submit("hello", plan=[{}])
+    assert caught.value.lines == ["/plan/0/agent: names no agent"]
+
+
+def test_a_running_task_has_no_report_yet(server: ScriptedServer, client: Client) -> None:
+    """202 from the result is not mistaken for the report."""
+    server.answers = [say(202, {"status": "running"}, content_type="application/json")]
+
+    with pytest.raises(ApiError, match="still running"):
+        client.report("0-x")
+
+
+def test_a_closed_port_and_a_foreign_server_are_unreachable(server: ScriptedServer, client: Client) -> None:
+    """Whatever is not this API is reported as such, with the address."""
+    server.answers = [say(200, "<html>", content_type="text/html")]
+    with pytest.raises(ApiUnreachable, match="is not this API"):
+        client.task("0-x")
+
+    with Client("http://127.0.0.1:1") as nobody, pytest.raises(ApiUnreachable, match="No API answers at http"):
+        nobody.submit("hello")
