@@ -1,0 +1,55 @@
+"""
+The one import an agent needs.
+
+    from actors.agent import StepContext, StepInput, StepOutput, agent
+
+    @agent("shouter", description="Repeats the text in capitals.", max_attempts=2)
+    async def shout(step: StepInput, ctx: StepContext) -> StepOutput:
+        await ctx.progress(1, 1, "shouting")
+        return StepOutput(summary="shouted", text=step.text.upper())
+
+Name the module in `STEPSTREAM_AGENT_MODULES`: the API and the workers import it, and the import
+registers the agent. An agent may be called again for a step it has run before, so what it does outside
+must bear that: hand `ctx.idempotency_key` on. It raises `Permanent` for input that can never work and
+`Retryable` for passing trouble; anything else it raises counts as `Retryable`.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import TypedDict, TypeVar, Unpack
+
+from app.dispatch.context import StepContext
+from app.errors import Permanent, Retryable
+from app.model.agents import AgentFunction, AgentSpec, StepInput, StepOutput, registry
+
+__all__ = ["AgentLimits", "Permanent", "Retryable", "StepContext", "StepInput", "StepOutput", "agent"]
+
+Function = TypeVar("Function", bound=AgentFunction)
+
+
+class AgentLimits(TypedDict, total=False):
+    """What may be set per agent; `AgentSpec` has the defaults. An empty queue means the agent's own."""
+
+    timeout_ms: int
+    max_attempts: int
+    backoff_ms: int
+    backoff_ms_max: int
+    batch_size_max: int
+    queue: str
+
+
+def agent(
+    name: str, *, input_model: type[StepInput] = StepInput, description: str = "", **limits: Unpack[AgentLimits]
+) -> Callable[[Function], Function]:
+    """
+    Registers the function below as the agent `name` and leaves it callable as it is.
+
+    Without a description the first line of the function's docstring is taken.
+    """
+
+    def register(run: Function) -> Function:
+        text = description or (inspect.getdoc(run) or "").partition("\n")[0]
+        registry.register(AgentSpec(name, run, input_model=input_model, description=text, **limits))
+        return run
+
+    return register

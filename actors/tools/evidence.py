@@ -1,0 +1,87 @@
+"""Reads what the steps before this one found: the passages of retrievers, the analyses of analyzers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from actors.tools.analysis import Analysis
+from actors.tools.passages import Passage
+from app.dispatch.context import StepContext
+from app.errors import Permanent
+
+PASSAGES_MAX = 400  # that one step analyses; the best of each source come first
+
+PASSAGES = TypeAdapter(list[Passage])
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Passages by their id in a fair order, the analyses behind them, and how many documents were searched."""
+
+    passages: dict[str, Passage] = field(default_factory=dict)
+    analyses: list[Analysis] = field(default_factory=list)
+    searches: list[str] = field(default_factory=list)
+    documents: int = 0
+
+    @property
+    def picked(self) -> frozenset[tuple[str, str]]:
+        """What earlier analyses chose, as (pid, quotation)."""
+        return frozenset((finding.pid, finding.quote) for analysis in self.analyses for finding in analysis.findings)
+
+    @property
+    def is_one_analysis(self) -> bool:
+        return len(self.analyses) == 1 and not self.searches
+
+
+def read_evidence(ctx: StepContext) -> Evidence:
+    """
+    The evidence in the outputs of this step's dependencies; outputs of other shapes are passed over.
+
+    Raises `Permanent` when none of them has passages: no later attempt would find any.
+    """
+    evidence = Evidence()
+    by_source: list[list[Passage]] = []
+    for step_id, output in ctx.outputs():
+        try:
+            by_source += _read_output(output, evidence)
+        except ValidationError as error:
+            raise Permanent(
+                f"Step {step_id} left passages of another shape: {_first(error)}.", code="bad_input"
+            ) from error
+    if not by_source:
+        raise Permanent(f"The {ctx.agent} needs a retriever or an analyzer before it.", code="no_evidence")
+    evidence.passages = {passage.pid: passage for passage in _in_turns(by_source)}
+    return evidence
+
+
+def _read_output(output: Any, evidence: Evidence) -> list[list[Passage]]:
+    passages = output.get("passages") if isinstance(output, dict) else None
+    if isinstance(passages, list):
+        found = PASSAGES.validate_python(passages)
+        evidence.searches.append(str(output.get("query", "")))
+        evidence.documents = max(evidence.documents, _count(output), len({passage.uri for passage in found}))
+        return [found]
+    if isinstance(passages, dict) and "findings" in output:
+        analysis = Analysis.model_validate(output)
+        evidence.analyses.append(analysis)
+        evidence.documents = max(evidence.documents, analysis.documents)
+        return [list(analysis.passages.values())]
+    return []
+
+
+def _count(output: dict[str, Any]) -> int:
+    documents = output.get("documents", 0)
+    return documents if isinstance(documents, int) else 0
+
+
+def _in_turns(by_source: list[list[Passage]]) -> list[Passage]:
+    """The first of each source, then the second of each, so that a limit cuts all alike."""
+    longest = max(len(passages) for passages in by_source)
+    mixed = [passages[at] for at in range(longest) for passages in by_source if at < len(passages)]
+    return list({passage.pid: passage for passage in mixed}.values())[:PASSAGES_MAX]
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'/'.join(str(part) for part in problem['loc'])} {problem['msg']}"

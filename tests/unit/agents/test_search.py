@@ -1,0 +1,84 @@
+"""Which passages answer a query."""
+
+from pathlib import Path
+
+from actors.tools.index import PassageIndex
+from actors.tools.passages import Passage
+from actors.tools.search import find_passages
+from app.model.task import Document
+
+
+def _find(documents: list[Document], cache: Path, text: str, limit: int = 8) -> list[Passage]:
+    return find_passages(PassageIndex(documents, cache), text, limit)
+
+
+def test_a_document_named_in_the_query_comes_first(readmes: list[Document], tmp_path: Path) -> None:
+    """With its best passage on the topic and the one that says what it is."""
+    found = _find(readmes, tmp_path, "fastapi errors retries")
+
+    assert found[0].uri == "fastapi.md"
+    assert "clear errors" in "".join(passage.text for passage in found)
+    assert any("FastAPI is a modern" in passage.text for passage in found[:2])
+
+
+def test_documents_named_together_take_turns(readmes: list[Document], tmp_path: Path) -> None:
+    """No one of them fills the result."""
+    found = _find(readmes, tmp_path, "Compare orjson, redis and rich: performance")
+
+    assert {passage.uri for passage in found[:3]} == {"orjson.md", "redis.md", "rich.md"}
+
+
+def test_without_a_name_the_whole_collection_answers(readmes: list[Document], tmp_path: Path) -> None:
+    """By content; change logs come after prose."""
+    found = _find(readmes, tmp_path, "structured concurrency on asyncio")
+
+    assert found[0].uri == "anyio.md"
+
+
+def test_near_duplicates_are_given_once(tmp_path: Path) -> None:
+    """Copies of a page under other names add nothing."""
+    text = "The broker retries a failed message with a growing delay until its attempts are used up. " * 2
+    documents = [Document(name=f"copy{n}.md", text=f"# Copy {n}\n\n{text}") for n in range(6)]
+    documents.append(Document(name="own.md", text="Retries of another kind happen in the client, without delay."))
+
+    found = _find(documents, tmp_path, "retries delay")
+
+    assert len(found) == 2
+    assert "own.md" in {passage.uri for passage in found}
+
+
+def test_nothing_fitting_is_an_empty_answer(readmes: list[Document], tmp_path: Path) -> None:
+    """Words that no document has find nothing."""
+    assert _find(readmes, tmp_path, "xylophone zymurgy") == []
+
+
+def test_a_query_that_asks_nothing_gets_a_share_of_each_document(readmes: list[Document], tmp_path: Path) -> None:
+    """From its opening and evenly on; of more documents than passages the first ones."""
+    three = [document for document in readmes if document.name in ("fastapi.md", "redis.md", "rich.md")]
+
+    found = _find(three, tmp_path, "Summarise these documents", limit=6)
+
+    assert sorted(passage.uri for passage in found) == sorted(["fastapi.md", "redis.md", "rich.md"] * 2)
+    assert any(passage.line > 50 for passage in found)
+    assert len({passage.uri for passage in _find(readmes, tmp_path, "?!", limit=4)}) == 4
+    assert _find([Document(name="a.md", text="---")], tmp_path, "Summarise these documents") == []
+
+
+def test_words_that_mean_nearly_the_same_are_found_too(tmp_path: Path) -> None:
+    """At a lower score than the word itself."""
+    documents = [
+        Document(name="a.md", text="When a step raises an exception, the worker writes it down."),
+        Document(name="b.md", text="When a step ends in an error, the worker writes it down."),
+    ]
+
+    found = _find(documents, tmp_path, "errors")
+
+    assert [passage.uri for passage in found] == ["b.md", "a.md"]
+
+
+def test_five_hundred_documents_are_searched(tmp_path: Path) -> None:
+    """And the limit holds."""
+    documents = [Document(name=f"d{n}.md", text=f"Document {n} speaks of topic{n} and retries.") for n in range(500)]
+
+    assert [passage.uri for passage in _find(documents, tmp_path, "topic321")] == ["d321.md"]
+    assert len(_find(documents, tmp_path, "retries", limit=50)) <= 50
