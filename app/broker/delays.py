@@ -1,0 +1,103 @@
+"""
+The mover: delayed messages reach their stream when they are due.
+
+One thread per worker process. It sleeps until the earliest due time on the server, hears over a channel
+when an earlier one is added, and moves a bounded number per call. Any worker moves for all queues.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import redis
+from redis.exceptions import RedisError
+
+from .backoff import Backoff
+from .keys import ShardKeys
+from .scripts import command, load_script, run_script
+
+DUE = load_script(__package__, "due.lua")
+
+logger = logging.getLogger(__name__)
+
+MOVED_PER_CALL_MAX = 100
+SLEEP_MS_MAX = 5_000
+#: Spreads the movers of a fleet, which all sleep until the same moment.
+JITTER_MS = 20
+ERROR_BACKOFF = Backoff(base_ms=50, max_ms=2_000)
+
+
+class Mover:
+    """Moves due messages while it runs."""
+
+    def __init__(self, client: "redis.Redis", keys: ShardKeys, declared: Callable[[], Collection[str]]) -> None:
+        self._client = client
+        self._keys = keys
+        self._declared = declared
+        self._random = Random()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._ear: Any = None
+
+    def start(self) -> None:
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name="broker-mover", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; it looks up at least four times per second."""
+        if self._thread is None:
+            return
+        self._stopped.set()
+        self._thread.join()
+        self._thread = None
+
+    def move(self) -> int:
+        """Moves all that is due; returns the ms until the next one, at most five seconds."""
+        names = {name.decode() for name in command(self._client, "SMEMBERS", self._keys.queues)} | set(self._declared())
+        keys: list[str] = []
+        for name in sorted(names):
+            queue = self._keys.queue(name)
+            keys += [queue.due, queue.due_bodies, *queue.streams]
+        moved, next_ms = MOVED_PER_CALL_MAX, 0
+        while moved == MOVED_PER_CALL_MAX and not self._stopped.is_set():
+            moved, next_ms = run_script(self._client, DUE, keys, [MOVED_PER_CALL_MAX])
+        return SLEEP_MS_MAX if next_ms < 0 else min(next_ms, SLEEP_MS_MAX)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                self._listen()
+                self._sleep(self.move())
+                failures = 0
+            # Whatever it was, delayed messages depend on the next look.
+            except Exception as error:  # noqa: BLE001
+                failures += 1
+                logger.warning("mover failed: %r", error)
+                self._hang_up()
+                self._stopped.wait(ERROR_BACKOFF.delay_ms(failures, self._random) / 1000)
+        self._hang_up()
+
+    def _listen(self) -> None:
+        """Subscribes before the first look, so that nothing falls between look and sleep."""
+        if self._ear is None:
+            self._ear = self._client.pubsub()  # type: ignore[no-untyped-call]
+            self._ear.ssubscribe(self._keys.wake)
+
+    def _sleep(self, sleep_ms: int) -> None:
+        until_s = time.monotonic() + (sleep_ms + self._random.randint(0, JITTER_MS)) / 1000
+        while not self._stopped.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            heard = self._ear.get_message(timeout=min(left_s, 0.25))
+            if heard is not None and heard["type"] == "smessage":
+                return
+
+    def _hang_up(self) -> None:
+        if self._ear is not None:
+            with suppress(RedisError, OSError):
+                self._ear.close()
+            self._ear = None

@@ -1,0 +1,190 @@
+"""
+Leases: how a live worker keeps its entries, and how those of a dead one come to others.
+
+A process renews exactly what it knows it holds, each entry no longer than its deadline. What nobody
+renews for a lease is taken over by the next sweep.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.exceptions import ResponseError
+
+from .errors import is_passing
+from .held import Held
+from .keys import LEVELS, QueueKeys, ShardKeys
+from .message import Entry, StreamProxy
+from .scripts import ScriptArgument, load_script, run_script
+
+RENEW = load_script(__package__, "renew.lua", includes=("_owner.lua",))
+SWEEP = load_script(__package__, "sweep.lua")
+TIDY = load_script(__package__, "tidy.lua")
+BEAT = load_script(__package__, "beat.lua")
+
+logger = logging.getLogger(__name__)
+
+IDS_PER_CALL_MAX = 500
+SWEEP_INTERVAL_MS = 1_000
+SWEEP_SCAN_MAX = 10_000
+TIDY_INTERVAL_MS = 60_000
+CONSUMER_IDLE_MS = 600_000
+WORKER_LISTED_MS = 600_000
+BEATS_PER_LEASE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The lease scripts, in the name of one worker."""
+
+    client: "redis.Redis"
+    keys: ShardKeys
+    worker_id: str
+    lease_ms: int
+
+    def sweep(self, queue: QueueKeys, free: int) -> tuple[str, list[Entry]] | None:
+        """
+        Takes over at most `free` lapsed entries; with them comes the theft counter after it.
+
+        None when somebody else swept within the last second.
+        """
+        keys = [queue.sweep, queue.sweep_lock, *queue.streams]
+        args: list[ScriptArgument] = [
+            queue.group,
+            self.worker_id,
+            self.lease_ms,
+            free,
+            SWEEP_INTERVAL_MS,
+            SWEEP_SCAN_MAX,
+        ]
+        reply = run_script(self.client, SWEEP, keys, args)
+        if reply is None:
+            return None
+        return reply[0].decode(), [entry_of(int(level), i, fields, n) for level, i, n, fields in reply[1:]]
+
+    def tidy(self, queue: QueueKeys) -> int:
+        """Deletes the names of dead consumers; returns how many."""
+        keys = [queue.tidy_lock, self.keys.workers, *queue.streams]
+        args: list[ScriptArgument] = [
+            queue.group,
+            self.worker_id,
+            CONSUMER_IDLE_MS,
+            self._beat_ttl_ms,
+            TIDY_INTERVAL_MS,
+        ]
+        return int(run_script(self.client, TIDY, keys, args))
+
+    def renew(self, held: Held, level: int, proxies: list[StreamProxy]) -> None:
+        """Renews these entries of one stream, and marks those as lost that another worker has by now."""
+        by_id = {proxy.entry.entry_id: proxy for proxy in proxies}
+        args = [held.keys.group, self.worker_id, *by_id]
+        stolen, *lost = run_script(self.client, RENEW, [held.keys.stream(level), held.keys.sweep], args)
+        for entry_id in lost:
+            by_id.pop(entry_id.decode()).lost = True
+        held.drop(level, [entry_id.decode() for entry_id in lost])
+        held.epoch = stolen.decode()
+        # What is ours at this reading of the counter was stolen by nobody before it.
+        for proxy in by_id.values():
+            proxy.epoch = held.epoch
+
+    def beat(self, fields: dict[str, str | int]) -> None:
+        flat = [part for pair in fields.items() for part in pair]
+        keys = [self.keys.workers, self.keys.worker(self.worker_id)]
+        run_script(self.client, BEAT, keys, [self.worker_id, self._beat_ttl_ms, WORKER_LISTED_MS, *flat])
+
+    def leave(self) -> None:
+        """Takes this worker off the list of the living."""
+        self.client.zrem(self.keys.workers, self.worker_id)
+        self.client.delete(self.keys.worker(self.worker_id))
+
+    @property
+    def _beat_ttl_ms(self) -> int:
+        return self.lease_ms * BEATS_PER_LEASE
+
+
+class Heart:
+    """The thread that renews this process's leases, three times per lease, on a connection of its own."""
+
+    def __init__(
+        self,
+        leases: Leases,
+        held: Callable[[], Iterable[Held]],
+        deadline_s: Callable[[StreamProxy], float | None],
+    ) -> None:
+        self._leases = leases
+        self._held = held
+        self._deadline_s = deadline_s
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._about: dict[str, str | int] = {}
+
+    def start(self, threads: int) -> None:
+        self._about = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "threads": threads,
+            "started_at": int(time.time() * 1000),
+        }
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name="broker-heart", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread is None:
+            return
+        self._stopped.set()
+        self._thread.join()
+        self._thread = None
+
+    def _run(self) -> None:
+        interval_s = self._leases.lease_ms / 1000 / BEATS_PER_LEASE
+        wait_s = 0.0
+        while not self._stopped.wait(wait_s):
+            wait_s = interval_s
+            try:
+                self.beat()
+            # Whatever it was, the entries we hold depend on the next beat.
+            except Exception as error:  # noqa: BLE001
+                logger.warning("beat failed: %r", error)
+                # A lease has room for three beats; a failed one is repeated before the next is due.
+                wait_s = interval_s / 5
+
+    def beat(self) -> None:
+        """One sign of life: renews every entry whose deadline has not passed, then reports."""
+        now_s = time.monotonic()
+        in_flight = 0
+        queues = []
+        for held in self._held():
+            queues.append(held.keys.queue)
+            in_flight += len(held)
+            try:
+                for level in LEVELS:
+                    self._renew(held, level, now_s)
+            except ResponseError as error:
+                if is_passing(error):
+                    raise
+                # A broken key of one queue must not cost the leases of the others.
+                logger.error("leases not renewed: queue=%s error=%s", held.keys.queue, error)  # noqa: TRY400
+        about = {**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight}
+        self._leases.beat(about)
+
+    def _renew(self, held: Held, level: int, now_s: float) -> None:
+        proxies = [proxy for proxy in held.at(level) if self._within_deadline(proxy, now_s)]
+        for start in range(0, len(proxies), IDS_PER_CALL_MAX):
+            self._leases.renew(held, level, proxies[start : start + IDS_PER_CALL_MAX])
+
+    def _within_deadline(self, proxy: StreamProxy, now_s: float) -> bool:
+        deadline_s = self._deadline_s(proxy)
+        return deadline_s is None or now_s < deadline_s
+
+
+def entry_of(level: int, entry_id: bytes, fields: list[bytes] | None, deliveries: int = 1) -> Entry:
+    """An entry from the flat list of fields that a script returns."""
+    pairs: dict[Any, Any] = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
+    return Entry(level, entry_id.decode(), pairs.get(b"m"), int(deliveries))

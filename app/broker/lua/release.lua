@@ -1,0 +1,29 @@
+#!lua flags=allow-oom
+-- Hands entries back, at their place in the queue, for the next sweep to take.
+--
+-- KEYS[1]   stream
+-- KEYS[2]   sweep hash of the queue
+-- KEYS[3]   sweep lock of the queue
+-- ARGV[1]   group
+-- ARGV[2]   consumer
+-- ARGV[3]   level of the stream
+-- ARGV[4..] entry ids, at most 500
+-- RETURNS   how many were handed back; what is not ours is left alone
+-- WHY       Adding the message again would put it behind all others. Instead the entry is made to look
+--           idle for ever, its delivery is taken off the count, and the sweep starts over from the
+--           beginning, at once.
+
+local released = 0
+for i = 4, #ARGV do
+  local deliveries = owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i])
+  if deliveries then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i],
+      'TIME', 1, 'RETRYCOUNT', math.max(0, deliveries - 1), 'JUSTID')
+    released = released + 1
+  end
+end
+if released > 0 then
+  redis.call('HDEL', KEYS[2], ARGV[3])
+  redis.call('DEL', KEYS[3])
+end
+return released

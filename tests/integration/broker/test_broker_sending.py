@@ -1,0 +1,218 @@
+"""Messages on their way in: once each, in their level, at their time."""
+
+import multiprocessing
+import os
+import threading
+import time
+from typing import Any
+
+import dramatiq
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.broker import Level, QueueAdmin, RedisStreamsBroker
+from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker
+
+
+def nothing(broker: RedisStreamsBroker, **options: Any) -> Any:
+    return dramatiq.actor(lambda *args: None, actor_name="nothing", broker=broker, **options)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_broken_connection_loses_or_doubles_a_message(
+    make_broker: MakeBroker, faulty_client: "redis.Redis", faults: Faults, when: str
+) -> None:
+    """The n-th exchange with the server fails, for n = 1, 2, 3 until none does: always ten messages."""
+    broker = make_broker(client=faulty_client)
+    actor = nothing(broker)
+    admin = QueueAdmin(broker.client, broker.namespace)
+
+    for n in range(1, 50):
+        broker.client.script_flush()
+        faults.strike(n, when)
+        broker.enqueue_many([actor.message(i) for i in range(5)])
+        broker.enqueue_many([actor.message(i) for i in range(5)], delay=60_000)
+        faults.at = None
+        counted = admin.stats("default")
+        broker.flush("default")
+        assert (counted.waiting, counted.delayed) == (5, 5), n
+        if not faults.struck:
+            break
+    assert 2 < n < 50
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_broken_connection_loses_a_message_on_its_way_out(
+    make_broker: MakeBroker, faulty_client: "redis.Redis", faults: Faults, eventually: Eventually, when: str
+) -> None:
+    """The n-th exchange fails while a message is fetched and acknowledged: it is got once, and then gone."""
+    broker = make_broker(client=faulty_client)
+    actor = nothing(broker)
+    admin = QueueAdmin(broker.client, broker.namespace)
+
+    for n in range(1, 50):
+        sent = actor.send()
+        consumer = broker.consume("default", prefetch=1, timeout=20)
+        faults.strike(n, when)
+        message = eventually(lambda: next(consumer))  # noqa: B023  # asked at once
+        consumer.ack(message)
+        faults.at = None
+        assert message.message_id == sent.message_id
+        assert admin.stats("default").unfinished == 0, n
+        if not faults.struck:
+            break
+    assert 2 < n < 50
+
+
+def test_a_delayed_message_comes_in_time(broker: RedisStreamsBroker, start_worker: StartWorker) -> None:
+    """Never early, and at most a quarter of a second late, although the mover was asleep for longer."""
+    ran: list[float] = []
+    done = threading.Event()
+
+    def note() -> None:
+        ran.append(time.monotonic())
+        done.set()
+
+    actor = dramatiq.actor(note, actor_name="note", broker=broker)
+    actor.send_with_options(delay=60_000)
+    start_worker(broker)
+    broker.client.ping()
+
+    sent = time.monotonic()
+    actor.send_with_options(delay=400)
+
+    assert done.wait(5)
+    assert 0.4 <= ran[0] - sent <= 0.65
+
+
+def test_a_far_delay_does_not_hold_back_near_ones(broker: RedisStreamsBroker, start_worker: StartWorker) -> None:
+    """Hundreds of messages for tomorrow occupy no worker and no order."""
+    done = threading.Event()
+    actor = dramatiq.actor(done.set, actor_name="note", broker=broker)
+    broker.enqueue_many([actor.message() for _ in range(500)], delay=86_400_000)
+    start_worker(broker)
+
+    actor.send_with_options(delay=50)
+
+    assert done.wait(5)
+
+
+def test_a_crowd_that_is_due_moves_completely(broker: RedisStreamsBroker, eventually: Eventually) -> None:
+    """More messages than one call moves: one look moves all of them, and knows that nothing else waits."""
+    actor = nothing(broker)
+    broker.enqueue_many([actor.message(i) for i in range(250)], delay=1)
+    admin = QueueAdmin(broker.client, broker.namespace)
+
+    next_ms = eventually(lambda: broker.presence.mover.move() == 5_000)
+
+    assert next_ms
+    assert (admin.stats("default").waiting, admin.stats("default").delayed) == (250, 0)
+
+
+@pytest.mark.parametrize("delay", [0, -5, None])
+def test_no_delay_means_now(broker: RedisStreamsBroker, delay: int | None) -> None:
+    """Zero and negative delays go straight into the stream."""
+    broker.enqueue(nothing(broker).message(), delay=delay)
+
+    assert QueueAdmin(broker.client, broker.namespace).stats("default").waiting == 1
+
+
+def test_a_message_with_an_eta_of_another_broker_is_run_at_its_time(
+    broker: RedisStreamsBroker, start_worker: StartWorker, redis_client: "redis.Redis"
+) -> None:
+    """Dramatiq's other brokers put the time into the message; the worker still waits for it, and runs it once."""
+    ran: list[float] = []
+    actor = dramatiq.actor(lambda: ran.append(time.time()), actor_name="note", broker=broker)
+    eta_ms = int(time.time() * 1_000) + 300
+    body = actor.message_with_options(eta=eta_ms).encode()
+    redis_client.xadd(broker.keys.queue("default").stream(), {"m": body})
+
+    start_worker(broker)
+    broker.join("default", timeout=5_000)
+
+    assert len(ran) == 1
+    assert ran[0] * 1_000 >= eta_ms
+
+
+def test_high_priorities_are_read_first(broker: RedisStreamsBroker) -> None:
+    """High before normal before low, in the order of sending within a level; message beats actor option."""
+    actor = nothing(broker, broker_priority=9)
+    for n, priority in enumerate([None, 5, 1, 6, 0]):
+        options = {} if priority is None else {"broker_priority": priority}
+        actor.send_with_options(args=(n,), **options)
+    consumer = broker.consume("default", prefetch=5, timeout=50)
+
+    assert [message.args[0] for message in (next(consumer) for _ in range(5)) if message] == [2, 4, 1, 3, 0]
+
+
+def test_a_flood_of_high_ones_does_not_starve_low_ones(broker: RedisStreamsBroker) -> None:
+    """With one slot and an endless high stream, a low message comes within sixteen reads."""
+    actor = nothing(broker)
+    actor.send_with_options(args=("low",), broker_priority=9)
+    broker.enqueue_many([actor.message_with_options(args=("high",), broker_priority=0) for _ in range(40)])
+    consumer = broker.consume("default", prefetch=1, timeout=1_000)
+
+    order = []
+    for _ in range(16):
+        message = next(consumer)
+        assert message is not None
+        order.append(message.args[0])
+        consumer.ack(message)
+
+    assert order.count("low") == 1
+    assert order[0] == "high"
+
+
+def test_a_delayed_message_arrives_in_its_level(
+    broker: RedisStreamsBroker, redis_client: "redis.Redis", eventually: Eventually
+) -> None:
+    """The level travels with the delay."""
+    nothing(broker).send_with_options(delay=1, broker_priority=0)
+
+    eventually(lambda: broker.presence.mover.move() == 5_000)
+
+    assert redis_client.xlen(broker.keys.queue("default").stream(Level.HIGH)) == 1
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, 60_000])), max_size=150),
+)
+def test_as_many_come_in_as_were_sent(broker: RedisStreamsBroker, sends: list[tuple[int, int | None]]) -> None:
+    """Whatever the mix of levels, delays and batch sizes: nothing is lost, nothing doubled."""
+    actor = broker.actors.get("nothing") or nothing(broker)
+    for delay in (None, 60_000):
+        batch = [actor.message_with_options(broker_priority=p) for p, d in sends if d == delay]
+        broker.enqueue_many(batch, delay=delay)
+
+    counted = QueueAdmin(broker.client, broker.namespace).stats("default")
+    broker.flush("default")
+
+    assert counted.unfinished == len(sends)
+    assert counted.delayed == sum(delay is not None for _, delay in sends)
+
+
+def test_a_broker_that_came_over_a_fork_shares_no_connection(broker: RedisStreamsBroker) -> None:
+    """Parent and child send at the same time, each over sockets and under a name of its own."""
+    actor = nothing(broker)
+    actor.send()
+    mine = broker.worker_id
+    names: Any = multiprocessing.get_context("fork").SimpleQueue()
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for _ in range(50):
+                actor.send()
+            names.put(broker.worker_id)
+        finally:
+            os._exit(0)
+    for _ in range(50):
+        actor.send()
+    os.waitpid(pid, 0)
+
+    assert QueueAdmin(broker.client, broker.namespace).stats("default").waiting == 101
+    assert names.get() != mine
+    assert broker.worker_id == mine
