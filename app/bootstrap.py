@@ -116,6 +116,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
         url=url,
         namespace=settings.namespace,
         lease_ms=settings.lease_ms,
+        lookahead=0,  # a step fetched ahead would wait here while another process is idle
         middleware=[
             EventBus(lambda: _sync_client(url), Keys(settings.namespace).fire),
             runtime,

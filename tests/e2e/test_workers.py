@@ -2,7 +2,10 @@
 
 import signal
 
-from app.model.events import EVENT, Event
+import orjson
+import redis
+
+from app.model.events import Event
 
 from .conftest import LINE, Stack, wait_for
 from .test_stream import read
@@ -89,18 +92,15 @@ def test_a_worker_may_serve_one_queue_only(bare_stack: Stack) -> None:
     assert_sound([event for _, event in read(stack, task_id)], steps=3)
 
 
-def test_the_workers_tell_the_firehose(stack: Stack, redis_client: object, namespace: str) -> None:
+def test_the_workers_tell_the_firehose(stack: Stack, redis_client: "redis.Redis", namespace: str) -> None:
     """Start-up and settled batches of workers are on the firehose, beside the tasks' own events."""
     task_id = stack.submit(LINE)
     read(stack, task_id)
     key = f"{{{namespace}:0}}:fire"
 
     def types() -> list[str]:
-        import orjson
-
-        return [orjson.loads(fields[b"e"])["type"] for _, fields in redis_client.xrange(key)]  # type: ignore[attr-defined]
+        return [orjson.loads(fields[b"e"])["type"] for _, fields in redis_client.xrange(key)]
 
     wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
     assert "worker.up" in types()
     assert "task.completed" in types()
-    assert EVENT is not None

@@ -1,0 +1,105 @@
+"""What routes are handed, and how a body is read."""
+
+import re
+import time
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Header, Path, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+
+from app.api.problems import BodyTooLarge, MalformedBody, NotJson, TaskExpired
+from app.bootstrap import ApiServices
+from app.errors import TaskNotFound
+from app.metrics.prometheus import ApiMetrics
+from app.model.task import created_ms, is_task_id
+
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _services(request: Request) -> ApiServices:
+    services: ApiServices = request.app.state.services
+    return services
+
+
+def _metrics(request: Request) -> ApiMetrics:
+    metrics: ApiMetrics = request.app.state.metrics
+    return metrics
+
+
+def _task_id(task_id: Annotated[str, Path(description="Id of a task.")]) -> str:
+    if not is_task_id(task_id):
+        raise TaskNotFound(task_id[:80])
+    return task_id
+
+
+def _traceparent(traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None) -> str | None:
+    """The trace a client continues; a malformed one is ignored, as the standard asks."""
+    return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
+
+
+Services = Annotated[ApiServices, Depends(_services)]
+Metrics = Annotated[ApiMetrics, Depends(_metrics)]
+TaskId = Annotated[str, Depends(_task_id)]
+Traceparent = Annotated[str | None, Depends(_traceparent)]
+
+
+def gone(task_id: str, services: ApiServices) -> TaskNotFound:
+    """Why there is no such task: it never was, or its time is over, as its id tells."""
+    if created_ms(task_id) < time.time() * 1000 - services.settings.retention_s * 1000:
+        return TaskExpired(task_id)
+    return TaskNotFound(task_id)
+
+
+class StrictJsonRequest(Request):
+    """
+    Reads a bounded body and nothing but JSON.
+
+    Python's own parser lets NaN, lone surrogates and bottomless nesting pass, which nothing behind it
+    can store.
+    """
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            limit: int = self.app.state.settings.body_bytes_max
+            declared = self.headers.get("content-length", "")
+            if declared.isdecimal() and int(declared) > limit:
+                raise BodyTooLarge(f"The body has {declared} bytes; the limit is {limit}.")
+            self._body = await self._bounded(limit)
+        return self._body
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            try:
+                self._json = orjson.loads(await self.body())
+            except orjson.JSONDecodeError as error:
+                raise MalformedBody(f"The body is not JSON: {error}.") from error
+        return self._json
+
+    async def _bounded(self, limit: int) -> bytes:
+        body = bytearray()
+        async for chunk in self.stream():
+            body += chunk
+            if len(body) > limit:
+                raise BodyTooLarge(f"The body has more than {limit} bytes.")
+        return bytes(body)
+
+
+class JsonRoute(APIRoute):
+    """A route with a JSON body: checks the content type, then reads strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if media_type != "application/json":
+                raise NotJson("Send the body as application/json.")
+            strict_request = StrictJsonRequest(request.scope, request.receive)
+            # Read here, because what is raised inside the handler becomes an error of FastAPI's.
+            await strict_request.json()
+            return await handler(strict_request)
+
+        return strict

@@ -1,0 +1,47 @@
+"""Figures: of one task, and of the process for Prometheus."""
+
+from fastapi import APIRouter, Response
+
+from app.api.deps import Metrics, Services, TaskId, gone
+from app.api.problems import documented
+from app.bootstrap import ApiServices
+from app.errors import Unavailable
+from app.metrics.figures import TaskMetrics
+from app.metrics.prometheus import CONTENT_TYPE, RedisTruth
+from app.metrics.task_metrics import Fold
+from app.redis_async import translated
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/metrics/{task_id}", responses=documented(404, 410, 503))
+async def task_metrics(task_id: TaskId, services: Services) -> TaskMetrics:
+    """What the task took, folded from its event log at the time of asking."""
+    figures = Fold()
+    async for page in services.log.pages(task_id):
+        for event in page:
+            figures.add(event)
+    if not figures.count:
+        raise gone(task_id, services)
+    return figures.result()
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Prometheus text format", "content": {"text/plain": {}}}},
+)
+async def metrics(services: Services, metrics: Metrics) -> Response:
+    """What Prometheus scrapes: this process, and the queues in Redis."""
+    return Response(metrics.render(services.hub.counters, await _truth(services)), media_type=CONTENT_TYPE)
+
+
+async def _truth(services: ApiServices) -> RedisTruth | None:
+    names = sorted({spec.queue for spec in services.registry})
+    try:
+        with translated():
+            open_tasks = await services.redis.zcard(services.keys.open)
+            depths = await services.queues()
+    except Unavailable:
+        return None
+    return RedisTruth(open_tasks=open_tasks, queues=dict(zip(names, depths, strict=True)))

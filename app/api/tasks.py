@@ -1,0 +1,179 @@
+"""Tasks over HTTP: hand one in, look at it, fetch what it made."""
+
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
+
+from app.api.deps import JsonRoute, Metrics, Services, TaskId, Traceparent, gone
+from app.api.problems import NoResult, documented
+from app.api.schemas import Accepted, AgentBody, EventsPage, Links, OutputBody, ResultBody, Running, RunTask
+from app.bootstrap import ApiServices
+from app.dispatch.dispatcher import Submission
+from app.errors import InvalidRequest, TaskNotFound, Unavailable
+from app.events.log import PAGE_MAX, Cursor
+from app.metrics.prometheus import ApiMetrics
+from app.model.agents import StepOutput
+from app.model.plan import Plan
+from app.model.task import Document, TaskStatus, TaskView
+
+MARKDOWN = "text/markdown"
+RETRY_AFTER_S = 1
+
+router = APIRouter(tags=["tasks"])
+submissions = APIRouter(tags=["tasks"], route_class=JsonRoute)
+
+
+@submissions.post("/run-task", status_code=202, responses=documented(400, 413, 415, 422, 503))
+async def run_task(
+    body: RunTask, response: Response, services: Services, metrics: Metrics, traceparent: Traceparent
+) -> Accepted:
+    """
+    Accepts a task and answers at once; workers run it.
+
+    Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`.
+    """
+    planned, view = await _submit(_submission(body, traceparent), services, metrics)
+    links = Links.of(view.task_id)
+    response.headers["Location"] = links.self
+    return Accepted(task_id=view.task_id, status=view.status, plan=planned, links=links)
+
+
+@submissions.post("/plan", responses=documented(400, 413, 415, 422))
+async def plan(body: RunTask, services: Services) -> Plan:
+    """The plan that `/run-task` would run for this body; runs nothing."""
+    return services.dispatcher.plan(_submission(body, None))
+
+
+@router.get("/tasks/{task_id}", responses=documented(404, 410, 503))
+async def task(task_id: TaskId, services: Services) -> TaskView:
+    """The task and its steps as they stand."""
+    return await _view(task_id, services)
+
+
+@router.get(
+    "/tasks/{task_id}/result",
+    response_model=ResultBody,
+    responses={
+        200: {"description": "What the last steps left behind", "content": {MARKDOWN: {"schema": {"type": "string"}}}},
+        202: {"description": "The task still runs; see Retry-After", "model": Running},
+        **documented(404, 409, 410, 503),
+    },
+)
+async def result(
+    task_id: TaskId, services: Services, accept: Annotated[str, Header(description="JSON or Markdown.")] = "*/*"
+) -> Response:
+    """What the task made: JSON, or with `Accept: text/markdown` the document for people."""
+    view = await _view(task_id, services)
+    if not view.status.terminal:
+        running = Running(task_id=task_id, status=view.status, links=Links.of(task_id))
+        return JSONResponse(running.model_dump(mode="json"), 202, headers={"Retry-After": str(RETRY_AFTER_S)})
+    if view.status is not TaskStatus.COMPLETED:
+        reason = (view.error or {}).get("message", "no reason is known")
+        raise NoResult(f"The task is {view.status}: {reason}")
+    outputs = await services.store.outputs(view)
+    if prefers_markdown(accept):
+        return Response(_markdown(outputs), media_type=f"{MARKDOWN}; charset=utf-8")
+    return Response(_result_body(task_id, outputs).model_dump_json(), media_type="application/json")
+
+
+@router.get(
+    "/tasks/{task_id}/events",
+    response_model=EventsPage,
+    responses=documented(400, 404, 410, 422, 503),
+)
+async def events(
+    task_id: TaskId,
+    services: Services,
+    after: Annotated[str | None, Query(description="Position: a number or an event id.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+) -> Response:
+    """A page of the event log, oldest first."""
+    cursor = Cursor.parse(after)
+    if await services.log.last(task_id) is None:
+        raise gone(task_id, services)
+    found = await services.log.read(task_id, cursor, limit)
+    page = {
+        "task_id": task_id,
+        "events": [orjson.Fragment(event.body) for event in found],
+        "next": found[-1].id if found else after or "0",
+        "more": len(found) == limit,
+    }
+    return Response(orjson.dumps(page), media_type="application/json")
+
+
+@router.get("/agents")
+async def agents(services: Services) -> list[AgentBody]:
+    """The agents that plans may name."""
+    return [
+        AgentBody(
+            name=spec.name,
+            description=spec.description,
+            queue=spec.queue,
+            input_schema=spec.input_model.model_json_schema(),
+            timeout_ms=spec.timeout_ms,
+            max_attempts=spec.max_attempts,
+            batch_size_max=spec.batch_size_max,
+        )
+        for spec in sorted(services.registry, key=lambda spec: spec.name)
+    ]
+
+
+async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> tuple[Plan, TaskView]:
+    try:
+        # The planner is deterministic, so this is the plan that is submitted.
+        planned = services.dispatcher.plan(submission)
+        view = await services.dispatcher.submit(submission)
+    except InvalidRequest:
+        metrics.submissions.labels("invalid").inc()
+        raise
+    except Unavailable:
+        metrics.submissions.labels("refused").inc()
+        raise
+    metrics.submissions.labels("accepted").inc()
+    return planned, view
+
+
+def _submission(body: RunTask, traceparent: str | None) -> Submission:
+    return Submission(
+        task=body.task,
+        plan=body.plan,
+        documents=tuple(Document(name=document.name, text=document.text) for document in body.inputs.documents),
+        collection=body.inputs.collection,
+        priority=body.priority,
+        labels=body.labels,
+        traceparent=traceparent,
+    )
+
+
+async def _view(task_id: str, services: ApiServices) -> TaskView:
+    try:
+        return await services.store.view(task_id)
+    except TaskNotFound as error:
+        raise gone(task_id, services) from error
+
+
+def _result_body(task_id: str, outputs: dict[int, StepOutput]) -> ResultBody:
+    bodies = [
+        OutputBody(step_id=step_id, summary=output.summary, data=output.data, text=output.text)
+        for step_id, output in sorted(outputs.items())
+    ]
+    return ResultBody(task_id=task_id, outputs=bodies)
+
+
+def _markdown(outputs: dict[int, StepOutput]) -> str:
+    """The documents of the last steps; a step that made none is told by its summary."""
+    return "\n\n".join(output.text or output.summary for _, output in sorted(outputs.items()))
+
+
+def prefers_markdown(accept: str) -> bool:
+    """Whether an `Accept` header ranks Markdown above JSON; JSON wins a tie."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        media_range, *parameters = (word.strip() for word in part.split(";"))
+        quality = next((word[2:] for word in parameters if word.startswith("q=")), "1")
+        weights[media_range] = float(quality) if quality.replace(".", "", 1).isdecimal() else 0.0
+    anything = weights.get("*/*", 0.0)
+    markdown = weights.get(MARKDOWN, weights.get("text/*", anything))
+    return markdown > weights.get("application/json", weights.get("application/*", anything))

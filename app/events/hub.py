@@ -1,0 +1,167 @@
+"""
+The hub of a process: all viewers of all watched tasks on one push connection.
+
+    scripts ── XADD ──► log of the task ──────── XRANGE: history, holes, slow viewers ───┐
+       └────── SPUBLISH ──► one connection per process ──► topic (ring) ──► viewers ◄────┘
+
+Pushes are fast and may be lost; the log is neither. A topic subscribes before its first viewer reads,
+so what is written in between is pushed. A `seq` that does not follow on, a reconnect, and a comparison
+with the stored end every few seconds each send viewers to the log for what is missing.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Self
+
+import redis.asyncio
+import structlog
+
+from app.errors import Unavailable
+from app.events.log import START, Cursor, EventLog, StoredEvent
+from app.events.pushes import Pushes
+from app.events.topic import Topic
+from app.events.viewer import HubCounters, Viewer
+from app.keys import Keys
+
+RECONCILE_BATCH_MAX = 500
+READS_MAX = 32
+CANCEL_AGAIN_S = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class Hub:
+    """Gives out viewers; `async with` runs its connection and its reconciliation."""
+
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis",
+        keys: Keys,
+        event_log: EventLog,
+        *,
+        viewer_queue_max: int = 256,
+        viewers_max: int = 10_000,
+        reconcile_s: float = 5.0,
+    ) -> None:
+        self.counters = HubCounters()
+        self._keys = keys
+        self._log = event_log
+        self._ring_max = viewer_queue_max
+        self._viewers_max = viewers_max
+        self._reconcile_s = reconcile_s
+        self._topics: dict[str, Topic] = {}
+        self._reads = asyncio.Semaphore(READS_MAX)
+        self._resumed: set[Topic] = set()  # subscribed again after a loss, not compared yet
+        self._check_now = asyncio.Event()
+        self._pushes = Pushes(client, on_push=self._on_push, on_confirmed=self._on_confirmed, on_lost=self._on_lost)
+        self._duties: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._duties = [
+            asyncio.create_task(self._pushes.run(), name="hub-pushes"),
+            asyncio.create_task(self._reconcile_regularly(), name="hub-reconcile"),
+        ]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for topic in self._topics.values():
+            topic.gone = True
+            topic.announce()
+        # More than once, because a cancellation in the middle of a handshake may be swallowed (`wait_for` on 3.11).
+        while running := [duty for duty in self._duties if not duty.done()]:
+            for duty in running:
+                duty.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+
+    def watch(self, task_id: str, cursor: Cursor = START) -> Viewer:
+        """
+        A viewer of the task's log from behind `cursor`; close it when done.
+
+        Raises `Unavailable` when this process has as many viewers as it may.
+        """
+        if self.counters.viewers >= self._viewers_max:
+            raise Unavailable("This process serves as many event streams as it may.", retry_after_s=5)
+        topic = self._topics.get(task_id) or self._open(task_id)
+        topic.idle_since = None
+        viewer = Viewer(topic, cursor, self._log, self.counters, self._reads)
+        viewer.on_close = lambda: self._on_close(topic)
+        return viewer
+
+    def _open(self, task_id: str) -> Topic:
+        topic = self._topics[task_id] = Topic(task_id, self._ring_max)
+        self._pushes.subscribe(self._keys.events(task_id))
+        return topic
+
+    def _drop(self, topic: Topic) -> None:
+        del self._topics[topic.task_id]
+        self._pushes.unsubscribe(self._keys.events(topic.task_id))
+
+    def _on_close(self, topic: Topic) -> None:
+        if not topic.places:
+            topic.idle_since = asyncio.get_running_loop().time()
+
+    def _on_push(self, channel: str, payload: bytes) -> None:
+        topic = self._topic_of(channel)
+        entry_id, _, body = payload.partition(b" ")
+        # A payload that is no event is no reason to lose the connection; the log decides what is true.
+        with suppress(ValueError):
+            if topic:
+                topic.absorb([StoredEvent.of(entry_id, {b"e": body})])
+
+    def _on_confirmed(self, channel: str) -> None:
+        if topic := self._topic_of(channel):
+            topic.confirmed = True
+            topic.announce()
+            if topic.newest.seq:
+                self._resumed.add(topic)
+                self._check_now.set()
+
+    def _on_lost(self) -> None:
+        self.counters.reconnects += 1
+        for topic in self._topics.values():
+            topic.confirmed = False
+
+    def _topic_of(self, channel: str) -> Topic | None:
+        return self._topics.get(channel.removeprefix(self._keys.events("")))
+
+    async def _reconcile_regularly(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + self._reconcile_s
+            while loop.time() < due:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._check_now.wait()
+                self._check_now.clear()
+                resumed, self._resumed = self._resumed, set()
+                await self._reconcile(resumed)
+            await self._reconcile(self._topics.values())
+            self._drop_idle()
+
+    async def _reconcile(self, topics: Iterable[Topic]) -> None:
+        """Compares every watched log's stored end with what its topic knows."""
+        watched = [topic for topic in topics if topic.places]
+        try:
+            for start in range(0, len(watched), RECONCILE_BATCH_MAX):
+                await self._compare(watched[start : start + RECONCILE_BATCH_MAX])
+        except Unavailable:
+            log.info("reconcile_postponed", topics=len(watched))
+        # The loop outlives whatever a single comparison trips over.
+        except Exception:
+            log.exception("reconcile_failed")
+
+    async def _compare(self, batch: list[Topic]) -> None:
+        before = [(topic.epoch, topic.newest) for topic in batch]
+        tails = await self._log.tails([topic.task_id for topic in batch])
+        for topic, known, tail in zip(batch, before, tails, strict=True):
+            topic.compare(known, tail)
+
+    def _drop_idle(self) -> None:
+        """Forgets topics that nobody watches: after a while, at once when there are very many."""
+        crowded = len(self._topics) > self._viewers_max
+        deadline = asyncio.get_running_loop().time() - self._reconcile_s
+        for topic in list(self._topics.values()):
+            idle = topic.idle_since is not None and (crowded or topic.idle_since <= deadline)
+            if idle or topic.gone:
+                self._drop(topic)

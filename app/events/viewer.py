@@ -1,0 +1,189 @@
+"""
+One reader of one log: the replay, then whatever comes, in order and without a gap.
+
+It takes from the topic's ring what follows its own position, and reads from Redis what the ring does not
+hold: the history when it joins, a hole left by lost pushes, everything it missed while it was slow. When
+Redis is away it waits and goes on from where it was.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+from app.errors import Unavailable
+from app.events.log import PAGE_MAX, START, Cursor, EventLog, RolledBack, StoredEvent
+from app.events.topic import Place, Topic
+
+#: A viewer replays without a confirmed subscription after this time; the reconciliation covers the rest.
+SUBSCRIBE_WAIT_S = 2.0
+BACKOFF_S = 0.1
+BACKOFF_S_MAX = 2.0
+
+
+@dataclass(slots=True)
+class HubCounters:
+    """What happened in a hub since it was made; `viewers` are those open now."""
+
+    viewers: int = 0
+    events_sent: int = 0
+    gap_fills: int = 0
+    resets: int = 0
+    reconnects: int = 0
+
+
+class Reset:
+    """The log was rolled back: forget all events so far, the replay starts again at the first."""
+
+
+RESET: Final = Reset()
+
+
+class Viewer:
+    """
+    Iterates over batches of events, with `RESET` where the log was rolled back.
+
+    Ends after the terminal event, when the log is gone, or when it is stopped. `close` gives its place back.
+    """
+
+    def __init__(
+        self, topic: Topic, cursor: Cursor, log: EventLog, counters: HubCounters, reads: asyncio.Semaphore
+    ) -> None:
+        self._topic = topic
+        self._place = Place(cursor)
+        self._log = log
+        self._counters = counters
+        self._reads = reads
+        self._epoch = topic.epoch
+        self._checked = False  # the cursor was held against the log
+        self._behind = True  # the log may hold more than the topic knows of
+        self._ended = False
+        self._failures = 0
+        self.on_close: Callable[[], None] | None = None
+        topic.places.add(self._place)
+        counters.viewers += 1
+
+    @property
+    def cursor(self) -> Cursor:
+        """The last event handed out."""
+        return self._place.cursor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> "Viewer":
+        return self
+
+    async def __anext__(self) -> list[StoredEvent] | Reset:
+        if not self._checked:
+            await self._await_subscription()
+        while not self._ended:
+            self._place.bell.clear()
+            found = await self._next()
+            if isinstance(found, Reset):
+                return found
+            if found:
+                return self._hand_out(found)
+            if not self._ended:
+                await self._pause()
+        raise StopAsyncIteration
+
+    def stop(self) -> None:
+        """Ends the iteration at its next step, without a terminal event."""
+        self._ended = True
+        self._place.bell.set()
+
+    def close(self) -> None:
+        self.stop()
+        if self._place in self._topic.places:
+            self._topic.places.discard(self._place)
+            self._counters.viewers -= 1
+            if self.on_close:
+                self.on_close()
+
+    async def _next(self) -> list[StoredEvent] | Reset:
+        topic, seq = self._topic, self._place.cursor.seq
+        if topic.gone:
+            self._ended = True
+            return []
+        if self._epoch != topic.epoch:
+            return self._start_over()
+        found = topic.after(seq) if self._checked else []
+        if not found and (self._behind or topic.newest.seq > seq):
+            return await self._read()
+        return found
+
+    async def _read(self) -> list[StoredEvent] | Reset:
+        # Viewers that miss the same events read one after the other: the first fills the ring for all.
+        async with self._topic.reading if self._checked else nullcontext():
+            cursor, newest = self._place.cursor, self._topic.newest
+            if self._checked and (found := self._topic.after(cursor.seq)):
+                return found
+            try:
+                async with self._reads:
+                    page = await self._log.read(self._topic.task_id, cursor, PAGE_MAX)
+            except RolledBack:
+                return self._start_over() if not self._checked else self._distrust()
+            except Unavailable:
+                self._failures += 1
+                return []
+            if not page and newest.seq > cursor.seq:
+                return self._distrust()
+            return self._learn(page)
+
+    def _learn(self, page: list[StoredEvent]) -> list[StoredEvent]:
+        self._counters.gap_fills += self._checked and not self._behind
+        if not page and self._starting_over:
+            self._ended = True
+        self._failures = 0
+        self._checked = True
+        self._behind = len(page) == PAGE_MAX
+        self._topic.absorb(page)
+        return page
+
+    @property
+    def _starting_over(self) -> bool:
+        """Whether this is a replay after a reset: if it finds nothing, the log itself has gone."""
+        return self._checked and self._place.cursor == START and self._behind
+
+    def _distrust(self) -> list[StoredEvent]:
+        """What was known of the log is not in it: all of its viewers start over."""
+        self._topic.roll_back()
+        return []
+
+    def _start_over(self) -> Reset:
+        self._epoch = self._topic.epoch
+        self._place.cursor = START
+        self._checked = True
+        self._behind = True
+        self._counters.resets += 1
+        return RESET
+
+    def _hand_out(self, events: list[StoredEvent]) -> list[StoredEvent]:
+        self._place.cursor = events[-1].cursor
+        self._counters.events_sent += len(events)
+        if events[-1].terminal:
+            self._ended = True
+        return events
+
+    async def _await_subscription(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SUBSCRIBE_WAIT_S):
+                while not (self._topic.confirmed or self._topic.gone or self._ended):
+                    await self._place.bell.wait()
+                    self._place.bell.clear()
+
+    async def _pause(self) -> None:
+        """Until the bell rings; after a failed read, at most until it is time to try again."""
+        if not self._failures:
+            await self._place.bell.wait()
+            return
+        delay_s = min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._place.bell.wait()

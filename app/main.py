@@ -1,0 +1,52 @@
+"""The API process: `uvicorn --factory app.main:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.api import health, metrics, problems, stream, tasks
+from app.bootstrap import api_services
+from app.config import Settings
+from app.metrics.prometheus import ApiMetrics
+
+DESCRIPTION = """
+Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,
+fetch the result. Errors are `application/problem+json` (RFC 9457).
+"""
+
+
+class Api(FastAPI):
+    """The application; in its OpenAPI document every error is a problem, which FastAPI cannot know of itself."""
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            self.openapi_schema = problems.described(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application of one process; its connections are opened and closed with it."""
+    settings = settings or Settings()
+    app = Api(
+        title="Stepstream",
+        version=version("stepstream"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.metrics = ApiMetrics()
+    problems.install(app)
+    for router in (tasks.submissions, tasks.router, stream.router, metrics.router, health.router):
+        app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with api_services(app.state.settings) as services:
+        app.state.services = services
+        yield

@@ -1,0 +1,109 @@
+"""
+What Prometheus scrapes from an API process.
+
+Two kinds of truth: what this process did, counted here and in its hub; and what lies in Redis, asked at
+scrape time, so that any one API process answers for all queues. With Redis away the first kind is still
+served, and `stepstream_redis_up` is 0.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.events.viewer import HubCounters
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+
+class QueueDepth(Protocol):
+    """What a queue holds; the age is that of the oldest waiting entry."""
+
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def delayed(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
+    @property
+    def oldest_age_ms(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTruth:
+    """What lies in Redis at the time of a scrape."""
+
+    open_tasks: int
+    queues: Mapping[str, QueueDepth]
+
+
+class ApiMetrics:
+    """The metrics of one API process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.submissions = Counter(
+            "stepstream_submissions",
+            "Submissions by outcome: accepted, invalid, refused.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        for outcome in ("accepted", "invalid", "refused"):
+            self.submissions.labels(outcome)
+        ProcessCollector(registry=self._registry)
+
+    def render(self, hub: HubCounters, truth: RedisTruth | None) -> bytes:
+        """The text of one scrape; without `truth` Redis is reported as away."""
+        scrape = CollectorRegistry()
+        scrape.register(_Hub(hub))
+        scrape.register(_Redis(truth))
+        return generate_latest(self._registry) + generate_latest(scrape)
+
+
+class _Hub(Collector):
+    def __init__(self, counters: HubCounters) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterable[Metric]:
+        counters = self._counters
+        yield GaugeMetricFamily("stepstream_viewers", "Open event streams.", value=counters.viewers)
+        yield CounterMetricFamily("stepstream_events_sent", "Events handed to viewers.", value=counters.events_sent)
+        yield CounterMetricFamily(
+            "stepstream_event_gap_fills", "Reads from the log for pushes that were missed.", value=counters.gap_fills
+        )
+        yield CounterMetricFamily(
+            "stepstream_stream_resets", "Streams told to forget what they have.", value=counters.resets
+        )
+        yield CounterMetricFamily(
+            "stepstream_push_connection_losses", "Losses of the push connection.", value=counters.reconnects
+        )
+
+
+class _Redis(Collector):
+    def __init__(self, truth: RedisTruth | None) -> None:
+        self._truth = truth
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("stepstream_redis_up", "Whether Redis answered the scrape.", value=bool(self._truth))
+        if self._truth is None:
+            return
+        yield GaugeMetricFamily("stepstream_open_tasks", "Tasks that are not terminal.", value=self._truth.open_tasks)
+        for name, text, member, divisor in QUEUE_GAUGES:
+            gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])
+            for queue, depth in self._truth.queues.items():
+                gauge.add_metric([queue], getattr(depth, member) / divisor)
+            yield gauge
+
+
+QUEUE_GAUGES = (
+    ("backlog", "Messages that wait for a worker.", "waiting", 1),
+    ("in_flight", "Messages that a worker holds.", "in_flight", 1),
+    ("delayed", "Messages that are due later.", "delayed", 1),
+    ("dead", "Dead letters.", "dead", 1),
+    ("oldest_age_seconds", "Age of the oldest waiting message.", "oldest_age_ms", 1000),
+)

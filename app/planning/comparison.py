@@ -1,0 +1,182 @@
+"""
+Recognises a comparison in a sentence: which subjects, and what is asked about each of them.
+
+| written as                                     | subjects | aspects             |
+|------------------------------------------------|----------|---------------------|
+| compare how A, B and C handle X and Y          | A, B, C  | handle X and Y      |
+| compare the X of A and B / X in A vs B         | A, B     | X                   |
+| compare A with B in terms of X                 | A, B     | X                   |
+| A vs B: X / A versus B for X                   | A, B     | X                   |
+| difference (in X) between A and B              | A, B     | X                   |
+| how do A and B (differ in) X / does A differ from B | A, B | X                   |
+| which is X, A or B / choose between A and B    | A, B     | X                   |
+| should we use A or B for X / is A X-er than B  | A, B     | X                   |
+| research A and B and compare them on X         | A, B     | X                   |
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from app.planning.words import PREDICATE_VERBS, name, split_list, topic
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Subjects side by side; `predicate` says whether `aspects` begins with a verb ("handle retries")."""
+
+    subjects: tuple[str, ...]
+    aspects: str = ""
+    predicate: bool = False
+
+
+SENTENCE_CHARS_MAX = 1_000  # a longer sentence is read up to here
+MARKS_MAX = 16
+
+COMPARE = re.compile(
+    r"\b(?:compar(?:e|es|ing)|contrast(?:ing)?|comparison (?:of|between)|weigh(?:ing)?|benchmark(?:ing)?)\b"
+    r"(?: and (?:contrast(?:ing)?|summari[sz]e|analy[sz]e|explain))? ",
+    re.IGNORECASE,
+)
+DIFFERENCE = re.compile(
+    r"\b(?:differ(?:s|ences?)?|similarit(?:y|ies)|trade-?offs?|distinctions?|choose|choosing|choice|decide|pick|select)\b"
+    r"((?: [^ ]{1,40}){0,8}?) between ",
+    re.IGNORECASE,
+)
+HOW = re.compile(r"\bhow (?:do|does|did|is|are) ", re.IGNORECASE)
+DIFFERS = re.compile(r"(?:differs?|different|compares?|distinct) (?:from|to|with|than) ", re.IGNORECASE)
+VERSUS = re.compile(r" (?:vs|versus) ", re.IGNORECASE)
+WHICH = re.compile(r"\b(?:which|what|who)\b([^,:?]{0,100})[,:] (?=[^?]{1,400} or )", re.IGNORECASE)
+SHOULD = re.compile(
+    r"\b(?:should|shall|would|could|can|do|does)(?: i| we| you| one| they| it)? (?:better )?(?:use|choose|pick|prefer|"
+    r"take|adopt|learn|buy|go with|switch to|migrate to|run|deploy|rely on) (?=[^?]{1,400} or )",
+    re.IGNORECASE,
+)
+THAN = re.compile(
+    r"\b(?:is|are) ([^?]{1,120}?) ((?:really |much |any )?(?:more |less )?[^ ]{2,30}) than ", re.IGNORECASE
+)
+ASPECTS = re.compile(
+    r",? (?:in terms of|with (?:respect|regard) to|with a focus on|focus(?:ing|ed) on|regarding|concerning|considering|"
+    r"when it comes to|based on|according to|by|on|for|in|as|under|when|while|at|with|using|given) |: ",
+    re.IGNORECASE,
+)
+FRONT = re.compile(r" (?:of|between|across|in|for) ", re.IGNORECASE)
+QUALITIES = re.compile(
+    r"(?:the )?(?:pros|cons|(?:dis)?advantages|strengths|benefits|costs?|performance)\b", re.IGNORECASE
+)
+PRONOUNS = re.compile(r"(?:them(?: all)?|these|those|both|the two|the three|each)(?: of them)?\b[ ,:]*", re.IGNORECASE)
+
+
+def read_comparison(sentence: str) -> Comparison | None:
+    """The comparison that the sentence asks for, by the first form that fits; `None` if there is none."""
+    for form in FORMS:
+        found = form(sentence[:SENTENCE_CHARS_MAX])
+        if found and len(found.subjects) > 1:
+            return found
+    return None
+
+
+def _compare(sentence: str) -> Comparison | None:
+    match = COMPARE.search(sentence)
+    if not match:
+        return None
+    rest = sentence[match.end() :]
+    if pronoun := PRONOUNS.match(rest):
+        before = re.sub(r",? and$", "", sentence[: match.start()].strip())
+        return Comparison(tuple(split_list(topic(before))), _aspects(rest[pronoun.end() :]))
+    if rest.lower().startswith("how "):
+        return _with_predicate(re.sub(r"(?i)^how (?:do |does |to )?", "", rest))
+    return _sides(rest, wide=True)
+
+
+def _difference(sentence: str) -> Comparison | None:
+    match = DIFFERENCE.search(sentence)
+    if not match:
+        return None
+    found = _sides(sentence[match.end() :])
+    return Comparison(found.subjects, " ".join(filter(None, (_aspects(match[1]), found.aspects))))
+
+
+def _how(sentence: str) -> Comparison | None:
+    match = HOW.search(sentence)
+    if not match:
+        return None
+    found = _with_predicate(sentence[match.end() :])
+    if len(found.subjects) == 1 and (other := DIFFERS.match(found.aspects)):
+        return _sides(f"{found.subjects[0]} and {found.aspects[other.end() :]}")
+    return found
+
+
+def _versus(sentence: str) -> Comparison | None:
+    if not VERSUS.search(sentence):
+        return None
+    about = topic(sentence)
+    return _sides(about[0].lower() + about[1:] if QUALITIES.match(about) else about)
+
+
+def _which(sentence: str) -> Comparison | None:
+    match = WHICH.search(sentence)
+    if not match:
+        return None
+    found = _sides(sentence[match.end() :])
+    return Comparison(found.subjects, " ".join(filter(None, (match[1].strip(), found.aspects))))
+
+
+def _should(sentence: str) -> Comparison | None:
+    match = SHOULD.search(sentence)
+    return _sides(sentence[match.end() :]) if match else None
+
+
+def _than(sentence: str) -> Comparison | None:
+    match = THAN.search(sentence)
+    if not match:
+        return None
+    other, mark, more = _cut(sentence[match.end() :], lambda _: True)
+    return Comparison(tuple(filter(None, (name(match[1]), name(other)))), _aspects(f"{match[2]}{mark}{more}"))
+
+
+FORMS: tuple[Callable[[str], Comparison | None], ...] = (
+    _compare, _difference, _how, _versus, _which, _should, _than,
+)  # fmt: skip
+
+
+def _sides(text: str, *, wide: bool = False) -> Comparison:
+    """Subjects with what is said about them before ("the X of A and B") or after ("A and B on X")."""
+    left, mark, aspects = _cut(text, lambda part: len(split_list(part, wide=wide)) > 1)
+    front = FRONT.search(left)
+    if front and left[:1].islower() and len(split_list(left[front.end() :], wide=wide)) > 1:
+        aspects = f"{_aspects(left[: front.start()])}{mark}{aspects}"
+        left = left[front.end() :]
+    return Comparison(tuple(split_list(left, wide=wide)), _aspects(aspects))
+
+
+def _cut(text: str, enough: Callable[[str], bool]) -> tuple[str, str, str]:
+    """The text around the first mark of an aspect that has enough before it."""
+    for match in islice(ASPECTS.finditer(text), MARKS_MAX):
+        if enough(text[: match.start()]):
+            return text[: match.start()], match[0], text[match.end() :]
+    return text, "", ""
+
+
+def _with_predicate(text: str) -> Comparison:
+    """Takes "A, B and C handle X" apart at the verb; an unknown verb shows as the first overlong member."""
+    words = text.split(" ")
+    for index, word in enumerate(words):
+        if index and word.lower().strip("?.!,") in PREDICATE_VERBS:
+            return Comparison(tuple(split_list(" ".join(words[:index]))), _aspects(" ".join(words[index:])), True)
+    members = split_list(text)
+    for index in range(1, len(members)):
+        width = max(len(member.split()) for member in members[:index])
+        own = members[index].split()
+        if len(own) > width:
+            verb = " ".join(own[width:])
+            aspects = text[text.casefold().find(verb.casefold()) :]
+            return Comparison((*members[:index], " ".join(own[:width])), _aspects(aspects), True)
+    return Comparison(tuple(members))
+
+
+def _aspects(text: str) -> str:
+    return re.sub(
+        r"(?i)^(?:and |their |its |the |in |of |how they |on |for |by |is |are |one is |: ?)+", "", text.strip()
+    ).strip(" .?!:;,")
