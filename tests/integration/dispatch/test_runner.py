@@ -214,3 +214,25 @@ async def test_draining_hands_running_steps_back(bench: Bench) -> None:
     step = (await bench.reader.view(task_id)).steps[0]
     assert (step.status, step.failures) == ("queued", 0)
     assert (await bench.types(task_id))[-1] == "step.released"
+
+
+async def test_draining_ends_with_the_last_running_step(bench: Bench) -> None:
+    """A worker with little to do does not sit out its grace: draining ends when nothing runs any more."""
+    started, finish = anyio.Event(), anyio.Event()
+
+    async def waiting(step: Any, ctx: StepContext) -> StepOutput:
+        started.set()
+        await finish.wait()
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    runner = bench.runner(retriever=waiting)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.run_batch, task_id, "1:1")
+            await started.wait()
+            group.start_soon(runner.drain, 3_600_000)
+            await anyio.lowlevel.checkpoint()
+            finish.set()
+
+    assert (await bench.types(task_id)).count("step.completed") == 1

@@ -1,0 +1,5 @@
+"""`python -m app` is `stepstream`."""
+
+from app.cli import main
+
+main()
