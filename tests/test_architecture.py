@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS: list[tuple[str, ...]] = [
     ("app.model", "app.errors", "app.keys", "app.config", "app.documents"),
     ("app.broker",),
-    ("app.redis_async", "app.local_redis"),
+    ("app.redis_async", "app.local_redis", "app.redis_binary"),
     (
         "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.progress",
         "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts", "app.dispatch.store",
@@ -21,7 +21,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.dispatch.dispatcher", "app.dispatch.runner", "app.dispatch.portal", "app.metrics"),
     ("app.bootstrap", "app.client"),
     ("app.api", "actors"),
-    ("app.main", "app.cli", "app.up", "app.demo", "app.__main__"),
+    ("app.main", "app.cli", "app.__main__"),
 ]  # fmt: skip
 
 JOURNEY = {

@@ -130,14 +130,18 @@ class Hub:
         while True:
             due = loop.time() + self._reconcile_s
             while loop.time() < due:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(due):
-                        await self._check_now.wait()
-                self._check_now.clear()
-                resumed, self._resumed = self._resumed, set()
-                await self._reconcile(resumed)
+                await self._reconcile_resumed(due)
             await self._reconcile(self._topics.values())
             self._drop_idle()
+
+    async def _reconcile_resumed(self, deadline: float) -> None:
+        """Compares what was subscribed again, as soon as there is such a topic."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._check_now.wait()
+        self._check_now.clear()
+        resumed, self._resumed = self._resumed, set()
+        await self._reconcile(resumed)
 
     async def _reconcile(self, topics: Iterable[Topic]) -> None:
         """Compares every watched log's stored end with what its topic knows."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import local_redis
-from app.claim import running_api
+from app.cli.claim import running_api
 from app.client import Client
 
 TIMEOUT_S = 60

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
-from app.board import Board
+from app.cli.board import Board
 from app.model.events import EVENT_TYPES, Event
-from app.terminal import json_line, one_line, plain
+from app.cli.terminal import json_line, one_line, plain
 
 PLAN = [
     {"step_id": 1, "agent": "retriever", "payload": {"text": "dramatiq retries"}},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from app.demo import metrics_table, write_documents
+from app.cli.demo import metrics_table, write_documents
 from app.documents import read_folder
 
 

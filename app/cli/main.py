@@ -1,0 +1,233 @@
+"""
+The command `stepstream`.
+
+Exit codes: 0 done, 1 the task or a part of the system failed, 2 usage, 3 unreachable, 130 Ctrl-C.
+"""
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from app.cli import demo as demonstration
+from app.cli.claim import InUse, running_api
+from app.cli.follow import DONE, FAILED, INTERRUPTED, UNREACHABLE, USAGE, Outcome, Request, Runner
+from app.cli.terminal import consoles, plain
+from app.cli.up import PortTaken, Shape, Stack, StackError
+from app.client import Client
+from app.config import Settings
+from app.documents import DocumentError, read_folder
+from app.errors import StepstreamError, Unavailable
+from app.model.task import Document
+
+CPUS = os.cpu_count() or 1
+PLAN_BYTES_MAX = 16 << 20
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Multi-step agent tasks as durable background work you can watch.",
+)
+
+Url = Annotated[str | None, typer.Option(help="The API to use. Unset: the running `up`, else one just for this task.")]
+Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
+Threads = Annotated[int, typer.Option(min=1, max=256, help="Batches that one worker process runs at a time.")]
+
+
+@cli.command()
+def up(
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port of the API; 0 takes a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
+    processes: Processes = CPUS,
+    threads: Threads = 8,
+) -> None:
+    """Run Redis, the API and workers until Ctrl-C."""
+    settings = _settings()
+    _, err = consoles()
+    shape = Shape(host or settings.api_host, settings.api_port if port is None else port, processes, threads)
+    stack = Stack(settings, shape, _say)
+    with _reported(err, log_shown=True), _signals(stack.ask_to_stop), stack:
+        _say("redis", stack.redis_said)
+        _say("workers", f"processes: {processes}, threads in each: {threads}")
+        _say("api", f"listens on {stack.api_url}")
+        _say("up", "ready; Ctrl-C ends everything")
+        stack.watch()
+        _say("up", "ending API, workers, Redis; Ctrl-C again to hurry")
+
+
+@cli.command()
+def run(
+    task: Annotated[str, typer.Argument(help="What is to be done, in plain words.")],
+    docs: Annotated[Path | None, typer.Option(help="A folder of texts to work on; they are sent along.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Events and result as one JSON object per line.")] = False,
+    url: Url = None,
+) -> None:
+    """Run a task and watch it; the report goes to standard output, all else to standard error."""
+    settings = _settings()
+    out, err = consoles()
+    with _reported(err), _signals(_interrupt):
+        request = Request(task, _plan(plan), _documents(docs), as_json)
+        with _client(settings, url, err) as (client, lasting):
+            outcome = Runner(client, out, err).run(request)
+            _say_where(err, outcome, client.base_url if lasting else None)
+    raise typer.Exit(outcome.code)
+
+
+@cli.command()
+def demo(
+    task: Annotated[str, typer.Argument(help="What to ask about the packages installed here.")] = demonstration.TASK,
+    url: Url = None,
+) -> None:
+    """Research a question in the READMEs of the packages installed here."""
+    settings = _settings()
+    out, err = consoles()
+    with _reported(err), _signals(_interrupt):
+        folder = demonstration.write_documents(settings.data_dir / "demo-docs")
+        documents = _documents(folder)
+        err.out(f"{len(documents)} documents in {folder}", highlight=False)
+        with _client(settings, url, err) as (client, lasting):
+            outcome = Runner(client, out, err).run(Request(task, documents=documents))
+            if outcome.code == DONE and outcome.task_id:
+                out.print(demonstration.metrics_table(client.metrics(outcome.task_id)))
+            _say_where(err, outcome, client.base_url if lasting else None)
+    raise typer.Exit(outcome.code)
+
+
+@cli.command()
+def api(
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+) -> None:
+    """Run the API alone."""
+    settings = _settings()
+    port = settings.api_port if port is None else port
+    arguments = ["--host", host or settings.api_host, "--port", str(port), "--timeout-graceful-shutdown", "5"]
+    _become([sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", *arguments])
+
+
+@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(context: typer.Context) -> None:
+    """Run workers alone; options are those of `dramatiq`."""
+    _become([sys.executable, "-m", "dramatiq", "actors", *context.args])
+
+
+def main() -> None:
+    cli(prog_name="stepstream")
+
+
+def _become(command: list[str]) -> None:
+    """Replaces this process, so that signals reach the server itself."""
+    sys.stdout.flush()
+    os.execv(command[0], command)  # noqa: S606  # our own interpreter, no shell
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        _, err = consoles()
+        for finding in error.errors(include_url=False):
+            err.out(f"setting {'.'.join(map(str, finding['loc']))}: {finding['msg']}", highlight=False)
+        raise typer.Exit(USAGE) from error
+
+
+@contextmanager
+def _reported(err: Console, *, log_shown: bool = False) -> Iterator[None]:
+    """Turns what a person can mend into a sentence and an exit code, after the log of what failed."""
+    try:
+        yield
+    except (InUse, PortTaken, DocumentError) as error:
+        code = _complain(err, USAGE, str(error))
+    except StackError as error:
+        code = _complain(err, FAILED, *(() if log_shown else error.log), str(error))
+    except Unavailable as error:
+        code = _complain(err, UNREACHABLE, str(error))
+    except StepstreamError as error:
+        code = _complain(err, FAILED, str(error))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    else:
+        return
+    raise typer.Exit(code)
+
+
+def _complain(err: Console, code: int, *lines: str) -> int:
+    for line in lines:
+        err.out(plain(line), highlight=False)
+    return code
+
+
+def _say(name: str, line: str) -> None:
+    typer.echo(f"{name:7} | {plain(line)}")
+
+
+@contextmanager
+def _signals(react: Callable[[], None]) -> Iterator[None]:
+    """A closed terminal (SIGHUP) and a polite kill are the same as Ctrl-C."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {kind: signal.signal(kind, lambda *_: react()) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, reaction in before.items():
+            signal.signal(kind, reaction)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _client(settings: Settings, url: str | None, err: Console) -> Iterator[tuple[Client, bool]]:
+    """(a client, whether its API outlives this command)."""
+    found = url or running_api(settings.data_dir)
+    if found:
+        with Client(found) as client:
+            yield client, True
+        return
+    err.out("starting Redis, the API and workers for this task ...", highlight=False)
+    shape = Shape("127.0.0.1", 0, min(2, CPUS), 8, kind="run")
+    with Stack(settings, shape, lambda *_: None) as stack, Client(stack.api_url) as client:
+        yield client, False
+
+
+def _say_where(err: Console, outcome: Outcome, lasting_url: str | None) -> None:
+    if outcome.task_id is None:
+        return
+    path = f"/metrics/{outcome.task_id}"
+    if outcome.code == INTERRUPTED:
+        when = "goes on" if lasting_url else "goes on with the next `stepstream up`"
+        err.out(f"task {outcome.task_id} {when}", highlight=False)
+    where = f"{lasting_url}{path}" if lasting_url else f"`stepstream up`, then GET {path}"
+    err.out(f"metrics: {where}", highlight=False)
+
+
+def _documents(folder: Path | None) -> tuple[Document, ...]:
+    """The folder's texts as the API takes them: a page break, say, becomes a blank."""
+    found = read_folder(folder) if folder else []
+    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in found)
+
+
+def _plan(path: Path | None) -> object | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            plan: object = json.loads(file.read(PLAN_BYTES_MAX))
+    except OSError as error:
+        raise DocumentError(f"The plan {str(path)!r} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DocumentError(f"The plan {str(path)!r} is not JSON: {error}.") from error
+    return plan

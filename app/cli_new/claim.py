@@ -1,0 +1,87 @@
+"""
+Who runs in a data directory: a lock that dies with its holder, and `up.json` with what it runs.
+
+`{"kind": "up" or "run", "pid": …, "api_url": …, "pids": {…}}`; without `api_url` it is still starting.
+"""
+
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+from typing import IO, Any, Self
+
+from app.errors import StepstreamError
+
+LOCK_TIMEOUT_S = 0.5  # outlasts the moment in which `running_api` tries the lock
+POLL_S = 0.02
+
+
+class InUse(StepstreamError):
+    """Another process holds this data directory."""
+
+
+class Claim:
+    """The lock and the file that show other processes what runs in a data directory."""
+
+    def __init__(self, data_dir: Path, kind: str) -> None:
+        self._path = data_dir / "up.json"
+        self._kind = kind
+        self._lock: IO[str] = (data_dir / "up.lock").open("a")
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _locked(self._lock):
+            if time.monotonic() > deadline:
+                self._lock.close()
+                raise InUse(_in_use(self._path))
+            time.sleep(POLL_S)
+        self.write()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
+        self._lock.close()
+
+    def write(self, **found: object) -> None:
+        partial = self._path.with_suffix(".tmp")
+        partial.write_text(json.dumps({"kind": self._kind, "pid": os.getpid(), **found}))
+        partial.replace(self._path)
+
+
+def running_api(data_dir: Path) -> str | None:
+    """The address of the API that `up` runs in this data directory, if it does."""
+    try:
+        lock = (data_dir / "up.lock").open("a")
+    except FileNotFoundError:
+        return None
+    with lock:
+        if _locked(lock):
+            return None
+    state = _read_state(data_dir / "up.json")
+    return state.get("api_url") if state.get("kind") == "up" else None
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def _in_use(path: Path) -> str:
+    state = _read_state(path)
+    command, where = state.get("kind", "up"), state.get("api_url")
+    message = f"`stepstream {command}` is already running in {path.parent} (process {state.get('pid', 'unknown')})"
+    if command == "up":
+        return f"{message}, its API is {where}." if where else f"{message} and still starting."
+    return f"{message}. Start `stepstream up` first to run several tasks at once."

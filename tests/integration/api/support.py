@@ -1,0 +1,104 @@
+"""An API on a real Redis, and a worker's part played by hand."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import redis.asyncio
+import uvicorn
+from fastapi import FastAPI
+
+from app.bootstrap import ApiServices
+from app.config import Settings
+from app.dispatch.attempt import Attempt, StepRef
+from app.dispatch.scripts import ScriptRunner
+from app.dispatch.store import StoreLimits, TaskStore
+from app.keys import Keys
+from app.main import create_app
+from app.model.agents import StepOutput
+from app.model.events import ErrorInfo
+
+LINE = [
+    {"step_id": 1, "agent": "retriever", "payload": "Find"},
+    {"step_id": 2, "agent": "analyzer", "payload": "Think"},
+    {"step_id": 3, "agent": "writer", "payload": "Write"},
+]
+LIMITS = StoreLimits(events_max=100, backlog_max=100, crashes_max=3, retention_ms=60_000)
+
+
+@dataclass
+class Api:
+    """A running application and a client of it."""
+
+    app: FastAPI
+    http: httpx2.AsyncClient
+
+    @property
+    def services(self) -> ApiServices:
+        services: ApiServices = self.app.state.services
+        return services
+
+    async def submit(self, plan: list[dict[str, Any]] | None = None, **body: Any) -> str:
+        reply = await self.http.post("/run-task", json={"task": "Do it", "plan": plan or LINE, **body})
+        assert reply.status_code == 202, reply.text
+        task_id: str = reply.json()["task_id"]
+        return task_id
+
+
+@asynccontextmanager
+async def running(**settings: Any) -> AsyncIterator[Api]:
+    """The application without a server: good for all but streams."""
+    app = create_app(Settings(**settings))
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
+        yield Api(app, http)
+
+
+class Worker:
+    """Moves the steps of tasks as a worker does, by the transition scripts."""
+
+    def __init__(self, client: "redis.asyncio.Redis", keys: Keys) -> None:
+        self._redis = client
+        self._keys = keys
+        self._store = TaskStore(ScriptRunner(client, retry_ms_max=1000), keys, LIMITS)
+
+    async def start(self, task_id: str, step_id: int) -> Attempt:
+        number = int(await self._redis.hget(self._keys.task(task_id), f"dn:{step_id}") or 0)
+        attempt = await self._store.start(StepRef(task_id, step_id, number), worker="w1")
+        assert attempt is not None
+        return attempt
+
+    async def finish(self, task_id: str, *step_ids: int, text: str | None = None) -> None:
+        for step_id in step_ids:
+            attempt = await self.start(task_id, step_id)
+            output = StepOutput(summary=f"step {step_id}", data={"n": step_id}, text=text)
+            await self._store.complete(attempt, output.model_dump_json().encode(), output.summary)
+
+    async def fail(self, task_id: str, step_id: int) -> None:
+        attempt = await self.start(task_id, step_id)
+        error = ErrorInfo(type="ValueError", code="permanent", message="no good")
+        await self._store.fail(attempt, error, retryable=False, delay_ms=0, max_attempts=1)
+
+
+class ThreadlessServer(uvicorn.Server):
+    """A server in the test's own loop; the test's signals stay the test's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def problem_of(reply: httpx2.Response, status: int) -> dict[str, Any]:
+    """The problem document of a refusal, its form checked."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = reply.json()
+    assert {"type", "title", "status", "detail", "instance"} <= set(body)
+    assert body["status"] == status
+    return body
+
+
+def pointers(problem: dict[str, Any]) -> list[str]:
+    return [error.get("pointer", error.get("parameter")) for error in problem["errors"]]

@@ -1,0 +1,121 @@
+"""Streams while processes and servers go away under them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import redis.asyncio
+
+from app import redis_async
+from app.keys import Keys
+from tests.integration.api.support import LINE, Worker
+from tests.integration.events.support import PrivateServer
+
+pytestmark = pytest.mark.anyio
+
+WAIT_S = 30.0
+
+
+class Process:
+    """An API process of its own on a free port."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self.output = ""
+        self.http = httpx2.AsyncClient(timeout=WAIT_S)
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0",
+            env=os.environ | self._environment, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        line = ""
+        while "running on" not in line:
+            line = await self._line()
+        self.http.base_url = httpx2.URL(line.split("running on ")[1].split(" ")[0])
+
+    async def stop(self) -> int:
+        """SIGTERM; the exit code once it has ended."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+        while await self._line():
+            pass
+        return await asyncio.wait_for(self._process.wait(), WAIT_S)
+
+    async def _line(self) -> str:
+        assert self._process.stderr
+        line = (await asyncio.wait_for(self._process.stderr.readline(), WAIT_S)).decode()
+        self.output += line
+        return line
+
+
+@pytest.fixture
+async def process(redis_url: str, namespace: str) -> AsyncIterator[Process]:
+    environment = {"STEPSTREAM_REDIS_URL": redis_url, "STEPSTREAM_NAMESPACE": namespace}
+    process = Process(environment)
+    await process.start()
+    yield process
+    await process.stop()
+    await process.http.aclose()
+
+
+async def test_a_shutdown_ends_streams_cleanly(process: Process) -> None:
+    """SIGTERM closes every open stream with a proper end, so that clients go elsewhere; the process is gone soon."""
+    task_id = (await process.http.post("/run-task", json={"task": "x", "plan": LINE})).json()["task_id"]
+
+    async def read_to_the_end() -> bytes:
+        async with process.http.stream("GET", f"/stream/{task_id}") as reply:
+            begun.release()
+            return await reply.aread()
+
+    begun = asyncio.Semaphore(0)
+    readers = [asyncio.create_task(read_to_the_end()) for _ in range(10)]
+    for _ in readers:
+        await begun.acquire()
+    async with asyncio.timeout(10):
+        code = await process.stop()
+        bodies = await asyncio.gather(*readers)
+
+    assert code in (0, -signal.SIGTERM)
+    assert all(b"event: step.queued" in body and b"stream.end" not in body for body in bodies)
+    assert "without completing response" not in process.output
+    assert "Traceback" not in process.output
+
+
+@pytest.fixture
+def private_server(tmp_path: Path) -> Iterator[PrivateServer]:
+    server = PrivateServer(tmp_path)
+    yield server
+    server.stop()
+
+
+async def test_a_stream_outlives_its_redis(private_server: PrivateServer) -> None:
+    """The HTTP stream stays open over a restart of the server and goes on without a gap."""
+    process = Process({"STEPSTREAM_REDIS_URL": private_server.start(), "STEPSTREAM_HEARTBEAT_S": "0.2"})
+    await process.start()
+    task_id = (await process.http.post("/run-task", json={"task": "x", "plan": LINE})).json()["task_id"]
+
+    async with asyncio.timeout(WAIT_S), process.http.stream("GET", f"/stream/{task_id}") as reply:
+        chunks = reply.aiter_bytes()
+        body = await anext(chunks)
+        while b"batch.dispatched" not in body:
+            body += await anext(chunks)
+        private_server.stop()
+        heard = await anext(chunks)
+        client: redis.asyncio.Redis = redis_async.connect(private_server.start())
+        await Worker(client, Keys("stepstream")).finish(task_id, 1, 2, 3)
+        rows = await client.xrange(Keys("stepstream").events(task_id))
+        body += heard + b"".join([chunk async for chunk in chunks])
+    await client.aclose()
+    await process.stop()
+    await process.http.aclose()
+
+    ids = [line.removeprefix(b"id: ") for line in body.splitlines() if line.startswith(b"id: ")]
+    assert ids == [entry_id for entry_id, _ in rows]
+    assert b": heartbeat" in body
+    assert body.endswith(b"event: stream.end\ndata: {}\n\n")

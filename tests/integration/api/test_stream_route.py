@@ -1,0 +1,150 @@
+"""The event stream over HTTP, from a real server."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import orjson
+import pytest
+
+from tests.integration.api.support import Api, Worker, problem_of
+
+pytestmark = pytest.mark.anyio
+
+FRAME = re.compile(rb"id: ([0-9]+-[0-9]+)\nevent: ([a-z_.]+)\ndata: ({.*})\n\n")
+
+
+@asynccontextmanager
+async def open_stream(api: Api, path: str, **headers: str) -> AsyncIterator[httpx2.Response]:
+    async with asyncio.timeout(15), api.http.stream("GET", path, headers=headers) as reply:
+        assert reply.status_code == 200
+        yield reply
+
+
+async def body_of(api: Api, path: str, **headers: str) -> bytes:
+    async with open_stream(api, path, **headers) as reply:
+        return await reply.aread()
+
+
+def ids(body: bytes) -> list[str]:
+    return [match[1].decode() for match in FRAME.finditer(body)]
+
+
+async def test_a_stream_is_the_log_in_frames(served: Api, worker: Worker) -> None:
+    """Retry first, then every event as it is stored, then the end; no proxy may keep any of it."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+    stored = [event async for page in served.services.log.pages(task_id) for event in page]
+
+    async with open_stream(served, f"/stream/{task_id}") as reply:
+        body = await reply.aread()
+
+    assert body.startswith(b"retry: 2000\n\nid: 1-")
+    assert body.endswith(b"event: stream.end\ndata: {}\n\n")
+    assert [match.groups() for match in FRAME.finditer(body)] == [
+        (event.id.encode(), event.type.encode(), event.body) for event in stored
+    ]
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert reply.headers["cache-control"] == "no-store"
+    assert reply.headers["x-accel-buffering"] == "no"
+
+
+async def test_a_live_stream_delivers_while_the_task_runs(served: Api, worker: Worker) -> None:
+    """Events arrive as they happen, with heartbeats between them."""
+    task_id = await served.submit()
+
+    async with open_stream(served, f"/stream/{task_id}") as reply:
+        chunks = reply.aiter_bytes()
+        body = await anext(chunks)
+        while b": heartbeat" not in body:
+            body += await anext(chunks)
+        await worker.finish(task_id, 1, 2, 3)
+        async for chunk in chunks:
+            body += chunk
+
+    stored = [event.id async for page in served.services.log.pages(task_id) for event in page]
+    assert ids(body) == stored
+
+
+async def test_a_client_resumes_after_any_event(served: Api, worker: Worker) -> None:
+    """By header or query, by number or id; the header wins."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+    stored = [event.id async for page in served.services.log.pages(task_id) for event in page]
+
+    for index, event_id in enumerate(stored[:-1]):
+        rest = stored[index + 1 :]
+        assert ids(await body_of(served, f"/stream/{task_id}", **{"last-event-id": event_id})) == rest
+        assert ids(await body_of(served, f"/stream/{task_id}?after={index + 1}")) == rest
+    both = await body_of(served, f"/stream/{task_id}?after=1", **{"last-event-id": stored[4]})
+    assert ids(both) == stored[5:]
+
+
+async def test_a_client_that_has_all_is_told_to_stay_away(served: Api, worker: Worker) -> None:
+    """204 ends an EventSource for good."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+    last = (await served.services.log.last(task_id)).id  # type: ignore[union-attr]
+
+    by_header = await served.http.get(f"/stream/{task_id}", headers={"last-event-id": last})
+    by_query = await served.http.get(f"/stream/{task_id}", params={"after": last.partition("-")[0]})
+
+    assert (by_header.status_code, by_query.status_code) == (204, 204)
+
+
+async def test_a_position_of_a_lost_history_resets(served: Api, worker: Worker) -> None:
+    """The client forgets what it has and gets everything; the control frame has no id."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+    stored = [event async for page in served.services.log.pages(task_id) for event in page]
+
+    other = f"{stored[2].seq}-{(stored[2].rand + 1) % 65536}"
+    body = await body_of(served, f"/stream/{task_id}", **{"last-event-id": other})
+
+    assert body.startswith(b"retry: 2000\n\nevent: stream.reset\ndata: {}\n\nid: 1-")
+    assert ids(body) == [event.id for event in stored]
+
+
+async def test_a_malformed_position_is_a_bad_request(served: Api) -> None:
+    """A position that no log gives out is refused before the stream opens."""
+    task_id = await served.submit()
+
+    reply = await served.http.get(f"/stream/{task_id}", headers={"last-event-id": "abc"})
+
+    assert problem_of(reply, 400)["type"] == "urn:stepstream:problem:bad-cursor"
+
+
+async def test_a_filter_passes_what_was_asked_for_and_the_end(served: Api, worker: Worker) -> None:
+    """Terminal events pass every filter, or a client would wait for ever."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+
+    body = await body_of(served, f"/stream/{task_id}?types=step.comp*,task.started")
+
+    types = [orjson.loads(match[3])["type"] for match in FRAME.finditer(body)]
+    assert types == ["task.started", *["step.completed"] * 3, "task.completed"]
+
+
+async def test_clients_that_leave_make_room(served: Api) -> None:
+    """The process refuses a viewer too many and forgets those that hung up."""
+    task_id = await served.submit()
+    counters = served.services.hub.counters
+
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            async with (
+                open_stream(served, f"/stream/{task_id}") as one,
+                open_stream(served, f"/stream/{task_id}") as two,
+                open_stream(served, f"/stream/{task_id}") as three,
+            ):
+                chunks = [reply.aiter_bytes() for reply in (one, two, three)]
+                begun = [await anext(chunk) for chunk in chunks]
+                refused = await served.http.get(f"/stream/{task_id}")
+            while counters.viewers:  # noqa: ASYNC110  # the server learns of a hang-up in its own time
+                await asyncio.sleep(0.01)
+
+    assert all(chunk.startswith(b"retry: 2000") for chunk in begun)
+    problem_of(refused, 503)
+    assert int(refused.headers["retry-after"]) >= 1
