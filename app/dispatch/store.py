@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.broker.keys import ShardKeys
+from app.broker.scripts import Script
 from app.dispatch.attempt import Attempt, Fenced, StepRef, json_text
 from app.dispatch.record import record
-from app.broker.scripts import Script
 from app.dispatch.scripts import Argument, ScriptRunner, transition
 from app.errors import BacklogFull
 from app.keys import Keys
