@@ -33,6 +33,8 @@ from app.model.agents import AgentRegistry, registry
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 
+QueueDepths = Callable[[], Awaitable[dict[str, QueueStats]]]
+
 BUILT_IN_AGENTS = ("actors.retriever", "actors.analyzer", "actors.writer")
 
 #: A request is answered with 503 rather than kept waiting; a worker holds a result it cannot store yet.
@@ -52,7 +54,7 @@ class ApiServices:
     store: TaskReader
     log: EventLog
     hub: Hub
-    queues: Callable[[], Awaitable[list[QueueStats]]]
+    queues: QueueDepths
 
 
 def load_agents(settings: Settings) -> AgentRegistry:
@@ -172,12 +174,12 @@ def _submission_limits(settings: Settings) -> SubmissionLimits:
     )
 
 
-def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry) -> Callable[[], Awaitable[list[QueueStats]]]:
+def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry) -> QueueDepths:
     admin = QueueAdmin(client, keys.namespace, keys.shard)
     queues = sorted({agent.queue for agent in agents})
 
-    async def stats() -> list[QueueStats]:
-        return await to_thread.run_sync(lambda: [admin.stats(queue) for queue in queues])
+    async def stats() -> dict[str, QueueStats]:
+        return await to_thread.run_sync(admin.stats_of, queues)
 
     return stats
 

@@ -1,0 +1,1 @@
+"""The tests: unit, integration on a real Redis, faults, end to end as processes."""

@@ -16,7 +16,8 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.redis_async", "app.local_redis", "app.redis_binary"),
     (
         "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.progress",
-        "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts", "app.dispatch.store",
+        "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts",
+        "app.dispatch.store",
     ),
     ("app.dispatch.dispatcher", "app.dispatch.runner", "app.dispatch.portal", "app.metrics"),
     ("app.bootstrap", "app.client"),

@@ -37,11 +37,9 @@ async def metrics(services: Services, metrics: Metrics) -> Response:
 
 
 async def _truth(services: ApiServices) -> RedisTruth | None:
-    names = sorted({spec.queue for spec in services.registry})
     try:
         with translated():
             open_tasks = await services.redis.zcard(services.keys.open)
-            depths = await services.queues()
+            return RedisTruth(open_tasks=open_tasks, queues=await services.queues())
     except Unavailable:
         return None
-    return RedisTruth(open_tasks=open_tasks, queues=dict(zip(names, depths, strict=True)))

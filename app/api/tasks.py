@@ -16,7 +16,7 @@ from app.events.log import PAGE_MAX, Cursor
 from app.metrics.prometheus import ApiMetrics
 from app.model.agents import StepOutput
 from app.model.plan import Plan
-from app.model.task import Document, TaskStatus, TaskView
+from app.model.task import Document, NewTask, TaskStatus, TaskView
 
 MARKDOWN = "text/markdown"
 RETRY_AFTER_S = 1
@@ -34,10 +34,10 @@ async def run_task(
 
     Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`.
     """
-    planned, view = await _submit(_submission(body, traceparent), services, metrics)
-    links = Links.of(view.task_id)
+    task = await _submit(_submission(body, traceparent), services, metrics)
+    links = Links.of(task.task_id)
     response.headers["Location"] = links.self
-    return Accepted(task_id=view.task_id, status=view.status, plan=planned, links=links)
+    return Accepted(task_id=task.task_id, status=TaskStatus.QUEUED, plan=task.plan, links=links)
 
 
 @submissions.post("/plan", responses=documented(400, 413, 415, 422))
@@ -120,11 +120,9 @@ async def agents(services: Services) -> list[AgentBody]:
     ]
 
 
-async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> tuple[Plan, TaskView]:
+async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> NewTask:
     try:
-        # The planner is deterministic, so this is the plan that is submitted.
-        planned = services.dispatcher.plan(submission)
-        view = await services.dispatcher.submit(submission)
+        task = await services.dispatcher.submit(submission)
     except InvalidRequest:
         metrics.submissions.labels("invalid").inc()
         raise
@@ -132,7 +130,7 @@ async def _submit(submission: Submission, services: ApiServices, metrics: ApiMet
         metrics.submissions.labels("refused").inc()
         raise
     metrics.submissions.labels("accepted").inc()
-    return planned, view
+    return task
 
 
 def _submission(body: RunTask, traceparent: str | None) -> Submission:

@@ -1,7 +1,7 @@
 """
 The demonstration: a real question about real documents that everyone has.
 
-The documents are the READMEs that the packages installed in this environment carry in their metadata.
+The documents are the READMEs that the other packages installed in this environment carry in their metadata.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from rich.text import Text
 
 TASK = "Compare how dramatiq, fastapi and redis handle errors and retries, and write a summary"
 README_CHARS_MIN = 200
+OWN_NAME = "stepstream"
 DOCUMENTS_MAX = 300
 EPOCH_MS_MIN = 10**12
 
@@ -30,7 +31,11 @@ def write_documents(folder: Path) -> Path:
 
 
 def _readmes() -> dict[str, str]:
-    found = {f"{name}.md": text for name, text in map(_readme, distributions()) if len(text) >= README_CHARS_MIN}
+    found = {
+        f"{name}.md": text
+        for name, text in map(_readme, distributions())
+        if len(text) >= README_CHARS_MIN and name != OWN_NAME
+    }
     return dict(sorted(found.items())[:DOCUMENTS_MAX])
 
 

@@ -9,7 +9,7 @@ from app.dispatch.store import TaskStore
 from app.errors import InvalidRequest, Problem
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, PlannerName
-from app.model.task import Document, NewTask, TaskInputs, TaskView, new_task_id
+from app.model.task import Document, NewTask, TaskInputs, new_task_id
 from app.planning.planner import Planner
 from app.planning.validator import PlanLimits, validate_plan
 
@@ -67,9 +67,9 @@ class Dispatcher:
             return self._validated(submission.plan, "client")
         return self._validated(self._planner.plan(submission.task), "rules")
 
-    async def submit(self, submission: Submission) -> TaskView:
+    async def submit(self, submission: Submission) -> NewTask:
         """
-        Accepts the task: once this returns, it will reach a terminal state.
+        Accepts the task, which is returned with its id and plan: it will reach a terminal state.
 
         Raises `InvalidRequest`, `BacklogFull`, or `Unavailable` when Redis is away or full; then nothing
         of the task is kept.
@@ -89,7 +89,7 @@ class Dispatcher:
             traceparent=submission.traceparent,
         )
         await self._store.submit(task, self._registry)
-        return await self._reader.view(task_id)
+        return task
 
     def _validated(self, raw: object, planner: PlannerName) -> Plan:
         return validate_plan(raw, registry=self._registry, limits=self._limits.plan, planner=planner)

@@ -14,9 +14,9 @@ import pytest
 
 from app import local_redis
 from app.cli.claim import InUse, running_api
+from app.cli.up import PortTaken, Shape, Stack, StackError
 from app.config import Settings
 from app.errors import Unavailable
-from app.cli.up import PortTaken, Shape, Stack, StackError
 
 SMALL = Shape("127.0.0.1", 0, processes=1, threads=2)
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from app.cli.board import Board
-from app.model.events import EVENT_TYPES, Event
 from app.cli.terminal import json_line, one_line, plain
+from app.model.events import EVENT_TYPES, Event
 
 PLAN = [
     {"step_id": 1, "agent": "retriever", "payload": {"text": "dramatiq retries"}},

@@ -61,5 +61,5 @@ def test_a_long_message_is_cut_and_on_one_line() -> None:
 @pytest.mark.parametrize("spec", ["", "1", "1:2:3", "a:b", "1:1  2:1"])
 def test_a_malformed_batch_is_refused(spec: str) -> None:
     """An entry that names no steps is an error, not an empty batch."""
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"values to unpack|invalid literal"):
         StepRef.parse_batch("0-t", spec)

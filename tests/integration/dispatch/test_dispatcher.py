@@ -35,11 +35,13 @@ def dispatcher(bench: Bench) -> Dispatcher:
 
 async def test_a_submission_without_a_plan_is_planned(bench: Bench, dispatcher: Dispatcher) -> None:
     """The planner's steps are stored, and the roots are on their queue."""
-    view = await dispatcher.submit(Submission("Compare tea and coffee"))
+    task = await dispatcher.submit(Submission("Compare tea and coffee"))
 
+    view = await bench.reader.view(task.task_id)
     assert (view.status, view.planner) == (TaskStatus.QUEUED, "rules")
-    assert [step.agent for step in view.steps][-1] == "writer"
-    assert {ref.task_id for ref in await bench.refs("retriever")} == {view.task_id}
+    assert [step.agent for step in view.steps] == [step.agent for step in task.plan.steps]
+    assert view.steps[-1].agent == "writer"
+    assert {ref.task_id for ref in await bench.refs("retriever")} == {task.task_id}
 
 
 async def test_documents_are_kept_once_for_all_tasks_that_share_them(bench: Bench, dispatcher: Dispatcher) -> None:

@@ -96,7 +96,7 @@ async def test_a_batch_is_no_larger_than_the_agent_allows(bench: Bench) -> None:
 
     sizes = [len(message["args"][1].split()) for message in await bench.messages("retriever")]
     assert sizes == [8, 8, 4]
-    assert len(set((await bench.refs("retriever")))) == 20
+    assert len(set(await bench.refs("retriever"))) == 20
     assert (await bench.types(task_id)).count("step.queued") == 20
 
 
@@ -263,7 +263,7 @@ async def test_every_event_is_pushed_and_copied(bench: Bench) -> None:
     task_id = await bench.submit(LINE)
     await pubsub.ssubscribe(bench.keys.events(task_id))
     with anyio.fail_after(5):
-        while not (await pubsub.get_message(timeout=1) or {}).get("type") == "ssubscribe":
+        while (await pubsub.get_message(timeout=1) or {}).get("type") != "ssubscribe":
             pass
         await bench.start(task_id, 1)
         pushed = []
