@@ -12,7 +12,7 @@ from typing import Any
 
 import dramatiq
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, MiddlewareError
 
 from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
@@ -38,9 +38,16 @@ class AgentRuntime(Middleware):
         self._runner: StepRunner | None = None
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
+        try:
+            self._open(broker.worker_id)
+        # Dramatiq would log any other error and go on with a worker that can run nothing.
+        except Exception as error:
+            raise MiddlewareError(f"the event loop for agents did not start: {error!r}") from error
+
+    def _open(self, worker_id: str) -> None:
         options = {"use_uvloop": sys.platform != "win32"}
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
-        runner = self._portal.wrap_async_context_manager(self._open_runner(broker.worker_id))
+        runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
         self._runner = self._stack.enter_context(runner)
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
