@@ -15,11 +15,12 @@ from anyio import to_thread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app import local_redis, redis_async
+from app import local_redis, logs, redis_async
 from app.broker.admin import QueueAdmin, QueueStats
 from app.broker.broker import RedisStreamsBroker
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher, SubmissionLimits
+from app.dispatch.invoke import Invoker
 from app.dispatch.portal import AgentRuntime, declare_agent_actors
 from app.dispatch.reader import TaskReader
 from app.dispatch.runner import RunnerOptions, StepRunner
@@ -67,6 +68,7 @@ def load_agents(settings: Settings) -> AgentRegistry:
 @asynccontextmanager
 async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     """The services of an API process, from start to stop."""
+    logs.configure()
     keys = Keys(settings.namespace)
     agents = load_agents(settings)
     url = local_redis.redis_url(settings)
@@ -78,7 +80,6 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         planner=RulePlanner(),
         registry=agents,
         store=store,
-        reader=reader,
         limits=_submission_limits(settings),
         collections=frozenset(settings.collections),
     )
@@ -111,6 +112,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
     timed out one by one by dispatch.
     """
     settings = settings or Settings()
+    logs.configure()
     url = local_redis.redis_url(settings)
     agents = load_agents(settings)
     runtime = AgentRuntime(_runner_factory(url, settings, agents), grace_ms=settings.shutdown_grace_ms)
@@ -147,6 +149,7 @@ def _runner_factory(
                 registry=agents,
                 worker=worker,
                 options=options,
+                invoke=Invoker(settings.agent_threads_max),
             )
         finally:
             await client.aclose()
@@ -169,7 +172,6 @@ def _submission_limits(settings: Settings) -> SubmissionLimits:
         task_chars_max=settings.task_chars_max,
         documents_max=settings.documents_max,
         documents_bytes_max=settings.documents_bytes_max,
-        retention_s=settings.retention_s,
         plan=PlanLimits(steps_max=settings.plan_steps_max, payload_bytes_max=settings.payload_bytes_max),
     )
 

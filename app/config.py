@@ -42,7 +42,9 @@ class Settings(BaseSettings):
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
     documents_max: int = Field(500, gt=0, description="Most documents that one task may carry.")
     documents_bytes_max: int = Field(12 << 20, gt=0, description="Largest sum of a task's documents, bytes.")
-    plan_steps_max: int = Field(200, gt=0, le=1000, description="Most steps in a plan.")
+    plan_steps_max: int = Field(
+        200, ge=30, le=1000, description="Most steps in a plan; the planner itself makes up to 26."
+    )
     payload_bytes_max: int = Field(64 << 10, gt=0, description="Largest payload of a step, bytes.")
     result_bytes_max: int = Field(1 << 20, gt=0, description="Largest result of a step, bytes.")
     events_max: int = Field(10_000, gt=0, description="Events after which a task's progress events are dropped.")
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
 
     lease_ms: int = Field(10_000, ge=500, description="How long a worker may be silent before its work moves on.")
     crashes_max: int = Field(3, gt=0, description="Worker deaths during one step after which the step fails.")
+    agent_threads_max: int = Field(64, gt=0, description="Most agents written as `def` that run at once per process.")
     shutdown_grace_ms: int = Field(25_000, ge=0, description="How long running steps may finish after SIGTERM.")
 
     viewers_max: int = Field(10_000, gt=0, description="Most open event streams per API process.")

@@ -11,11 +11,11 @@ ROOT = Path(__file__).parent.parent
 
 #: Lower levels never import higher ones; within a level anything goes that makes no circle.
 LEVELS: list[tuple[str, ...]] = [
-    ("app.model", "app.errors", "app.keys", "app.config", "app.documents"),
+    ("app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.logs"),
     ("app.broker",),
     ("app.redis_async", "app.local_redis", "app.redis_binary"),
     (
-        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.progress",
+        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.invoke", "app.dispatch.progress",
         "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts",
         "app.dispatch.store",
     ),

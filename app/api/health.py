@@ -7,6 +7,8 @@ from app.api.deps import Services
 from app.api.problems import documented
 from app.redis_async import translated
 
+READY_TTL_MS = 10_000
+
 router = APIRouter(tags=["health"])
 
 
@@ -24,7 +26,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=documented(503))
 async def readyz(services: Services) -> Health:
-    """Requests can be served: Redis answers."""
+    """Tasks can be accepted: Redis answers, and takes a write."""
     with translated():
-        await services.redis.ping()
+        await services.redis.set(services.keys.ready, 1, px=READY_TTL_MS)
     return Health()

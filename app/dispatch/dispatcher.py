@@ -1,10 +1,11 @@
 """From a submission to a task that is accepted, planned and on its way."""
 
+import hashlib
 import secrets
 import time
 from dataclasses import dataclass, field
 
-from app.dispatch.reader import TaskReader
+from app.dispatch.reader import DOCUMENTS
 from app.dispatch.store import TaskStore
 from app.errors import InvalidRequest, Problem
 from app.model.agents import AgentRegistry
@@ -34,7 +35,6 @@ class SubmissionLimits:
     task_chars_max: int
     documents_max: int
     documents_bytes_max: int
-    retention_s: int
     plan: PlanLimits
 
 
@@ -47,14 +47,12 @@ class Dispatcher:
         planner: Planner,
         registry: AgentRegistry,
         store: TaskStore,
-        reader: TaskReader,
         limits: SubmissionLimits,
         collections: frozenset[str] = frozenset(),
     ) -> None:
         self._planner = planner
         self._registry = registry
         self._store = store
-        self._reader = reader
         self._limits = limits
         self._collections = collections
 
@@ -76,9 +74,8 @@ class Dispatcher:
         """
         plan = self.plan(submission)
         task_id = new_task_id(time.time_ns() // 1_000_000, secrets.randbits(74))
-        sha256 = None
-        if submission.documents:
-            sha256 = await self._reader.keep_documents(submission.documents, self._limits.retention_s)
+        blob = DOCUMENTS.dump_json(list(submission.documents)) if submission.documents else b""
+        sha256 = hashlib.sha256(blob).hexdigest() if blob else None
         task = NewTask(
             task_id=task_id,
             task=submission.task,
@@ -88,7 +85,7 @@ class Dispatcher:
             inputs=TaskInputs(collection=submission.collection, documents_sha256=sha256),
             traceparent=submission.traceparent,
         )
-        await self._store.submit(task, self._registry)
+        await self._store.submit(task, self._registry, blob)
         return task
 
     def _validated(self, raw: object, planner: PlannerName) -> Plan:

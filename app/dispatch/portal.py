@@ -5,12 +5,16 @@ A Dramatiq actor is a plain function in a worker thread: it hands its batch to t
 batch of N steps does its I/O concurrently and there is one, asynchronous, implementation of dispatch.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
+from threading import Event, Thread
 from typing import Any
 
+import anyio
 import dramatiq
+import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from dramatiq.middleware import Middleware, MiddlewareError
 
@@ -18,6 +22,11 @@ from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
 from app.dispatch.runner import StepRunner
 from app.model.agents import AgentRegistry
+
+WATCH_INTERVAL_S = 1.0
+EXIT_LOOP_DIED = 70  # EX_SOFTWARE of sysexits(3)
+
+log = structlog.get_logger(__name__)
 
 OpenRunner = Callable[[str], AbstractAsyncContextManager[StepRunner]]
 
@@ -36,6 +45,7 @@ class AgentRuntime(Middleware):
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
         self._runner: StepRunner | None = None
+        self._stopping = Event()
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
         try:
@@ -49,12 +59,14 @@ class AgentRuntime(Middleware):
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
         runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
         self._runner = self._stack.enter_context(runner)
+        Thread(target=self._watch, args=(self._portal,), name="loop-watch", daemon=True).start()
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
         if self._portal and self._runner:
             self._portal.start_task_soon(self._runner.drain, self._grace_ms)
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
+        self._stopping.set()
         self._stack.close()
 
     def run(self, task_id: str, spec: str) -> None:
@@ -69,6 +81,16 @@ class AgentRuntime(Middleware):
         # failing this way counts as crashed and is buried by start.lua.
         except Exception as error:
             raise Release(f"the runner failed: {error!r}", delay_ms=1000) from error
+
+    def _watch(self, portal: BlockingPortal) -> None:
+        """A process whose loop has ended would take work for ever and do none: it ends, and is replaced."""
+        while not self._stopping.wait(WATCH_INTERVAL_S):
+            try:
+                portal.start_task_soon(anyio.sleep, 0)
+            except RuntimeError:
+                if not self._stopping.is_set():
+                    log.critical("event_loop_died")
+                    os._exit(EXIT_LOOP_DIED)
 
 
 def declare_agent_actors(broker: RedisStreamsBroker, registry: AgentRegistry, runtime: AgentRuntime) -> None:

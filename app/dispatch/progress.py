@@ -1,24 +1,28 @@
 """Gathers what a running agent reports and writes it in few calls."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
 
+from app.errors import Unavailable
 from app.model.events import EventData, OutputDelta
 
 FLUSH_INTERVAL_S = 0.1
 DELTA_CHARS_MAX = 4096
 BUFFERED_MAX = 256
+CHECK_INTERVAL_S = 1.0
 
 Write = Callable[[int, list[EventData]], Awaitable[None]]
 
 
 class ProgressBuffer:
     """
-    Coalesces reports: the first goes out at once, then at most one write per 100 ms.
+    Coalesces reports: the first goes out at once, then at most one write per 100 ms. A silent agent is
+    checked on once a second, so that one whose step was cancelled or taken over is stopped.
 
     Neighbouring pieces of one text become one `output.delta`. `emit` waits when `BUFFERED_MAX` reports
     are pending, so a chatty agent is slowed down rather than buffered without end. An error of the
@@ -83,6 +87,18 @@ class ProgressBuffer:
 
     async def _flush_regularly(self) -> None:
         while True:
-            await self._wake.wait()
-            await self.flush()
+            with anyio.move_on_after(CHECK_INTERVAL_S):
+                await self._wake.wait()
+            if self._pending:
+                await self.flush()
+            else:
+                await self._check()
             await anyio.sleep(FLUSH_INTERVAL_S)
+
+    async def _check(self) -> None:
+        """An empty report: it finds out whether the attempt is still wanted, and shows that it lives."""
+        # Redis being away is no reason to stop an agent that has nothing to write.
+        with suppress(Unavailable):
+            async with self._lock:
+                self._number += 1
+                await self._write(self._number, [])

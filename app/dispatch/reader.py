@@ -1,6 +1,5 @@
 """Reads of tasks: the view clients get, results, and the documents that came with them."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +15,11 @@ from app.model.task import Document, StepView, TaskView
 from app.redis_async import patient
 
 RESULTS_PER_READ = 16
+TASK_FIELDS = (
+    "task", "status", "tenant", "planner", "priority", "labels", "created", "started", "finished", "seq", "error",
+    "ids",
+)  # fmt: skip
+STEP_FIELDS = ("ag", "st", "de", "at", "fl", "cr", "er")
 DOCUMENTS = TypeAdapter(list[Document])
 
 
@@ -29,10 +33,16 @@ class TaskReader:
 
     async def view(self, task_id: str) -> TaskView:
         """The task and its steps as they stand; raises `TaskNotFound`."""
-        raw = await self._patient(lambda: self._redis.hgetall(self._keys.task(task_id)))
-        if not raw:
+        fields = await self._fields(task_id, TASK_FIELDS)
+        if "ids" not in fields:
             raise TaskNotFound(task_id)
-        return _view(task_id, {key.decode(): value.decode() for key, value in raw.items()})
+        names = [f"{name}:{step_id}" for step_id in fields["ids"].split() for name in STEP_FIELDS]
+        return _view(task_id, fields | await self._fields(task_id, names))
+
+    async def _fields(self, task_id: str, names: Sequence[str]) -> dict[str, str]:
+        """Those of the named fields that are set; plans and payloads, which may be large, stay where they are."""
+        values = await self._patient(lambda: self._redis.hmget(self._keys.task(task_id), list(names)))
+        return {name: value.decode() for name, value in zip(names, values, strict=True) if value is not None}
 
     async def results(self, task_id: str, step_ids: Sequence[int]) -> dict[int, StepOutput]:
         """The stored outputs of those steps that have one."""
@@ -56,13 +66,6 @@ class TaskReader:
         if raw is None:
             raise TaskNotFound(sha256)
         return DOCUMENTS.validate_json(raw)
-
-    async def keep_documents(self, documents: Sequence[Document], retention_s: int) -> str:
-        """Stores documents under the hash of their content, which it returns; equal ones are kept once."""
-        blob = DOCUMENTS.dump_json(list(documents))
-        sha256 = hashlib.sha256(blob).hexdigest()
-        await self._patient(lambda: self._redis.set(self._keys.documents(sha256), blob, ex=retention_s))
-        return sha256
 
     async def _patient(self, call: Callable[[], Any]) -> Any:
         return await patient(call, self._retry_ms_max)

@@ -9,6 +9,7 @@ The task hash: every field, and what a submission writes into it.
 | seq           | number of the last event                                                   |
 | steps, left   | number of steps; of those not completed yet                                |
 | retries, tokens, usd | totals for the terminal event                                       |
+| docs          | key of the documents that came with it                                     |
 | keep          | ms the task is kept once it is terminal                                    |
 | ids           | step ids in plan order, space-separated                                    |
 | error         | why the task failed, JSON                                                  |

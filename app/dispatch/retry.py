@@ -45,6 +45,12 @@ def judge(error: Exception, attempt: Attempt, spec: AgentSpec | None) -> Failure
     )
 
 
+def internal_failure(error: Exception) -> Failure:
+    """A defect of the program itself, not of the agent: final, because trying again meets it again."""
+    info = ErrorInfo(type=type(error).__name__, code="internal", message="The step could not be settled.")
+    return Failure(info, retryable=False, delay_ms=0, max_attempts=1)
+
+
 def describe(error: Exception) -> ErrorInfo:
     """The error as events carry it; long texts are cut."""
     code = error.code if isinstance(error, AgentError) else _code(error)

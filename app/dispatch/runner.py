@@ -6,22 +6,21 @@ often the batch's message is delivered.
 """
 
 import hashlib
-import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 import structlog
-from anyio import to_thread
 
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
 from app.dispatch.context import StepContext, artifact_name
+from app.dispatch.invoke import Invoker
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.reader import TaskReader
-from app.dispatch.retry import Failure, judge
+from app.dispatch.retry import Failure, internal_failure, judge
 from app.dispatch.store import TaskStore
-from app.errors import Permanent, Unavailable
+from app.errors import Permanent, TaskNotFound, Unavailable
 from app.model.agents import AgentRegistry, AgentSpec, StepOutput
 from app.model.events import ArtifactCompleted
 from app.model.task import Document
@@ -50,6 +49,7 @@ class StepRunner:
     registry: AgentRegistry
     worker: str
     options: RunnerOptions
+    invoke: Invoker
     _draining: bool = False
     _grace_over: bool = False
     _batches: int = 0
@@ -106,7 +106,7 @@ class StepRunner:
         async with anyio.create_task_group() as group:
             for ref in refs:
                 group.start_soon(run_one, ref)
-        return all(settled)
+        return len(settled) == len(refs) and all(settled)
 
     async def _start(self, ref: StepRef) -> Attempt | None:
         attempt = await self.store.start(ref, worker=self.worker)
@@ -126,12 +126,20 @@ class StepRunner:
                 self._running.discard(scope)
         if outcome is None:
             return await self._release(attempt)
-        await self._settle(attempt, outcome)
+        try:
+            await self._settle(attempt, outcome)
+        except (Fenced, Unavailable):
+            raise
+        # A defect of ours in settling one step must not be taken for the death of its worker.
+        except Exception as error:
+            log.exception("settling_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id)
+            await self._settle(attempt, internal_failure(error))
         return True
 
     async def _execute(self, attempt: Attempt) -> StepOutput | Failure:
         async with ProgressBuffer(lambda number, events: self.store.progress(attempt, number, events)) as buffer:
             spec = self.registry.get(attempt.step.agent)
+            output: StepOutput | Failure
             try:
                 output = await self._invoke(attempt, spec, buffer)
             except (Fenced, Unavailable):
@@ -139,8 +147,7 @@ class StepRunner:
             # An agent may raise anything; whatever it is, it fails this attempt and nothing else.
             except Exception as error:
                 log.info("attempt_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id, exc_info=error)
-                await buffer.flush()
-                return judge(error, attempt, spec)
+                output = judge(error, attempt, spec)
             await buffer.flush()
             return output
 
@@ -150,18 +157,20 @@ class StepRunner:
         context = await self._context(attempt, buffer)
         payload = attempt.step.payload
         step = spec.input_model.model_validate({"text": payload} if isinstance(payload, str) else payload)
-        with anyio.fail_after((attempt.step.timeout_ms or spec.timeout_ms) / 1000):
-            if inspect.iscoroutinefunction(spec.run):
-                output = await spec.run(step, context)
-            else:
-                output = await to_thread.run_sync(spec.run, step, context, abandon_on_cancel=True)
+        timeout_s = (attempt.step.timeout_ms or spec.timeout_ms) / 1000
+        output = await self.invoke(spec, step, context, timeout_s)
         return await self._checked(attempt, output, buffer)
 
     async def _context(self, attempt: Attempt, buffer: ProgressBuffer) -> StepContext:
         ref, inputs = attempt.ref, attempt.inputs
 
         async def documents() -> list[Document]:
-            return await self.reader.documents(inputs.documents_sha256) if inputs.documents_sha256 else []
+            if inputs.documents_sha256 is None:
+                return []
+            try:
+                return await self.reader.documents(inputs.documents_sha256)
+            except TaskNotFound as error:
+                raise Permanent("The task's documents are gone.", code="documents_gone") from error
 
         return StepContext(
             task_id=ref.task_id,

@@ -49,9 +49,10 @@ class TaskStore:
         self._keys = keys
         self._limits = limits
 
-    async def submit(self, task: NewTask, registry: AgentRegistry) -> None:
+    async def submit(self, task: NewTask, registry: AgentRegistry, documents: bytes = b"") -> None:
         """
-        Accepts a task: state, first events and first entries. A second call with the same id changes nothing.
+        Accepts a task: state, documents, first events and first entries. A second call with the same id
+        changes nothing.
 
         Raises `BacklogFull` when its queues hold `backlog_max` entries already.
         """
@@ -59,6 +60,7 @@ class TaskStore:
         shard = ShardKeys(self._keys.tag)
         streams = [stream for queue in queues for stream in shard.queue(queue).streams]
         fields = record(task, registry, self._keys, self._limits.retention_ms)
+        documents_key = self._keys.documents(task.inputs.documents_sha256 or "none")
         roots = " ".join(str(step.step_id) for step in task.plan.steps if not step.depends_on)
         submitted = {"task": task.task, "priority": task.priority, "labels": task.labels}
         created = {
@@ -69,10 +71,10 @@ class TaskStore:
         }
         reply = await self._scripts(
             SUBMIT,
-            [*self._keys_of(task.task_id), shard.queues, *streams],
+            [*self._keys_of(task.task_id), shard.queues, documents_key, *streams],
             [
                 *self._args_of(task.task_id), self._limits.backlog_max, " ".join(queues),
-                json_text(submitted), json_text(created), roots, *fields,
+                json_text(submitted), json_text(created), roots, documents, *fields,
             ],
         )  # fmt: skip
         if reply[0] == b"busy":

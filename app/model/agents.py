@@ -66,6 +66,8 @@ class AgentSpec:
                 raise ValueError(f"{word!r} is not a valid agent or queue name ({NAME_PATTERN.pattern})")
         if min(self.timeout_ms, self.max_attempts, self.backoff_ms, self.backoff_ms_max, self.batch_size_max) < 1:
             raise ValueError(f"every limit of agent {self.name!r} must be at least 1")
+        if self.backoff_ms > self.backoff_ms_max:
+            raise ValueError(f"backoff_ms of agent {self.name!r} is above its backoff_ms_max")
 
 
 @dataclass(slots=True)

@@ -2,30 +2,37 @@
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 
-class EventData(BaseModel):
-    """Base of the `data` members; unknown members are refused so that the table above stays true."""
+class _Member(BaseModel):
+    """Base of everything in an event; unknown members are refused so that the table stays true."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _encodable(cls, value: object) -> object:
+        """Half a surrogate pair (from a file name, say) has no place in UTF-8 and becomes a question mark."""
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
+class EventData(_Member):
+    """Base of the `data` members."""
+
     type: ClassVar[str]
 
 
-class ErrorInfo(BaseModel):
+class ErrorInfo(_Member):
     """Why an attempt or a task failed: the exception's class, a short code, a sentence."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: str
     code: str
     message: str
 
 
-class Totals(BaseModel):
+class Totals(_Member):
     """What the whole task took."""
-
-    model_config = ConfigDict(extra="forbid")
 
     steps: int
     retries: int
@@ -33,10 +40,8 @@ class Totals(BaseModel):
     usd: float
 
 
-class Passage(BaseModel):
+class Passage(_Member):
     """Where a found passage comes from."""
-
-    model_config = ConfigDict(extra="forbid")
 
     pid: str
     title: str

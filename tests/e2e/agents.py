@@ -1,5 +1,6 @@
 """Agents for the end-to-end tests: a user's module, loaded by STEPSTREAM_AGENT_MODULES."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -37,3 +38,17 @@ async def pausing(step: StepInput, ctx: StepContext) -> StepOutput:
     await ctx.progress(1, 2, "half")
     await anyio.sleep(0.15)
     return StepOutput(summary=step.text)
+
+
+@agent("loopkiller", backoff_ms=1, backoff_ms_max=2)
+async def loopkiller(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Ends the event loop on its first attempt, from a task of its own that nobody guards."""
+
+    async def exit_all() -> None:
+        raise SystemExit(1)
+
+    if ctx.attempt == 1:
+        ctx_task = asyncio.create_task(exit_all())
+        await anyio.sleep(30)
+        await ctx_task
+    return StepOutput(summary="survived")

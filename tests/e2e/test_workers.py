@@ -104,3 +104,16 @@ def test_the_workers_tell_the_firehose(stack: Stack, redis_client: "redis.Redis"
     wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
     assert "worker.up" in types()
     assert "task.completed" in types()
+
+
+def test_a_worker_whose_loop_has_died_ends(bare_stack: Stack) -> None:
+    """A process that can run nothing any more does not go on taking work; the next worker finishes the task."""
+    stack = bare_stack
+    stack.api()
+    worker = stack.worker()
+    task_id = stack.submit([{"step_id": 1, "agent": "loopkiller", "payload": "x"}])
+
+    assert worker.wait(timeout=20) != 0
+    stack.worker()
+
+    assert_sound([event for _, event in read(stack, task_id)], steps=1)

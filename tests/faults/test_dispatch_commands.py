@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from app import redis_async
 from app.dispatch.context import StepContext
+from app.dispatch.invoke import Invoker
 from app.dispatch.reader import TaskReader
 from app.dispatch.runner import RunnerOptions, StepRunner
 from app.dispatch.scripts import ScriptRunner
@@ -67,7 +68,7 @@ def build(client: BreakingRedis, namespace: str) -> tuple[Bench, StepRunner]:
     for name in ("retriever", "analyzer", "writer"):
         registry.register(AgentSpec(name=name, run=reporting, backoff_ms=1, backoff_ms_max=5))
     reader = TaskReader(client, keys, retry_ms_max=1000)
-    runner = StepRunner(store, reader, registry, "w1", RunnerOptions(10_000, Path("unused"), {}))
+    runner = StepRunner(store, reader, registry, "w1", RunnerOptions(10_000, Path("unused"), {}), Invoker(2))
     return Bench(client, keys, store, reader, registry), runner
 
 

@@ -36,3 +36,9 @@ def test_limits_are_positive() -> None:
     """A limit of zero is a mistake, and an error at import."""
     with pytest.raises(ValueError, match="at least 1"):
         agent("a", timeout_ms=0)
+
+
+def test_a_backoff_above_its_maximum_is_refused() -> None:
+    """A contradiction between the limits is found at import, not when the first step fails."""
+    with pytest.raises(ValueError, match="backoff_ms_max"):
+        agent("a", backoff_ms=500, backoff_ms_max=100)

@@ -8,6 +8,7 @@
 local T, EV, FIRE, OPEN, RESULTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local TASK, RAND = ARGV[1], ARGV[2]
 local FIRE_MAXLEN = 10000
+local FIRE_BYTES_MAX = 16384
 local DEAD_MAX = 10000
 
 local function int(number)
@@ -80,6 +81,9 @@ local function emit(kind, scope, data, quiet)
   redis.call('XADD', EV, id, 'e', body)
   redis.call('SPUBLISH', EV, id .. ' ' .. body)
   if not quiet then
+    if #body > FIRE_BYTES_MAX then
+      body = string.sub(body, 1, -#data - 2) .. '{"omitted_bytes":' .. #data .. '}}'
+    end
     redis.call('XADD', FIRE, 'MAXLEN', '~', FIRE_MAXLEN, '*', 'e', body)
   end
 end
@@ -139,6 +143,22 @@ local function dispatch(ready)
   end
 end
 
+-- Equal documents are kept once, and as long as any task that came with them needs them.
+local function keep_documents(key, documents)
+  redis.call('HSET', T, 'docs', key)
+  redis.call('SET', key, documents)
+  redis.call('INCR', key .. ':tasks')
+  redis.call('PERSIST', key .. ':tasks')
+end
+
+local function drop_documents(keep)
+  local key = get('docs')
+  if key and redis.call('DECR', key .. ':tasks') <= 0 then
+    redis.call('PEXPIRE', key, keep)
+    redis.call('PEXPIRE', key .. ':tasks', keep)
+  end
+end
+
 local function ending()
   local v = redis.call('HMGET', T, 'created', 'steps', 'retries', 'tokens', 'usd')
   return '"duration_ms":' .. int(NOW - tonumber(v[1])) .. ',"totals":{"steps":' .. v[2] .. ',"retries":'
@@ -156,6 +176,7 @@ local function finish(status, data)
   for _, id in ipairs(ids(get('ids'))) do
     redis.call('PEXPIRE', RESULTS .. id, keep)
   end
+  drop_documents(keep)
 end
 
 -- Takes a scheduled retry out of the delay queue, if it is still there.

@@ -15,6 +15,7 @@ from app import redis_async
 from app.broker.errors import Release
 from app.broker.keys import QueueKeys, ShardKeys
 from app.dispatch.attempt import Attempt, StepRef
+from app.dispatch.invoke import Invoker
 from app.dispatch.reader import TaskReader
 from app.dispatch.runner import RunnerOptions, StepRunner
 from app.dispatch.scripts import ScriptRunner
@@ -103,7 +104,7 @@ class Bench:
             limits = {"backoff_ms": 1, "backoff_ms_max": 5, "max_attempts": 3, "timeout_ms": 2_000}
             registry.register(AgentSpec(name=name, run=agents.get(name, nothing), **limits))
         options = RunnerOptions(result_bytes_max=10_000, cache_dir=Path("unused"), collections={})
-        return StepRunner(self.store, self.reader, registry, "w1", options)
+        return StepRunner(self.store, self.reader, registry, "w1", options, Invoker(threads_max=2))
 
     async def deliver(self, runner: StepRunner, rounds: int = 50) -> None:
         """Plays the broker: hands every waiting entry to the runner, acknowledges it unless it is released."""

@@ -3,14 +3,15 @@
 import pytest
 
 from app.bootstrap import load_agents
+from app.broker.keys import ShardKeys
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher, Submission, SubmissionLimits
-from app.errors import InvalidRequest, Unavailable
+from app.errors import BacklogFull, InvalidRequest, Unavailable
 from app.model.task import Document, TaskStatus
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 
-from .conftest import LINE, Bench
+from .conftest import LIMITS, LINE, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -21,12 +22,10 @@ def dispatcher(bench: Bench) -> Dispatcher:
         planner=RulePlanner(),
         registry=load_agents(Settings()),
         store=bench.store,
-        reader=bench.reader,
         limits=SubmissionLimits(
             task_chars_max=100,
             documents_max=2,
             documents_bytes_max=50,
-            retention_s=60,
             plan=PlanLimits(steps_max=10, payload_bytes_max=1000),
         ),
         collections=frozenset({"handbook"}),
@@ -44,16 +43,38 @@ async def test_a_submission_without_a_plan_is_planned(bench: Bench, dispatcher: 
     assert {ref.task_id for ref in await bench.refs("retriever")} == {task.task_id}
 
 
-async def test_documents_are_kept_once_for_all_tasks_that_share_them(bench: Bench, dispatcher: Dispatcher) -> None:
-    """Two tasks with the same documents point to one copy, which expires."""
+async def test_documents_are_kept_once_and_until_the_last_task_that_needs_them(
+    bench: Bench, dispatcher: Dispatcher
+) -> None:
+    """Two tasks with the same documents share one copy; it expires only when both have ended."""
     documents = (Document(name="a.md", text="Tea is hot."),)
+    tasks = [await dispatcher.submit(Submission("Is tea hot?", plan=LINE, documents=documents)) for _ in range(2)]
+    sha256 = tasks[0].inputs.documents_sha256
+    assert sha256 is not None
+    assert await bench.reader.documents(sha256) == list(documents)
 
-    for _ in range(2):
-        await dispatcher.submit(Submission("Is tea hot?", plan=LINE, documents=documents))
+    for task in tasks:
+        assert await bench.redis.ttl(bench.keys.documents(sha256)) == -1
+        for step_id in (1, 2, 3):
+            await bench.finish(task.task_id, step_id)
 
-    (key,) = await bench.redis.keys(f"{bench.keys.tag}:docs:*")
-    assert await bench.reader.documents(key.decode().rpartition(":")[2]) == list(documents)
-    assert await bench.redis.ttl(key) > 0
+    assert await bench.redis.ttl(bench.keys.documents(sha256)) > 0
+    again = await dispatcher.submit(Submission("Is it still?", plan=LINE, documents=documents))
+    assert again.inputs.documents_sha256 == sha256
+    assert await bench.redis.ttl(bench.keys.documents(sha256)) == -1
+    assert await bench.redis.ttl(bench.keys.documents(sha256) + ":tasks") == -1
+
+
+async def test_a_refused_submission_leaves_no_documents(bench: Bench, dispatcher: Dispatcher) -> None:
+    """A client that is told to come back does not fill Redis with what it brought."""
+    stream = ShardKeys(bench.keys.tag).queue("retriever").stream()
+    for _ in range(LIMITS.backlog_max):
+        await bench.redis.xadd(stream, {"m": "x"})
+
+    with pytest.raises(BacklogFull):
+        await dispatcher.submit(Submission("x", plan=LINE, documents=(Document(name="a", text="b"),)))
+
+    assert await bench.redis.keys(f"{bench.keys.tag}:docs:*") == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The step runner on a real store: what agents may do, and what happens when they do it wrong."""
 
+import asyncio
 import threading
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from anyio import from_thread
 
 from app.broker.errors import Release
+from app.dispatch.attempt import StepRef
 from app.dispatch.context import StepContext
 from app.errors import Permanent, Retryable
 from app.model.agents import StepOutput
+from app.model.events import ErrorInfo
 from app.model.task import TaskStatus
 
 from .conftest import LINE, Bench
@@ -236,3 +239,103 @@ async def test_draining_ends_with_the_last_running_step(bench: Bench) -> None:
             finish.set()
 
     assert (await bench.types(task_id)).count("step.completed") == 1
+
+
+async def test_an_agent_that_leaks_a_cancellation_fails_its_step(bench: Bench) -> None:
+    """A stray CancelledError of the agent's own making is a failure like any other, and is retried."""
+
+    async def careless(step: Any, ctx: StepContext) -> StepOutput:
+        stray = asyncio.create_task(asyncio.sleep(10))
+        stray.cancel()
+        await stray
+        return StepOutput()
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=careless))
+
+    view = await bench.reader.view(task_id)
+    assert view.status is TaskStatus.FAILED
+    assert (view.steps[0].attempts, view.steps[0].crashes) == (3, 0)
+    assert view.error is not None
+    assert view.error["code"] == "agent_exited"
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), KeyboardInterrupt()])
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_an_agent_that_exits_ends_its_step_and_not_the_worker(
+    bench: Bench, raised: BaseException, threaded: bool
+) -> None:
+    """`sys.exit` in an agent, on the loop or in a thread, is that step's failure."""
+
+    async def exiting(step: Any, ctx: StepContext) -> StepOutput:
+        raise raised
+
+    def exiting_in_thread(step: Any, ctx: StepContext) -> StepOutput:
+        raise raised
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=exiting_in_thread if threaded else exiting))
+
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert (error["type"], error["code"]) == ("AgentExited", "agent_exited")
+
+
+async def test_text_that_cannot_be_encoded_does_no_harm(bench: Bench) -> None:
+    """Half a surrogate pair in a report or an error becomes a question mark."""
+
+    async def odd(step: Any, ctx: StepContext) -> StepOutput:
+        await ctx.progress(1, 1, "file \udcff")
+        raise Permanent("no \udcff")
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=odd))
+
+    view = await bench.reader.view(task_id)
+    assert view.error == {"type": "Permanent", "code": "permanent", "message": "no ?"}
+    assert "step.progress" in await bench.types(task_id)
+
+
+async def test_a_silent_agent_learns_that_its_step_is_gone(bench: Bench) -> None:
+    """An agent that reports nothing is stopped when its task has failed meanwhile."""
+    stopped = anyio.Event()
+
+    async def silent(step: Any, ctx: StepContext) -> StepOutput:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stopped.set()
+        return StepOutput()
+
+    plan = [{"step_id": n, "agent": "retriever", "payload": "x", "depends_on": []} for n in (1, 2)]
+    task_id = await bench.submit(plan)
+    runner = bench.runner(retriever=silent)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            other = await bench.start(task_id, 2)
+            group.start_soon(runner.run, StepRef(task_id, 1, 1))
+            while (await bench.reader.view(task_id)).steps[0].status != "running":
+                await anyio.lowlevel.checkpoint()
+            error = ErrorInfo(type="E", code="c", message="m")
+            await bench.store.fail(other, error, retryable=False, delay_ms=0, max_attempts=1)
+            await stopped.wait()
+
+    assert (await bench.types(task_id))[-1] == "task.failed"
+
+
+async def test_plain_functions_wait_for_a_thread_without_using_up_their_time(bench: Bench) -> None:
+    """With two threads, four functions that each need most of their time all complete."""
+    busy = threading.Semaphore(0)
+
+    def slow(step: Any, ctx: StepContext) -> StepOutput:
+        busy.acquire(timeout=0.6)
+        return StepOutput()
+
+    plan = [
+        {"step_id": n, "agent": "retriever", "payload": "x", "depends_on": [], "timeout_ms": 1000, "max_attempts": 1}
+        for n in range(1, 5)
+    ]
+    task_id = await bench.submit(plan)
+    await bench.deliver(bench.runner(retriever=slow))
+
+    assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED

@@ -278,6 +278,18 @@ async def test_every_event_is_pushed_and_copied(bench: Bench) -> None:
     assert fire == [fields[b"e"] for _, fields in await bench.redis.xrange(bench.keys.events(task_id))]
 
 
+async def test_the_firehose_leaves_out_what_is_too_large(bench: Bench) -> None:
+    """A large plan is in the task's log; its copy on the firehose only says how large it is."""
+    task_id = await bench.submit([{**LINE[0], "payload": "x" * 9000}, {**LINE[1], "payload": "y" * 9000}])
+
+    fire = [orjson.loads(fields[b"e"]) for _, fields in await bench.redis.xrange(bench.keys.fire)]
+    plan = next(event for event in fire if event["type"] == "plan.created")
+    stored = next(event for event in await bench.events(task_id) if event.type == "plan.created")
+    assert plan["data"]["omitted_bytes"] > 18_000
+    assert (plan["seq"], plan["task_id"]) == (stored.seq, task_id)
+    assert len(stored.data["steps"]) == 2
+
+
 async def test_an_unknown_task_is_not_found(bench: Bench) -> None:
     """Reading a task that is not there says so; starting a step of it does nothing."""
     with pytest.raises(TaskNotFound):
