@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check format up api worker bench clean
+.PHONY: help setup demo test test-full check format up api worker bench bench-broker soak mutants clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stepstream needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -46,8 +46,22 @@ api: setup ## The API alone
 worker: setup ## Workers alone
 	@$(BIN)/dramatiq actors
 
-bench: setup ## Run the benchmarks
+bench: setup ## Measure a whole task: latency, throughput, share per station
 	$(BIN)/python -m benchmarks.task_latency
+
+bench-broker: setup ## Measure the broker against Dramatiq's own (about 15 minutes)
+	$(BIN)/python -m benchmarks.broker_throughput
+	$(BIN)/python -m benchmarks.broker_latency
+	$(BIN)/python -m benchmarks.broker_scale
+	$(BIN)/python -m benchmarks.broker_recovery
+	$(BIN)/python -m benchmarks.broker_delays
+
+soak: setup ## Two minutes of random faults against the broker, judged by an independent ledger
+	$(BIN)/python -m tests.soak --seconds 5 --control
+	$(BIN)/python -m tests.soak --seconds 120
+
+mutants: setup ## Break the broker on purpose: every mutation must be caught by a test
+	$(BIN)/python -m tests.mutants
 
 clean: ## Remove everything that was generated
 	rm -rf $(VENV) .stepstream build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

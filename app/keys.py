@@ -11,8 +11,8 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 | T:r:<task>:<step> | string  | result of a step, JSON                    | complete   | retention after end |
 | T:ev:<task>       | stream  | its events, id `<seq>-<rand16>`           | dispatch   | retention after end |
 | T:ev:<task>       | sharded channel | the same events, pushed when written | dispatch | -                   |
-| T:docs:<sha256>   | string  | documents that came with tasks, JSON      | submit     | retention after the last task's end |
-| T:docs:<sha256>:tasks | string | how many open tasks need them          | dispatch   | with them           |
+| T:docs:<sha256>   | string  | documents that came with tasks, JSON      | submit     | as their last task  |
+| T:docs:<sha256>:tasks | string | how many open tasks need them         | dispatch   | with them           |
 | T:open            | zset    | tasks that are not terminal, by creation  | dispatch   | never (bounded)     |
 | T:ready           | string  | nothing: that it can be written counts    | readiness  | 10 s                |
 | T:fire            | stream  | copy of every event but deltas, auto ids  | dispatch   | never (MAXLEN ~)    |

@@ -2,7 +2,24 @@
 
 from .admin import QueueAdmin, QueueStats
 from .broker import RedisStreamsBroker
-from .errors import Release
+from .dead_letters import DeadLetter, DeadLetters
+from .errors import MessageTooLarge, QueueFull, RedisFull, Release, ServerTooOld, WorkerDied
 from .keys import Level, QueueKeys, ShardKeys, tag
 
-__all__ = ["Level", "QueueAdmin", "QueueKeys", "QueueStats", "RedisStreamsBroker", "Release", "ShardKeys", "tag"]
+__all__ = [
+    "DeadLetter",
+    "DeadLetters",
+    "Level",
+    "MessageTooLarge",
+    "QueueAdmin",
+    "QueueFull",
+    "QueueKeys",
+    "QueueStats",
+    "RedisFull",
+    "RedisStreamsBroker",
+    "Release",
+    "ServerTooOld",
+    "ShardKeys",
+    "WorkerDied",
+    "tag",
+]

@@ -1,14 +1,19 @@
-"""Looking at queues from outside: a dashboard, a metric, a command line."""
+"""Looking at queues from outside, and stopping them: for a dashboard, a metric, a command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis
 
+from .dead_letters import DeadLetters
 from .keys import ShardKeys, tag
-from .scripts import load_script, run_script
+from .pauses import PAUSE_PREFIX, RESUME_PREFIX
+from .scripts import ScriptArgument, command, load_script, run_script
 
-DEPTH = load_script(__package__, "depth.lua")
+DEPTH = load_script(__package__, "depth.lua", includes=("_layout.lua",))
+
+#: Entries of a shared stream among which the oldest of a queue is looked for.
+SHARED_SCAN_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class QueueStats:
     delayed: int
     dead: int
     oldest_age_ms: int
+    paused: bool = False
 
     @property
     def unfinished(self) -> int:
@@ -27,11 +33,15 @@ class QueueStats:
 
 
 class QueueAdmin:
-    """Reads the state of the queues of one shard. Needs no worker, no group and no declared actor."""
+    """
+    The queues of one shard. Needs no worker, no group and no declared actor.
 
-    def __init__(self, client: "redis.Redis", namespace: str = "dramatiq", shard: int = 0) -> None:
+    `shared` is the name of the stream in the layout `single`, else empty.
+    """
+
+    def __init__(self, client: "redis.Redis", namespace: str = "dramatiq", shard: int = 0, *, shared: str = "") -> None:
         self._client = client
-        self._keys = ShardKeys(tag(namespace, shard))
+        self._keys = ShardKeys(tag(namespace, shard), shared)
 
     def queues(self) -> list[str]:
         """Names of all queues ever used."""
@@ -45,9 +55,37 @@ class QueueAdmin:
         if not queues:
             return {}
         names = [self._keys.queue(queue) for queue in queues]
-        keys = [key for name in names for key in (*name.streams, name.due, name.dlq)]
-        rows = run_script(self._client, DEPTH, keys, [name.group for name in names])
-        return {queue: QueueStats(*map(int, row)) for queue, row in zip(queues, rows, strict=True)}
+        keys = [
+            key for name in names for key in (*name.streams, name.due, name.dlq, name.depth, self._keys.paused)
+        ]  # fmt: skip
+        args: list[ScriptArgument] = [names[0].shared_flag, SHARED_SCAN_MAX, *queues]
+        rows = run_script(self._client, DEPTH, keys, args)
+        return {
+            queue: QueueStats(waiting, in_flight, delayed, dead, oldest_age_ms, bool(paused))
+            for queue, (waiting, in_flight, delayed, dead, oldest_age_ms, paused) in zip(queues, rows, strict=True)
+        }
+
+    def pause(self, queue: str) -> bool:
+        """
+        Workers fetch nothing more from this queue, within a second and until `resume`, over restarts too.
+
+        What they run goes on. False when it was paused already.
+        """
+        changed = bool(command(self._client, "SADD", self._keys.paused, queue))
+        self._say(PAUSE_PREFIX + queue)
+        return changed
+
+    def resume(self, queue: str) -> bool:
+        """Workers fetch again. False when the queue was not paused."""
+        changed = bool(command(self._client, "SREM", self._keys.paused, queue))
+        self._say(RESUME_PREFIX + queue)
+        return changed
+
+    def dead_letters(self, queue: str) -> DeadLetters:
+        return DeadLetters(self._client, self._keys.queue(queue), self._keys)
+
+    def _say(self, said: str) -> None:
+        command(self._client, "SPUBLISH", self._keys.wake, said)
 
 
 def _text(value: bytes | str) -> str:

@@ -5,11 +5,13 @@ redis-py repeats a command whose reply was lost, up to ten times by default; her
 broker repeats by itself, and only calls that change nothing the second time.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ReadOnlyError, ResponseError
 from redis.retry import Retry
 
 #: A blocking read must end well before its socket gives up.
@@ -19,6 +21,53 @@ CONNECT_TIMEOUT_S = 2.0
 POOL_SIZE_MAX = 4_096
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+
+class Line:
+    """One connection out of a client's pool, for one thread at a time and without the driver's detours."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._pool: Any = client.connection_pool
+        self._connection: Any = None
+
+    def call(self, *args: str | bytes | float) -> Any:
+        """One command, its reply as the protocol has it. Raises what the driver raises."""
+        return self.exchange([pack(*args)])
+
+    def exchange(self, packed: Sequence[bytes]) -> Any:
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+        try:
+            self._connection.send_packed_command(packed, check_health=False)
+            return self._connection.read_response()
+        except ReadOnlyError:
+            # After a failover the old address may lead to a replica.
+            self.hang_up()
+            raise
+        except ResponseError:
+            # A complete answer: the connection is clean.
+            raise
+        # A reply may still be under way, also after an interrupt; nobody must read it as its own.
+        except BaseException:
+            self.hang_up()
+            raise
+
+    def hang_up(self) -> None:
+        """Gives the connection back, without what may still come over it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+            self._pool.release(connection)
+
+
+def pack(*parts: str | bytes | float) -> bytes:
+    """A command in the protocol of Redis."""
+    return b"*%d\r\n%b" % (len(parts), pack_parts(*parts))
+
+
+def pack_parts(*parts: str | bytes | float) -> bytes:
+    encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in encoded])
 
 
 class Connections:

@@ -2,7 +2,8 @@
 One queue for one worker process, as Dramatiq's worker threads see it.
 
 `__next__` waits first for room, then for an entry. What a worker is done with goes to the flusher; the
-room is free at once.
+room is free at once. A message whose run ended a process before is a suspect: suspects run one at a time,
+so that the next death names the culprit, and what was only running beside it gets through.
 """
 
 import logging
@@ -16,10 +17,10 @@ from dramatiq.errors import ConnectionClosed, DecodeError
 from redis.exceptions import RedisError
 
 from .backoff import Backoff
-from .errors import is_group_missing, is_passing
+from .errors import WorkerDied, is_group_missing, is_passing
 from .message import Entry, StreamProxy, Verdict, decode
 from .reading import Reader
-from .retrying import JITTER
+from .retrying import JITTER, Trouble
 from .settlement import Burial, Settled
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ ERROR_BACKOFF = Backoff(base_ms=50, max_ms=1_000)
 ERROR_PATIENCE_S = 60.0
 #: Deliveries after which a message is buried when its hooks fail each time.
 UNDECIDED_MAX = 10
+#: How soon a waiting suspect may follow the one that ended.
+SUSPECT_LOOK_MS = 200
 
 
 class StreamsConsumer(Consumer):
@@ -45,20 +48,32 @@ class StreamsConsumer(Consumer):
         self._held = presence.held(queue)
         self._reader = Reader(presence, self._held.keys, timeout_ms)
         self._fetched: deque[StreamProxy] = deque()
-        self._failures = 0
+        self._suspects: deque[StreamProxy] = deque()
+        self._trouble = Trouble(f"queue {queue}")
         self._failing_since_s = 0.0
-        self._yielded_at_s = time.monotonic()
+        #: Since when messages were handed out without a pause; None after a None.
+        self._busy_since_s: float | None = None
 
     def __next__(self) -> MessageProxy | None:
         if not self._fetched and not self._must_yield():
             self._fetch()
         if self._presence.stopping.is_set():
             # A stopping worker begins nothing more; what it has fetched is for others to take at once.
-            self.close()
-        elif self._fetched:
-            return self._fetched.popleft()
-        self._yielded_at_s = time.monotonic()
+            self._hand_back()
+        elif (message := self._next_message()) is not None:
+            message.handed_s = time.monotonic()
+            self._busy_since_s = self._busy_since_s or message.handed_s
+            return message
+        self._busy_since_s = None
         return None
+
+    def _next_message(self) -> StreamProxy | None:
+        if self._suspects and self._presence.alone.acquire(blocking=False):
+            suspect = self._suspects.popleft()
+            suspect.alone = True
+            self._presence.slots.take(self._queue)
+            return suspect
+        return self._fetched.popleft() if self._fetched else None
 
     def ack(self, message: MessageProxy) -> None:
         self._done(message, Verdict.ACK)
@@ -72,13 +87,21 @@ class StreamsConsumer(Consumer):
             self._release(message)
 
     def close(self) -> None:
-        """Hands back what was fetched and not yet handed out."""
+        self._hand_back()
+        self._reader.close()
+
+    def _hand_back(self) -> None:
+        """What was fetched and not yet handed out is for others to take."""
+        while self._suspects:
+            suspect = self._suspects.popleft()
+            self._presence.slots.take(self._queue)
+            self._release(suspect)
         while self._fetched:
             self._release(self._fetched.popleft())
 
     def _must_yield(self) -> bool:
         """Dramatiq looks at pauses and at its own timers only when it is handed None."""
-        return time.monotonic() - self._yielded_at_s > self._timeout_s
+        return self._busy_since_s is not None and time.monotonic() - self._busy_since_s > self._timeout_s
 
     def _done(self, message: MessageProxy, verdict: Verdict) -> None:
         proxy = _ours(message)
@@ -95,28 +118,43 @@ class StreamsConsumer(Consumer):
         self._settle(_ours(message), Verdict.RELEASE, None)
 
     def _settle(self, proxy: StreamProxy, verdict: Verdict, burial: Burial | None) -> None:
-        if proxy.verdict is not None:
+        if proxy.settled:
             return
-        proxy.verdict = verdict
-        self._presence.slots.free(self._queue)
-        if verdict is Verdict.LEAVE:
+        # An interrupt may strike at any line: who calls again goes on where the first call was cut off.
+        verdict = proxy.verdict = proxy.verdict or verdict
+        if not proxy.freed:
+            proxy.freed = True
+            self._free(proxy)
+        if verdict is Verdict.LEAVE and not proxy.marked:
             self._held.drop(proxy.entry.level, [proxy.entry.entry_id])
         else:
             self._presence.flusher.add(Settled.of(self._held, proxy, verdict, burial))
+        proxy.settled = True
+
+    def _free(self, proxy: StreamProxy) -> None:
+        run_s = None if proxy.started_s is None else time.monotonic() - proxy.started_s
+        self._presence.slots.free(self._queue, run_s)
+        if proxy.alone:
+            self._presence.alone.release()
 
     def _fetch(self) -> None:
         if self._presence.stopping.is_set():
             time.sleep(min(self._timeout_s, 0.05))
             return
-        room = self._presence.slots.wait_for_room(self._queue, self._prefetch, self._timeout_s)
+        if self._presence.pauses.holds(self._queue):
+            self._rest()
+            return
+        hurry = not self._reader.more_may_wait or bool(self._suspects)
+        room = self._presence.slots.wait_for_room(self._queue, self._prefetch, self._timeout_s, hurry=hurry)
         if room <= 0:
             return
+        block_ms = SUSPECT_LOOK_MS if self._suspects else None
         try:
-            entries, epoch = self._reader.read(room)
+            entries, epoch = self._reader.read(room, room - len(self._suspects), block_ms)
         except (RedisError, OSError) as error:
             self._stumble(error)
             return
-        self._failures = 0
+        self._trouble.over()
         for entry in entries:
             self._accept(entry, epoch)
 
@@ -134,9 +172,35 @@ class StreamsConsumer(Consumer):
             self._bury_raw(entry, f"{error}: {error.error or ''}")
             return
         proxy = StreamProxy(message, entry, self._queue, epoch)
-        self._presence.slots.take(self._queue)
         self._held.add(proxy)
-        self._fetched.append(proxy)
+        counted = self._presence.counts_crashes(proxy)
+        if counted and proxy.is_suspect and proxy.crashes < self._presence.limits.crashes_max:
+            # It takes no room before it runs: whoever waits here must not hold up the rest.
+            self._suspects.append(proxy)
+            return
+        self._presence.slots.take(self._queue)
+        if counted and proxy.crashes >= self._presence.limits.crashes_max:
+            self._bury_deadly(proxy)
+        else:
+            self._fetched.append(proxy)
+
+    def _bury_deadly(self, proxy: StreamProxy) -> None:
+        error = WorkerDied(proxy.crashes)
+        logger.error("message buried: queue=%s message_id=%s error=%s", self._queue, proxy.message_id, error)
+        proxy.fail()
+        proxy.stuff_exception(error)
+        self._presence.emit_before("nack", proxy)
+        self._settle(proxy, Verdict.BURY, Burial("crashed", str(error)))
+        self._presence.emit_after("nack", proxy)
+
+    def _rest(self) -> None:
+        """While the queue is paused: hands back what was not begun, and asks now and then whether it still is."""
+        self._hand_back()
+        self._presence.pauses.wait(self._queue, self._timeout_s)
+        try:
+            self._reader.look()
+        except (RedisError, OSError) as error:
+            self._stumble(error)
 
     def _bury_raw(self, entry: Entry, error: str) -> None:
         logger.error("entry buried, it is no message: queue=%s entry_id=%s", self._queue, entry.entry_id)
@@ -149,13 +213,12 @@ class StreamsConsumer(Consumer):
             return
         if not is_passing(error):
             raise error
-        self._failures += 1
-        if self._failures == 1:
+        failures = self._trouble.met(error)
+        if failures == 1:
             self._failing_since_s = time.monotonic()
-            logger.warning("queue waits for redis: queue=%s error=%s", self._queue, error)
         if time.monotonic() - self._failing_since_s > ERROR_PATIENCE_S:
             raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]
-        time.sleep(min(ERROR_BACKOFF.delay_ms(self._failures, JITTER) / 1000, self._timeout_s))
+        time.sleep(min(ERROR_BACKOFF.delay_ms(failures, JITTER) / 1000, self._timeout_s))
 
 
 def _undecided(proxy: StreamProxy) -> tuple[Verdict, Burial | None]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dramatiq.broker import Broker
-from dramatiq.middleware import Callbacks, Middleware, MiddlewareError, Retries
+from dramatiq.middleware import Callbacks, Middleware, MiddlewareError, Retries, SkipMessage
 from dramatiq.middleware.threading import Interrupt
 
 from .errors import Release
@@ -78,10 +78,13 @@ class Emission(Broker):
 
     def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal == "process_message" and isinstance(args[0], StreamProxy):
-            args[0].started_s = time.monotonic()
+            self._begin(args[0])
         elif signal == "worker_shutdown":
             # Before the hooks: one of them may wait for long, and hand back what we must not take again.
-            self.presence.drain()
+            self.presence.drain(args[0])
+        elif signal == "worker_boot":
+            # Also before the hooks: none of them shall start what an exit leaves behind.
+            self.presence.check_server()
         for middleware, hook in self._hooks.of(f"before_{signal}"):
             try:
                 hook(self, *args, **kwargs)
@@ -91,7 +94,7 @@ class Emission(Broker):
             except Exception:  # noqa: BLE001
                 self._log_failure(f"before_{signal}", middleware)
         if signal == "worker_boot":
-            self.presence.start(args[0].worker_threads)
+            self.presence.boot(args[0])
 
     def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None:
         if signal in DECIDING_SIGNALS and isinstance(args[0], StreamProxy):
@@ -100,6 +103,13 @@ class Emission(Broker):
             self._run_after(f"after_{signal}", args, kwargs)
         if signal == "worker_shutdown":
             self.presence.stop()
+
+    def _begin(self, proxy: StreamProxy) -> None:
+        if proxy.verdict is not None:
+            raise SkipMessage("The message was given to another worker.")
+        proxy.started_s = time.monotonic()
+        if proxy.delivery > 1:
+            self.presence.mark_begun(proxy)
 
     def _decide(self, signal: str, proxy: StreamProxy, outcome: dict[str, Any]) -> None:
         """Runs the hooks with an outbox; only when all of them ran to their end is the message decided."""

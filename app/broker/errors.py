@@ -3,6 +3,14 @@ Errors of the broker, and which errors of Redis pass by themselves.
 
     dramatiq.errors.Retry
     └── Release                      raised by an actor: hand this message back, it was not worked on
+    dramatiq.errors.BrokerError
+    ├── QueueFull                    the queue holds as many messages as it may
+    ├── MessageTooLarge              the encoded message is longer than allowed
+    ├── WorkerDied                   why a message is buried whose process died again and again
+    └── BrokerConnectionError
+        ├── ServerTooOld             Redis or Valkey below the floor
+        └── ConnectionClosed         Redis stays away
+            └── RedisFull            Redis is over its `maxmemory`
 
 Redis errors leave the broker as Dramatiq's `ConnectionClosed`, so that callers know one family.
 """
@@ -10,7 +18,7 @@ Redis errors leave the broker as Dramatiq's `ConnectionClosed`, so that callers 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dramatiq.errors import ConnectionClosed, Retry
+from dramatiq.errors import BrokerConnectionError, BrokerError, ConnectionClosed, Retry
 from redis import exceptions
 
 _PASSING = (
@@ -37,6 +45,48 @@ _PASSING_PREFIXES = (
 )
 
 
+QUEUE_FULL_PREFIX = "QUEUEFULL "
+
+
+class QueueFull(BrokerError):
+    """The queue holds `backlog_max` messages; nothing was added. What settles messages is never refused."""
+
+    def __init__(self, queue: str, backlog_max: int) -> None:
+        super().__init__(f"The queue {queue} is full: it may hold {backlog_max} messages.")  # type: ignore[no-untyped-call]
+        self.queue = queue
+        self.backlog_max = backlog_max
+
+
+class MessageTooLarge(BrokerError):
+    """The encoded message has more than `message_bytes_max` bytes; nothing was added."""
+
+    def __init__(self, size: int, message_bytes_max: int) -> None:
+        super().__init__(f"The message has {size} bytes encoded, {message_bytes_max} are allowed.")  # type: ignore[no-untyped-call]
+        self.size = size
+
+
+class WorkerDied(BrokerError):
+    """The processes that ran this message died again and again."""
+
+    def __init__(self, crashes: int) -> None:
+        super().__init__(f"Worker processes died {crashes} times while they had this message.")  # type: ignore[no-untyped-call]
+        self.crashes = crashes
+
+
+class ServerTooOld(BrokerConnectionError):
+    """The server lacks what this broker needs."""
+
+    def __init__(self, found: str, floor: str) -> None:
+        super().__init__(f"{found} is too old for this broker: it needs {floor} or newer.")  # type: ignore[no-untyped-call]
+
+
+class RedisFull(ConnectionClosed):
+    """Redis is over its `maxmemory` and takes no new messages; what it holds still runs."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis is over its maxmemory and takes no new messages.")  # type: ignore[no-untyped-call]
+
+
 class Release(Retry):
     """
     The message is handed back as it came, for another worker to take.
@@ -57,6 +107,13 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, _PASSING):
         return True
     return isinstance(error, exceptions.ResponseError) and str(error).startswith(_PASSING_PREFIXES)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the server refuses to grow; waiting a moment does not help whoever wants to add."""
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return True
+    return isinstance(error, exceptions.ResponseError) and str(error).startswith("OOM")
 
 
 def is_group_missing(error: BaseException) -> bool:

@@ -26,6 +26,8 @@ CALLS_PER_FLUSH_MAX = 200
 #: Decisions that may wait before workers do; reached only when Redis can be read but not written.
 BACKLOG_MAX = 10_000
 INLINE_PATIENCE_MS = 5_000
+#: Pause after each flush: what arrives meanwhile goes out together. The first after a rest goes at once.
+GATHER_S = 0.002
 
 
 class Flusher:
@@ -81,6 +83,8 @@ class Flusher:
             self._arrived.wait()
             self._arrived.clear()
             self._flush()
+            if not self._stopping:
+                time.sleep(GATHER_S)
 
     def _flush(self) -> None:
         while self._gathered:
@@ -107,6 +111,8 @@ class Flusher:
             if failures == 1:
                 logger.warning("settling waits for redis: calls=%d", len(calls))
             time.sleep(CALL_BACKOFF.delay_ms(failures, JITTER) / 1000)
+        if failures:
+            logger.warning("settling goes on: failures=%d", failures)
 
     def _attempt(self, calls: Sequence[Call]) -> Sequence[Call]:
         """Sends the calls and returns those that must be sent again."""
@@ -115,8 +121,10 @@ class Flusher:
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 self._load(calls)
                 replies = self._send(calls)
-        except (RedisError, OSError):
+        except (RedisError, OSError) as error:
             # Errors of single calls come as replies; this one concerns the connection.
+            if not is_passing(error):
+                raise
             return calls
         return [call for call, reply in zip(calls, replies, strict=True) if not self._finish(call, reply)]
 

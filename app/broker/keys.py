@@ -15,11 +15,17 @@ Every Redis key of the broker: type, owner, lifetime, and the exact format of wh
 | T:sweep:<queue>      | hash   | cursor per level (`0`, `1`, `2`), counter `stolen`   | never (4 fields)   |
 | T:sweep:<queue>:lock | string | one sweep per second, fleet-wide                     | 1 second           |
 | T:tidy:<queue>:lock  | string | one search for dead consumers per minute, fleet-wide | 1 minute           |
+| T:starts:<queue>     | hash   | unfinished runs of redelivered entries, one line each | never (drains)    |
 | T:queues             | set    | names of all queues ever used                        | never (bounded)    |
+| T:paused             | set    | names of paused queues                               | never (bounded)    |
+| T:depth              | hash   | layout `single` only: entries per queue              | never (bounded)    |
 | T:workers            | zset   | worker ids by last sign of life, server ms           | 10 minutes, each   |
 | T:worker:<id>        | hash   | host, pid, threads, queues, started_at, in_flight    | 3 leases           |
 | T:producer:<id>      | string | last sequence number accepted from a sender          | 10 minutes         |
 | T:wake               | sharded channel | name of a queue whose earliest due time moved forward | -        |
+|                      |        | `pause:<queue>` and `resume:<queue>`                  |                   |
+
+In the layout `single` the streams are `T:q:<stream>` and its `:hi` and `:lo`, the same for all queues.
 
 Who writes what, by script in `lua/`: messages come in by enqueue, settle (what follows from another
 message) and due (from the zset into a stream); they leave by ack and settle, which alone writes dead
@@ -27,14 +33,16 @@ letters. Leases are renew's and sweep's; workers are beat's.
 
 Formats, for others that write into the same keys from scripts of their own:
 
-- entry: one field `m`, the encoded Dramatiq message: `XADD T:q:<queue> * m <body>`.
+- entry: one field `m`, the encoded Dramatiq message: `XADD T:q:<queue> * m <body>`. In the layout
+  `single` a field `q` with the queue comes before it, and `HINCRBY T:depth <queue> 1` goes with it.
 - consumer group: named like the queue, created at id 0 by the workers. A writer needs none.
 - due member: `<level>|<message id>|<n>`, where level is `0`, `1` or `2` and `n` tells apart two
   delays of one message (a retry count, a dispatch number); the same string is the field of the body.
   Write it by `HSET T:due:<queue>:m <member> <body>`, `ZADD T:due:<queue> <due ms> <member>`; when
   `ZRANK` of the member is then 0, `SPUBLISH T:wake <queue>` so that movers do not oversleep.
 - dead letter: member is the message id, or `<level>|<entry id>` for bytes that do not decode.
-  Meta: `{"reason", "error", "level", "deliveries", "died_at"}`; unknown fields are kept.
+  Meta: `{"reason", "error", "level", "deliveries", "history", "died_at"}`; unknown fields are kept.
+- begun run: field `<level>|<entry id>`, lines of `{"worker", "delivery", "at"}`, the newest last.
 
 Queue names never hold a colon (Dramatiq's own rule), so `T:q:a:hi` cannot be the queue `a:hi`.
 """
@@ -69,6 +77,8 @@ class ShardKeys:
     """Keys that exist once per shard."""
 
     tag: str
+    #: In the layout `single`, the name of the stream that all queues share; else empty.
+    shared: str = ""
 
     @property
     def queues(self) -> str:
@@ -77,6 +87,10 @@ class ShardKeys:
     @property
     def workers(self) -> str:
         return f"{self.tag}:workers"
+
+    @property
+    def paused(self) -> str:
+        return f"{self.tag}:paused"
 
     def worker(self, worker_id: str) -> str:
         return f"{self.tag}:worker:{worker_id}"
@@ -90,7 +104,7 @@ class ShardKeys:
         return f"{self.tag}:wake"
 
     def queue(self, name: str) -> "QueueKeys":
-        return QueueKeys(self.tag, name)
+        return QueueKeys(self.tag, name, self.shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,12 @@ class QueueKeys:
 
     tag: str
     queue: str
+    shared: str = ""
+
+    @property
+    def shared_flag(self) -> str:
+        """What scripts are told about the layout."""
+        return "1" if self.shared else ""
 
     @staticmethod
     def level(priority: int | None) -> Level:
@@ -115,7 +135,7 @@ class QueueKeys:
         return Level.NORMAL if number <= 6 else Level.LOW
 
     def stream(self, level: int = Level.NORMAL) -> str:
-        return f"{self.tag}:q:{self.queue}{_SUFFIXES[Level(level)]}"
+        return f"{self.tag}:q:{self.shared or self.queue}{_SUFFIXES[Level(level)]}"
 
     @property
     def streams(self) -> tuple[str, str, str]:
@@ -127,8 +147,25 @@ class QueueKeys:
         return self.queue
 
     @property
+    def depth(self) -> str:
+        return f"{self.tag}:depth"
+
+    @property
+    def starts(self) -> str:
+        return f"{self.tag}:starts:{self.queue}"
+
+    @staticmethod
+    def start_field(level: int, entry_id: str) -> str:
+        return f"{int(level)}|{entry_id}"
+
+    @property
     def due(self) -> str:
         return f"{self.tag}:due:{self.queue}"
+
+    @property
+    def put_keys(self) -> tuple[str, str, str, str, str, str]:
+        """What a script needs to write messages of this queue."""
+        return (*self.streams, self.due, self.due_bodies, self.depth)
 
     @property
     def due_bodies(self) -> str:

@@ -21,10 +21,12 @@ from .errors import is_passing
 from .held import Held
 from .keys import LEVELS, QueueKeys, ShardKeys
 from .message import Entry, StreamProxy
+from .retrying import Trouble
 from .scripts import ScriptArgument, load_script, run_script
 
 RENEW = load_script(__package__, "renew.lua", includes=("_owner.lua",))
-SWEEP = load_script(__package__, "sweep.lua")
+SWEEP = load_script(__package__, "sweep.lua", includes=("_layout.lua",))
+START = load_script(__package__, "start.lua", includes=("_owner.lua",))
 TIDY = load_script(__package__, "tidy.lua")
 BEAT = load_script(__package__, "beat.lua")
 
@@ -37,6 +39,8 @@ TIDY_INTERVAL_MS = 60_000
 CONSUMER_IDLE_MS = 600_000
 WORKER_LISTED_MS = 600_000
 BEATS_PER_LEASE = 3
+#: What a sweep of a paused queue says.
+PAUSED = b"paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +52,26 @@ class Leases:
     worker_id: str
     lease_ms: int
 
-    def sweep(self, queue: QueueKeys, free: int) -> tuple[str, list[Entry]] | None:
+    def sweep(self, queue: QueueKeys, free: int) -> tuple[str, list[Entry]] | bytes | None:
         """
         Takes over at most `free` lapsed entries; with them comes the theft counter after it.
 
-        None when somebody else swept within the last second.
+        None when somebody else swept within the last second, `PAUSED` when nobody may.
         """
-        keys = [queue.sweep, queue.sweep_lock, *queue.streams]
-        args: list[ScriptArgument] = [
-            queue.group,
-            self.worker_id,
-            self.lease_ms,
-            free,
-            SWEEP_INTERVAL_MS,
-            SWEEP_SCAN_MAX,
+        keys = [queue.sweep, queue.sweep_lock, ShardKeys(queue.tag).paused, queue.starts, *queue.streams]
+        args: list[ScriptArgument] = [queue.group, self.worker_id, queue.shared_flag, self.lease_ms, free]
+        reply = run_script(self.client, SWEEP, keys, [*args, SWEEP_INTERVAL_MS, SWEEP_SCAN_MAX])
+        if reply is None or reply == PAUSED:
+            return PAUSED if reply else None
+        return reply[0].decode(), [
+            entry_of(int(level), i, fields, n, starts) for level, i, n, fields, starts in reply[1:]
         ]
-        reply = run_script(self.client, SWEEP, keys, args)
-        if reply is None:
-            return None
-        return reply[0].decode(), [entry_of(int(level), i, fields, n) for level, i, n, fields in reply[1:]]
+
+    def mark(self, queue: QueueKeys, entry: Entry) -> bool:
+        """Says that a run of a redelivered entry begins. Repeating it changes nothing; False when it is not ours."""
+        field = queue.start_field(entry.level, entry.entry_id)
+        args: list[ScriptArgument] = [queue.group, self.worker_id, entry.entry_id, field, entry.deliveries]
+        return bool(run_script(self.client, START, [queue.stream(entry.level), queue.starts], args))
 
     def tidy(self, queue: QueueKeys) -> int:
         """Deletes the names of dead consumers; returns how many."""
@@ -123,6 +128,9 @@ class Heart:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._about: dict[str, str | int] = {}
+        self._trouble = Trouble("leases")
+        self._beats = 0
+        self._reported: list[str] = []
 
     def start(self, threads: int) -> None:
         self._about = {
@@ -149,11 +157,12 @@ class Heart:
             wait_s = interval_s
             try:
                 self.beat()
+                self._trouble.over()
             # Whatever it was, the entries we hold depend on the next beat.
             except Exception as error:  # noqa: BLE001
-                logger.warning("beat failed: %r", error)
+                self._trouble.met(error)
                 # A lease has room for three beats; a failed one is repeated before the next is due.
-                wait_s = interval_s / 5
+                wait_s = min(interval_s, max(interval_s / 5, 1.0))
 
     def beat(self) -> None:
         """One sign of life: renews every entry whose deadline has not passed, then reports."""
@@ -171,8 +180,12 @@ class Heart:
                     raise
                 # A broken key of one queue must not cost the leases of the others.
                 logger.error("leases not renewed: queue=%s error=%s", held.keys.queue, error)  # noqa: TRY400
-        about = {**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight}
-        self._leases.beat(about)
+        self._beats += 1
+        # Who holds nothing has no lease to lose; one report per lease keeps it listed.
+        due = self._beats % BEATS_PER_LEASE == 1 or self._trouble.failures > 0
+        if in_flight or due or queues != self._reported:
+            self._reported = queues
+            self._leases.beat({**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight})
 
     def _renew(self, held: Held, level: int, now_s: float) -> None:
         proxies = [proxy for proxy in held.at(level) if self._within_deadline(proxy, now_s)]
@@ -184,7 +197,9 @@ class Heart:
         return deadline_s is None or now_s < deadline_s
 
 
-def entry_of(level: int, entry_id: bytes, fields: list[bytes] | None, deliveries: int = 1) -> Entry:
+def entry_of(
+    level: int, entry_id: bytes, fields: list[bytes] | None, deliveries: int = 1, starts: bytes = b""
+) -> Entry:
     """An entry from the flat list of fields that a script returns."""
     pairs: dict[Any, Any] = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
-    return Entry(level, entry_id.decode(), pairs.get(b"m"), int(deliveries))
+    return Entry(level, entry_id.decode(), pairs.get(b"m"), int(deliveries), starts)

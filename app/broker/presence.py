@@ -10,28 +10,39 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from queue import PriorityQueue
+from typing import Any, Protocol
 from uuid import uuid4
 
+from dramatiq import Worker
 from redis.exceptions import RedisError
 
 from .connections import Connections
 from .delays import Mover
+from .floor import Floor
 from .flusher import Flusher
 from .held import Held, Slots
 from .keys import ShardKeys
 from .leases import Heart, Leases
 from .message import StreamProxy
-from .scripts import load_script, run_script
+from .pauses import Pauses
+from .retrying import retried
+from .scripts import command, load_script, run_script
 from .sending import Sender
 from .settlement import Clerk
+from .watchdog import Watchdog
+from .workqueue import WorkQueue
 
 GROUP = load_script(__package__, "group.lua")
 
 logger = logging.getLogger(__name__)
 
 CLOSE_PATIENCE_MS = 10_000
+#: A reader that is just about to wait is not yet waiting: it is asked to stop again.
+UNBLOCK_TRIES = 5
+UNBLOCK_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,11 @@ class Limits:
     """The broker's settings; its docstring explains each."""
 
     lease_ms: int
-    lookahead: int
+    lookahead: int | None
     send_patience_ms: int
+    backlog_max: int
+    message_bytes_max: int
+    crashes_max: int
     dead_max: int
     dead_ttl_ms: int
 
@@ -51,6 +65,12 @@ class Owner(Protocol):
     def get_declared_queues(self) -> set[str]: ...
 
     def deadline_s(self, proxy: StreamProxy) -> float | None: ...
+
+    def counts_crashes(self, proxy: StreamProxy) -> bool: ...
+
+    def emit_before(self, signal: str, *args: Any, **kwargs: Any) -> None: ...
+
+    def emit_after(self, signal: str, *args: Any, **kwargs: Any) -> None: ...
 
 
 class Presence:
@@ -69,16 +89,31 @@ class Presence:
         self.keys = keys
         self.limits = limits
         self.connections = connections
-        self.slots = Slots()
+        self.slots = Slots(lookahead=limits.lookahead)
+        self.pauses = Pauses()
         self.stopping = threading.Event()
+        #: Held by the one suspect that runs.
+        self.alone = threading.Semaphore()
+        #: Client ids of the connections on which a reader waits.
+        self.blocked: set[int] = set()
         self._held: dict[str, Held] = {}
         client = connections.commands
-        self.sender = Sender(client, keys, limits.send_patience_ms)
+        self.floor = Floor(client)
+        self.sender = Sender(
+            client,
+            keys,
+            patience_ms=limits.send_patience_ms,
+            backlog_max=limits.backlog_max,
+            check_server=self.floor.check,
+        )
         self.leases = Leases(client, keys, self.worker_id, limits.lease_ms)
         self.flusher = Flusher(client, Clerk(keys, self.worker_id, limits.dead_max, limits.dead_ttl_ms))
         self._owner = owner
-        self._heart = Heart(self.leases, lambda: list(self._held.values()), owner.deadline_s)
-        self.mover = Mover(client, keys, owner.get_declared_queues)
+        self.counts_crashes = owner.counts_crashes
+        self.emit_before, self.emit_after = owner.emit_before, owner.emit_after
+        self._heart = Heart(self.leases, self.holdings, owner.deadline_s)
+        self.mover = Mover(client, keys, owner.get_declared_queues, self._hear)
+        self._watchdogs: dict[int, Watchdog] = {}
         self._workers = 0
 
     @property
@@ -98,26 +133,73 @@ class Presence:
         names = self.keys.queue(queue)
         run_script(self.connections.commands, GROUP, [self.keys.queues, *names.streams], [names.group])
 
-    def start(self, threads: int) -> None:
-        """Begins to work: leases are renewed, delays observed, acknowledgements batched."""
+    def holdings(self) -> list[Held]:
+        return list(self._held.values())
+
+    def mark_begun(self, proxy: StreamProxy) -> None:
+        """Leaves a mark on a redelivered message, so that its process's death would be counted."""
+        if proxy.delivery < 2 or not self.counts_crashes(proxy):
+            return
+        queue = self.keys.queue(proxy.queue_name)
+        try:
+            patience_ms = self.limits.send_patience_ms
+            proxy.marked = retried(lambda: self.leases.mark(queue, proxy.entry), patience_ms=patience_ms)
+        except (RedisError, OSError) as error:
+            logger.warning("run not marked, its crash would not be counted: %s %s", proxy.message_id, error)
+
+    def check_server(self) -> None:
+        """Raises `ServerTooOld`. A server that is away is waited for; the reader asks again."""
+        with suppress(RedisError, OSError):
+            self.floor.check()
+
+    def boot(self, worker: Worker) -> None:
+        """Begins to work: leases are renewed, delays observed, acknowledgements batched, threads watched."""
+        if type(worker.work_queue) is PriorityQueue:
+            worker.work_queue = WorkQueue()  # type: ignore[assignment]
         self._workers += 1
-        self.slots.total = (self.slots.total or self.limits.lookahead) + threads
+        self.slots.threads = (self.slots.threads or 0) + worker.worker_threads
+        watchdog = self._watchdogs[id(worker)] = Watchdog(worker, self.holdings)
+        watchdog.start()
         if self._workers > 1:
             return
         self.flusher.start()
-        self._heart.start(threads)
+        self._heart.start(worker.worker_threads)
         self.mover.start()
 
-    def drain(self) -> None:
+    def drain(self, worker: Worker) -> None:
         """Fetches nothing more; what runs may finish, and keeps its lease."""
         self.stopping.set()
+        watchdog = self._watchdogs.pop(id(worker), None)
+        if watchdog is not None:
+            watchdog.stop()
+        self.unblock()
+
+    def unblock(self) -> None:
+        """Ends the waits of readers, so that they notice at once what has changed here."""
+        for _ in range(UNBLOCK_TRIES):
+            waiting = list(self.blocked)
+            try:
+                ended = [command(self.connections.commands, "CLIENT", "UNBLOCK", each) for each in waiting]
+            except (RedisError, OSError) as error:
+                logger.debug("readers not woken, they end by themselves: %s", error)
+                return
+            if all(ended):
+                return
+            time.sleep(UNBLOCK_PAUSE_S)
+
+    def _hear(self, said: str) -> bool:
+        """What the mover hears on the wake channel, when it is about pauses."""
+        if not self.pauses.hear(said):
+            return False
+        self.unblock()
+        return True
 
     def stop(self) -> None:
         """Writes what was decided, ends the threads and leaves the list of workers."""
         self._workers = max(0, self._workers - 1)
-        if self._workers or self.slots.total is None:
+        if self._workers or self.slots.threads is None:
             return
-        self.slots.total = None
+        self.slots.threads = None
         self.mover.stop()
         self.flusher.stop(CLOSE_PATIENCE_MS)
         self._heart.stop()
@@ -130,4 +212,5 @@ class Presence:
     def close(self) -> None:
         self._workers = 0
         self.stop()
+        self.sender.close()
         self.connections.close()

@@ -8,9 +8,9 @@ order of level, or a blocking read that ends as soon as something arrives. There
 import time
 from typing import TYPE_CHECKING, Any
 
-from .connections import BLOCK_MS_MAX
+from .connections import BLOCK_MS_MAX, Line
 from .keys import LEVELS, QueueKeys
-from .leases import SWEEP_INTERVAL_MS, entry_of
+from .leases import PAUSED, SWEEP_INTERVAL_MS, entry_of
 from .message import Entry, Verdict
 from .retrying import JITTER
 from .scripts import ScriptArgument, command, load_script, run_script
@@ -19,10 +19,13 @@ from .settlement import Settled
 if TYPE_CHECKING:
     from .presence import Presence
 
-READ = load_script(__package__, "read.lua")
+READ = load_script(__package__, "read.lua", includes=("_layout.lua",))
 
 PENDING_PAGE = 1_000
+#: Entries of a shared stream that one read looks at.
+SHARED_PAGE = 100
 TIDY_EVERY_S = 60.0
+TIMEOUT_MS_USUAL = 1_000
 
 #: Which levels to read first: every sixteenth read begins with low entries, and one with normal ones,
 #: so that a flood of high ones slows the others down and never stops them.
@@ -35,41 +38,58 @@ READ_ORDERS = (*[_HIGH_FIRST] * 7, _NORMAL_FIRST, *[_HIGH_FIRST] * 7, _LOW_FIRST
 class Reader:
     """Reads one queue's three streams, under the name of this process."""
 
-    def __init__(self, presence: "Presence", keys: QueueKeys, block_ms: int) -> None:
+    def __init__(self, presence: "Presence", keys: QueueKeys, timeout_ms: int) -> None:
         self._presence = presence
         self._keys = keys
         self._held = presence.held(keys.queue)
-        self._block_ms = max(1, min(BLOCK_MS_MAX, block_ms))
+        # A second is what Dramatiq's command line asks for; a longer wait on the server costs half.
+        self._block_ms = BLOCK_MS_MAX if timeout_ms >= TIMEOUT_MS_USUAL else max(1, timeout_ms)
         self._levels = {stream.encode(): level for level, stream in enumerate(keys.streams)}
         self._prepared = False
-        self._more_may_wait = True
+        self._line = Line(presence.connections.blocking)
+        self._client_id = 0
+        self.more_may_wait = True
         self._reads = 0
         self._sweep_at_s = 0.0
         self._tidy_at_s = time.monotonic() + JITTER.uniform(0, TIDY_EVERY_S)
 
-    def read(self, room: int) -> tuple[list[Entry], str | None]:
-        """At most `room` entries, and the theft counter as it was known before they were read."""
-        if not self._prepared:
-            self._prepare()
-        swept = self._sweep(room)
+    def read(self, room: int, room_for_lapsed: int, block_ms: int | None = None) -> tuple[list[Entry], str | None]:
+        """
+        At most `room` entries, and the theft counter as it was known before they were read.
+
+        Nothing from a paused queue. `block_ms` shortens the wait.
+        """
+        swept = self.look(room_for_lapsed)
         if swept is not None and swept[1]:
             return swept[1], swept[0]
+        if self._presence.pauses.holds(self._keys.queue):
+            return [], None
         epoch = self._held.epoch
-        if self._more_may_wait:
+        if self.more_may_wait:
             entries = self._read_at_once(room)
-            self._more_may_wait = len(entries) >= room
-            if entries:
+            if entries or self.more_may_wait:
                 return entries, epoch
-        entries = self._read_blocking(room)
-        self._more_may_wait = bool(entries)
+        entries = self._read_blocking(room, block_ms or self._block_ms)
         return entries, epoch
+
+    def look(self, room: int = 0) -> tuple[str, list[Entry]] | None:
+        """Sweeps, when it is time, and learns whether the queue is paused."""
+        if not self._prepared:
+            self._prepare()
+        return self._sweep(max(0, room))
 
     def lose_track(self) -> None:
         """After an error anything may be pending under our name, and the group may be gone."""
         self._prepared = False
-        self._more_may_wait = True
+        self.more_may_wait = True
+        self._line.hang_up()
+
+    def close(self) -> None:
+        self._line.hang_up()
 
     def _prepare(self) -> None:
+        self._presence.floor.check()
+        self._client_id = int(self._line.call("CLIENT", "ID"))
         self._presence.ensure_group(self._keys.queue)
         for level in LEVELS:
             self._release_strays(level)
@@ -96,27 +116,50 @@ class Reader:
         if now_s >= self._tidy_at_s:
             self._tidy_at_s = now_s + TIDY_EVERY_S
             self._presence.leases.tidy(self._keys)
-        return self._presence.leases.sweep(self._keys, room)
+        swept = self._presence.leases.sweep(self._keys, room)
+        self._presence.pauses.set(self._keys.queue, paused=swept == PAUSED)
+        return None if isinstance(swept, bytes) else swept
 
     def _read_at_once(self, room: int) -> list[Entry]:
         order = READ_ORDERS[self._reads % len(READ_ORDERS)]
         self._reads += 1
         keys = [self._keys.stream(level) for level in order]
-        args: list[ScriptArgument] = [self._keys.group, self._presence.worker_id, room]
-        rows = run_script(self._presence.connections.commands, READ, keys, args)
+        args: list[ScriptArgument] = [self._keys.group, self._presence.worker_id, self._keys.shared_flag, room]
+        skipped, *rows = run_script(self._presence.connections.commands, READ, keys, [*args, max(SHARED_PAGE, room)])
+        self.more_may_wait = len(rows) >= room or skipped == 1
         return [entry_of(order[position], entry_id, fields) for position, entry_id, fields in rows]
 
-    def _read_blocking(self, room: int) -> list[Entry]:
+    def _read_blocking(self, room: int, block_ms: int) -> list[Entry]:
         """Waits for entries of any level: none was there a moment ago."""
         # COUNT applies to each stream, and other queues of this process may be waiting for the same room.
+        # With room for less than three, and an entry for each level in the same moment, two too many come.
         count = max(1, room // (len(LEVELS) * self._presence.queues_read))
-        reply = command(
-            self._presence.connections.blocking, "XREADGROUP", "GROUP", self._keys.group, self._presence.worker_id,
-            "COUNT", count, "BLOCK", self._block_ms,
-            "STREAMS", *self._keys.streams, ">", ">", ">",
-        )  # fmt: skip
+        self._presence.blocked.add(self._client_id)
+        try:
+            reply = self._line.call(
+                "XREADGROUP", "GROUP", self._keys.group, self._presence.worker_id, "COUNT", count, "BLOCK", block_ms,
+                "STREAMS", *self._keys.streams, ">", ">", ">",
+            )  # fmt: skip
+        finally:
+            self._presence.blocked.discard(self._client_id)
+        self.more_may_wait = bool(reply)
         return [
-            Entry(self._levels[stream], entry_id.decode(), (fields or {}).get(b"m"))
+            entry_of(self._levels[stream], entry_id, fields)
             for stream, rows in reply or ()
-            for entry_id, fields in rows
+            for entry_id, fields in self._own(stream, rows)
         ]
+
+    def _own(self, stream: bytes, rows: list[list[Any]]) -> list[list[Any]]:
+        """Without the entries of other queues, which are acknowledged for our group and no more."""
+        if not self._keys.shared:
+            return rows
+        own = [row for row in rows if _queue_of(row[1]) == self._keys.queue.encode()]
+        foreign = [row[0] for row in rows if row not in own]
+        if foreign:
+            command(self._presence.connections.commands, "XACK", stream, self._keys.group, *foreign)
+        return own
+
+
+def _queue_of(fields: list[bytes] | None) -> bytes | None:
+    pairs = dict(zip(fields[::2], fields[1::2], strict=True)) if fields else {}
+    return pairs.get(b"q")

@@ -5,7 +5,8 @@ What became of an entry, and the script call that makes it so.
     ack with an outbox, bury, postpone
               one call per entry: XACK + XDEL, and the messages that follow, or the dead letter
     release   the entry stays in its stream, at its place, free for the next sweep
-    leave     nothing: the entry stays pending, is no longer renewed, and lapses with its lease
+    leave     the entry stays pending, is no longer renewed, and lapses with its lease; a mark of its
+              beginning is taken back
 """
 
 import json
@@ -17,12 +18,13 @@ from typing import Any
 
 from .held import Held
 from .keys import ShardKeys
-from .message import Entry, Put, StreamProxy, Verdict
+from .message import Entry, Put, StreamProxy, Verdict, put_parts
 from .scripts import Script, ScriptArgument, load_script
 
-ACK = load_script(__package__, "ack.lua", includes=("_owner.lua",))
-SETTLE = load_script(__package__, "settle.lua", includes=("_owner.lua", "_put.lua"))
-RELEASE = load_script(__package__, "release.lua", includes=("_owner.lua",))
+ACK = load_script(__package__, "ack.lua", includes=("_owner.lua", "_layout.lua"))
+SETTLE = load_script(__package__, "settle.lua", includes=("_owner.lua", "_layout.lua", "_put.lua"))
+RELEASE = load_script(__package__, "release.lua", includes=("_owner.lua", "_starts.lua"))
+LEAVE = load_script(__package__, "leave.lua", includes=("_owner.lua", "_starts.lua"))
 
 IDS_PER_CALL_MAX = 500
 ERROR_CHARS_MAX = 2_000
@@ -39,12 +41,14 @@ class Burial:
 
     def meta_head(self, entry: Entry) -> str:
         """The meta without its closing brace: the script adds the time of death, by the server's clock."""
-        meta = {
+        meta: dict[str, Any] = {
             "reason": self.reason,
             "error": self.error[:ERROR_CHARS_MAX],
             "level": int(entry.level),
             "deliveries": entry.deliveries,
         }
+        if entry.starts:
+            meta["history"] = entry.history
         return json.dumps(meta, separators=(",", ":"))[:-1]
 
 
@@ -59,6 +63,8 @@ class Settled:
     puts: Sequence[Put] = ()
     message_id: str | None = None
     burial: Burial | None = None
+    #: Whether the server knows that this run began.
+    marked: bool = False
 
     @classmethod
     def of(cls, held: Held, proxy: StreamProxy, verdict: Verdict, burial: Burial | None = None) -> "Settled":
@@ -66,7 +72,7 @@ class Settled:
         if verdict is Verdict.RELEASE and proxy.release_ms:
             # Postponed means delayed: the same message, by way of the due set.
             verdict, puts = Verdict.ACK, (_again(held, proxy, proxy.release_ms),)
-        return cls(held, proxy.entry, verdict, proxy.epoch, puts, proxy.message_id, burial)
+        return cls(held, proxy.entry, verdict, proxy.epoch, puts, proxy.message_id, burial, proxy.marked)
 
     def forget(self) -> None:
         """Lets go of the entry, whether it is settled or shall lapse."""
@@ -74,7 +80,7 @@ class Settled:
 
     @property
     def is_plain_ack(self) -> bool:
-        return self.verdict is Verdict.ACK and not self.puts
+        return self.verdict is Verdict.ACK and not self.puts and not self.marked and not self.entry.starts
 
 
 @dataclass(slots=True)
@@ -108,6 +114,8 @@ class Clerk:
             if settled.is_plain_ack or settled.verdict is Verdict.RELEASE:
                 place = (settled.is_plain_ack, id(settled.held), settled.entry.level)
                 together[place].append(settled)
+            elif settled.verdict is Verdict.LEAVE:
+                yield self._leave(settled)
             else:
                 yield self._settle(settled)
         for (is_ack, _, _), group in together.items():
@@ -120,27 +128,39 @@ class Clerk:
         epoch = held.epoch or ""
         trusted = [s.entry.entry_id for s in chunk if s.epoch == epoch]
         doubtful = [s.entry.entry_id for s in chunk if s.epoch != epoch]
-        args: list[ScriptArgument] = [held.keys.group, self.worker_id, epoch, len(trusted), *trusted, *doubtful]
-        return Call(ACK, [held.keys.stream(level), held.keys.sweep], args, chunk, _acked)
+        args: list[ScriptArgument] = [held.keys.group, self.worker_id, held.keys.shared_flag, epoch, len(trusted)]
+        keys = [held.keys.stream(level), held.keys.sweep, held.keys.depth]
+        return Call(ACK, keys, [*args, *trusted, *doubtful], chunk, _acked)
 
     def _release(self, chunk: Sequence[Settled]) -> Call:
         held, level = chunk[0].held, chunk[0].entry.level
-        keys = [held.keys.stream(level), held.keys.sweep, held.keys.sweep_lock]
-        args: list[ScriptArgument] = [held.keys.group, self.worker_id, int(level), *(s.entry.entry_id for s in chunk)]
+        keys = [held.keys.stream(level), held.keys.sweep, held.keys.sweep_lock, held.keys.starts]
+        args: list[ScriptArgument] = [held.keys.group, self.worker_id, int(level)]
+        for settled in chunk:
+            args += (settled.entry.entry_id, "1" if settled.marked else "")
         return Call(RELEASE, keys, args, chunk, _released)
+
+    def _leave(self, settled: Settled) -> Call:
+        queue, entry = settled.held.keys, settled.entry
+        field_name = queue.start_field(entry.level, entry.entry_id)
+        args: list[ScriptArgument] = [queue.group, self.worker_id, entry.entry_id, field_name]
+        return Call(LEAVE, [queue.stream(entry.level), queue.starts], args, [settled], _released)
 
     def _settle(self, settled: Settled) -> Call:
         queue, entry = settled.held.keys, settled.entry
-        keys = [queue.stream(entry.level), queue.dlq, queue.dlq_bodies, queue.dlq_meta, self.keys.queues]
+        put_keys, queues, messages = put_parts(settled.puts)
+        keys = [
+            queue.stream(entry.level), queue.dlq, queue.dlq_bodies, queue.dlq_meta, queue.starts, queue.depth,
+            self.keys.queues, *put_keys,
+        ]  # fmt: skip
         member, body, meta = "", b"", ""
         if settled.burial is not None:
             member = settled.message_id or f"{int(entry.level)}|{entry.entry_id}"
             body, meta = entry.body or b"", settled.burial.meta_head(entry)
-        args: list[ScriptArgument] = [queue.group, self.worker_id, entry.entry_id, self.keys.wake]
-        args += [member, body, meta, self.dead_max, self.dead_ttl_ms]
-        for put in settled.puts:
-            keys.extend(put.script_keys())
-            args.extend(put.script_args())
+        field_name = queue.start_field(entry.level, entry.entry_id)
+        args: list[ScriptArgument] = [queue.group, self.worker_id, entry.entry_id, field_name]
+        args += [member, body, meta, self.dead_max, self.dead_ttl_ms, self.keys.wake, queue.shared_flag]
+        args += [*queues[1:], *messages]
         return Call(SETTLE, keys, args, [settled], _settled)
 
 

@@ -73,7 +73,8 @@ def _agent_line(task: NewTask, spec: AgentSpec, keys: Keys) -> str:
     queue = QueueKeys(keys.tag, spec.queue)
     level = queue.level(task.priority)
     timeouts = [step.timeout_ms or spec.timeout_ms for step in task.plan.steps if step.agent == spec.name]
-    options: dict[str, object] = {"run_ms_max": max(timeouts) + RUN_MARGIN_MS}
+    # Crashes of steps are counted by start.lua, per step and not per message.
+    options: dict[str, object] = {"run_ms_max": max(timeouts) + RUN_MARGIN_MS, "count_crashes": False}
     if task.traceparent:
         options["traceparent"] = task.traceparent
     template = message_template(spec.queue, spec.name, args_prefix=(task.task_id,), options=options)

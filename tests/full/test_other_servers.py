@@ -12,6 +12,8 @@ from app import local_redis
 
 ROOT = Path(__file__).parent.parent.parent
 
+FOLDERS = ("tests/integration", "tests/faults", "tests/contract", "tests/property")
+
 pytestmark = pytest.mark.full
 
 
@@ -25,7 +27,7 @@ def test_the_server_on_path_behaves_alike(tmp_path: Path) -> None:
     server = local_redis.start_server(Path(binary), tmp_path, appendonly=False)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-m", "not full", "tests/integration", "tests/faults"],
+            [sys.executable, "-m", "pytest", "-q", "-m", "not full", *FOLDERS],
             cwd=ROOT,
             env={**os.environ, "STEPSTREAM_TEST_REDIS_URL": server.url},
             capture_output=True,

@@ -72,12 +72,12 @@ def test_a_senseless_backoff_is_refused() -> None:
 
 def test_an_included_file_comes_behind_the_first_line() -> None:
     """The shebang stays first, or the server would not see it; the hash is that of the whole text."""
-    script = load_script("app.broker", "enqueue.lua", includes=("_put.lua",))
+    script = load_script("app.broker", "enqueue.lua", includes=("_layout.lua", "_put.lua"))
 
     first, _, rest = script.source.partition("\n")
 
     assert first == "#!lua"
-    assert rest.index("local function put_all") < rest.index("put_all(3, 4")
+    assert rest.index("local function put_all") < rest.index("put_all(3, 3")
     assert script.name == "enqueue"
     assert script.sha1 == hashlib.sha1(script.source.encode()).hexdigest()
 
@@ -127,9 +127,9 @@ def test_hooks_that_nobody_wrote_are_not_called() -> None:
     assert hooks.of("before_enqueue") == ()
 
 
-def test_room_is_the_smaller_of_prefetch_and_total() -> None:
+def test_room_is_the_smaller_of_prefetch_and_what_the_threads_need() -> None:
     """Queues share the room of their process."""
-    slots = Slots(total=3)
+    slots = Slots(threads=1, lookahead=2)
 
     slots.take("a", 2)
 

@@ -1,49 +1,79 @@
--- Library: writes messages to their queues, at once or later.
--- KEYS     a caller passes two per message, from KEYS[first_key] on:
---          stream twice for a message that goes out at once, due zset and its bodies for a delayed one
--- ARGV     a caller passes four per message, from ARGV[first_arg] on:
---          queue, delay in ms (0 = at once), due member, body
--- RETURNS  put_problem(...): nil, or an error reply when a key has the wrong type or a delay is no number
+-- Library: writes messages to their queues, at once or later. Needs _layout.lua before it.
+-- KEYS     a caller passes six per queue, from KEYS[first_key] on:
+--          streams high to low, due zset, bodies of the delayed, depth
+-- ARGV     a caller passes, from ARGV[first_arg] on: wake channel, shared, how many queues, their names;
+--          then, from ARGV[first_message] on, per message five:
+--          place of its queue among them, from 0; level; delay in ms (0 = at once); due member; body
+-- RETURNS  put_problem(...): nil, or an error reply: a key of the wrong type, a delay that is no number, or
+--          QUEUEFULL for a queue that would hold more than `backlog_max` (nil: no limit)
 --          put_all(...): nothing
 -- WHY      enqueue and settle write messages in exactly the same way; a delay is counted on the
---          server's clock, so that no worker's clock matters.
+--          server's clock, so that no worker's clock matters. All is looked at before the first write:
+--          a script that fails in the middle is not undone.
+
+local KEYS_PER_QUEUE = 6
+local ARGS_PER_MESSAGE = 5
 
 local function server_ms()
   local now = redis.call('TIME')
   return now[1] * 1000 + math.floor(now[2] / 1000)
 end
 
-local function put_problem(first_key, first_arg)
-  for i = 0, (#ARGV - first_arg + 1) / 4 - 1 do
-    local delay_ms = tonumber(ARGV[first_arg + i * 4 + 1])
-    if not delay_ms then
-      return redis.error_reply('ERR a delay is not a number')
+-- How many messages a queue holds; a second value is the problem when a key has the wrong type.
+local function held_by(key, queue, shared)
+  local held = redis.pcall('ZCARD', KEYS[key + 3])
+  for level = 0, 2 do
+    local length = redis.pcall('XLEN', KEYS[key + level])
+    if type(held) == 'table' or type(length) == 'table' then
+      return 0, redis.error_reply('WRONGTYPE a key of the queue ' .. queue .. ' holds something else')
     end
-    local key = KEYS[first_key + i * 2]
-    local kind = redis.call('TYPE', key).ok
-    if kind ~= 'none' and kind ~= (delay_ms > 0 and 'zset' or 'stream') then
-      return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. kind)
+    held = held + (shared == '1' and 0 or length)
+  end
+  return shared == '1' and held + (redis.call('HGET', KEYS[key + 5], queue) or 0) or held
+end
+
+local function put_problem(first_key, first_arg, first_message, backlog_max)
+  local more = {}
+  for arg = first_message, #ARGV, ARGS_PER_MESSAGE do
+    local place = tonumber(ARGV[arg])
+    if not (place and tonumber(ARGV[arg + 1]) and tonumber(ARGV[arg + 2])) then
+      return redis.error_reply('ERR a place, a level or a delay is not a number')
+    end
+    more[place] = (more[place] or 0) + 1
+  end
+  for place = 0, ARGV[first_arg + 2] - 1 do
+    local queue = ARGV[first_arg + 3 + place]
+    local held, problem = held_by(first_key + place * KEYS_PER_QUEUE, queue, ARGV[first_arg + 1])
+    if problem then
+      return problem
+    end
+    if backlog_max and held + (more[place] or 0) > backlog_max then
+      return redis.error_reply('QUEUEFULL ' .. queue)
     end
   end
   return nil
 end
 
-local function put_all(first_key, first_arg, queues, wake)
-  local now_ms = server_ms()
-  for i = 0, (#ARGV - first_arg + 1) / 4 - 1 do
-    local target, bodies = KEYS[first_key + i * 2], KEYS[first_key + i * 2 + 1]
-    local arg = first_arg + i * 4
-    local queue, delay_ms, member, body = ARGV[arg], tonumber(ARGV[arg + 1]), ARGV[arg + 2], ARGV[arg + 3]
-    redis.call('SADD', queues, queue)
+local function put_all(first_key, first_arg, first_message, queues)
+  local wake, shared, count = ARGV[first_arg], ARGV[first_arg + 1], tonumber(ARGV[first_arg + 2])
+  if count > 0 then
+    redis.call('SADD', queues, unpack(ARGV, first_arg + 3, first_arg + 2 + count))
+  end
+  local now_ms
+  for arg = first_message, #ARGV, ARGS_PER_MESSAGE do
+    local place, delay_ms = tonumber(ARGV[arg]), tonumber(ARGV[arg + 2])
+    local key, queue = first_key + place * KEYS_PER_QUEUE, ARGV[first_arg + 3 + place]
     if delay_ms > 0 then
-      redis.call('HSET', bodies, member, body)
-      redis.call('ZADD', target, now_ms + delay_ms, member)
+      local due, member = KEYS[key + 3], ARGV[arg + 3]
+      now_ms = now_ms or server_ms()
+      redis.call('HSET', KEYS[key + 4], member, ARGV[arg + 4])
+      redis.call('ZADD', due, now_ms + delay_ms, member)
       -- Movers sleep until the first due time they know; only a new first one concerns them.
-      if redis.call('ZRANK', target, member) == 0 then
+      if redis.call('ZRANK', due, member) == 0 then
         redis.call('SPUBLISH', wake, queue)
       end
     else
-      redis.call('XADD', target, '*', 'm', body)
+      add(KEYS[key + ARGV[arg + 1]], KEYS[key + 5], queue, shared, ARGV[arg + 4])
     end
   end
 end

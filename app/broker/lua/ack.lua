@@ -3,21 +3,23 @@
 --
 -- KEYS[1]   stream
 -- KEYS[2]   sweep hash of the queue
--- ARGV[1]   group
+-- KEYS[3]   depth
+-- ARGV[1]   group, which is the name of the queue
 -- ARGV[2]   consumer
--- ARGV[3]   the `stolen` counter as this worker last saw it
--- ARGV[4]   how many of the ids were fetched after that: these need no check while the counter stands still
--- ARGV[5..] entry ids, the trusted ones first; at most 500
+-- ARGV[3]   '1' when the stream is shared by all queues
+-- ARGV[4]   the `stolen` counter as this worker last saw it
+-- ARGV[5]   how many of the ids were fetched after that: these need no check while the counter stands still
+-- ARGV[6..] entry ids, the trusted ones first; at most 500
 -- RETURNS   {stolen counter, id of each entry that is no longer ours ...}
 -- WHY       One call settles all that piled up while the last one was under way. Nothing can have been
 --           taken from a worker while the counter of thefts did not move, so the usual case costs
 --           one comparison instead of one look-up per entry. Deleting keeps the stream as long as the work.
 
 local stolen = redis.call('HGET', KEYS[2], 'stolen') or '0'
-local trusted = stolen == ARGV[3] and tonumber(ARGV[4]) or 0
+local trusted = stolen == ARGV[4] and tonumber(ARGV[5]) or 0
 local ids, reply = {}, {stolen}
-for i = 5, #ARGV do
-  if i - 4 <= trusted or owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i]) then
+for i = 6, #ARGV do
+  if i - 5 <= trusted or owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i]) then
     ids[#ids + 1] = ARGV[i]
   else
     reply[#reply + 1] = ARGV[i]
@@ -25,6 +27,6 @@ for i = 5, #ARGV do
 end
 if #ids > 0 then
   redis.call('XACK', KEYS[1], ARGV[1], unpack(ids))
-  redis.call('XDEL', KEYS[1], unpack(ids))
+  remove(KEYS[1], KEYS[3], ARGV[1], ARGV[3], ids)
 end
 return reply

@@ -4,21 +4,25 @@
 -- KEYS[1]   stream
 -- KEYS[2]   sweep hash of the queue
 -- KEYS[3]   sweep lock of the queue
+-- KEYS[4]   starts            hash of begun and unfinished runs
 -- ARGV[1]   group
 -- ARGV[2]   consumer
 -- ARGV[3]   level of the stream
--- ARGV[4..] entry ids, at most 500
+-- ARGV[4..] per entry two: id; '1' when this run of it was marked as begun
 -- RETURNS   how many were handed back; what is not ours is left alone
 -- WHY       Adding the message again would put it behind all others. Instead the entry is made to look
---           idle for ever, its delivery is taken off the count, and the sweep starts over from the
---           beginning, at once.
+--           idle for ever, its delivery and its begun run are taken off the count, and the sweep starts
+--           over from the beginning, at once.
 
 local released = 0
-for i = 4, #ARGV do
+for i = 4, #ARGV, 2 do
   local deliveries = owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i])
   if deliveries then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i],
       'TIME', 1, 'RETRYCOUNT', math.max(0, deliveries - 1), 'JUSTID')
+    if ARGV[i + 1] == '1' then
+      unmark(KEYS[4], ARGV[3] .. '|' .. ARGV[i])
+    end
     released = released + 1
   end
 end

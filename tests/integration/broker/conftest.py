@@ -12,6 +12,7 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
+from dramatiq.broker import Consumer
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -19,6 +20,15 @@ from app import local_redis
 from app.broker import RedisStreamsBroker
 
 WAIT_S = 10.0
+
+
+def fetch(consumer: Consumer, timeout_s: float = WAIT_S) -> Any:
+    """The next message. A consumer may answer None at any time, so that Dramatiq can look up."""
+    give_up_s = time.monotonic() + timeout_s
+    while (message := next(consumer)) is None:
+        assert time.monotonic() < give_up_s, "no message came"
+    return message
+
 
 MakeBroker = Callable[..., RedisStreamsBroker]
 StartWorker = Callable[..., dramatiq.Worker]

@@ -10,7 +10,7 @@ from dramatiq.errors import ConnectionClosed, QueueJoinTimeout
 from dramatiq.middleware import Middleware, SkipMessage
 
 from app.broker import QueueAdmin, RedisStreamsBroker
-from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker
+from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker, fetch
 
 
 class Recorder(Middleware):
@@ -118,13 +118,10 @@ def test_a_consumer_holds_no_more_than_its_prefetch(broker: RedisStreamsBroker) 
     sent = [actor.send().message_id for _ in range(3)]
     consumer = broker.consume("default", prefetch=2, timeout=50)
 
-    first, second, none = next(consumer), next(consumer), next(consumer)
-    assert first is not None
+    first, second, none = fetch(consumer), fetch(consumer), next(consumer)
     consumer.ack(first)
-    third = next(consumer)
+    third = fetch(consumer)
 
-    assert second is not None
-    assert third is not None
     assert none is None
     assert [first.message_id, second.message_id, third.message_id] == sent
 
@@ -280,9 +277,7 @@ def test_entries_that_are_no_messages_are_buried_with_their_bytes(
     redis_client.xadd(names.stream(), {"m": sent.encode().replace(b'"options":{}', b'"options":null')})
     consumer = broker.consume("default", prefetch=8, timeout=50)
 
-    message = next(consumer)
-
-    assert message is not None
+    message = fetch(consumer)
     assert message.message_id == sent.message_id
     assert redis_client.zcard(names.dlq) == 3
     assert b"\xff\x00" in redis_client.hvals(names.dlq_bodies)

@@ -2,11 +2,10 @@
 
 import dramatiq
 import redis
-from dramatiq.broker import MessageProxy
 
 from app.broker import RedisStreamsBroker
 from app.broker.keys import QueueKeys
-from tests.integration.broker.conftest import MakeBroker
+from tests.integration.broker.conftest import MakeBroker, fetch
 
 
 def bury(broker: RedisStreamsBroker, count: int) -> list[str]:
@@ -16,8 +15,7 @@ def bury(broker: RedisStreamsBroker, count: int) -> list[str]:
     dead = []
     for _ in range(count):
         actor.send()
-        message = next(consumer)
-        assert isinstance(message, MessageProxy)
+        message = fetch(consumer)
         consumer.nack(message)
         dead.append(message.message_id)
     return dead

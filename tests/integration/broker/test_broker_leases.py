@@ -15,7 +15,7 @@ import redis
 from app.broker import RedisStreamsBroker
 from app.broker.leases import TIDY
 from app.broker.scripts import run_script
-from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker
+from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker, fetch
 from tests.integration.broker.program import make_actor
 
 LEASE_MS = 600
@@ -138,7 +138,7 @@ def test_a_hung_message_moves_on_after_its_deadline(
     worker.consumers["default"].pause()
 
     consumer = other.consume("default", prefetch=1, timeout=100)
-    message = eventually(lambda: next(consumer))
+    message = fetch(consumer)
 
     assert message.delivery == 2
     consumer.ack(message)
@@ -162,7 +162,7 @@ def test_a_thousand_live_entries_do_not_hide_a_dead_one(
     started_s = time.monotonic()
 
     consumer = broker.consume("default", prefetch=1, timeout=100)
-    message = eventually(lambda: next(consumer))
+    message = fetch(consumer)
 
     assert (message.message_id, message.delivery) == (last.message_id, 2)
     assert time.monotonic() - started_s < 1
@@ -176,7 +176,7 @@ def test_an_acknowledgement_of_a_stolen_entry_is_refused(
     actor = dramatiq.actor(lambda: None, actor_name="nothing", broker=broker)
     consumer = broker.consume("default", prefetch=3, timeout=100)
     broker.enqueue_many([actor.message() for _ in range(3)])
-    messages = [message for message in (next(consumer) for _ in range(3)) if message is not None]
+    messages = [fetch(consumer) for _ in range(3)]
     consumer.ack(messages[0])
     stolen = messages[1].entry.entry_id  # type: ignore[attr-defined]
 

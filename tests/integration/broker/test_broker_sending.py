@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.broker import Level, QueueAdmin, RedisStreamsBroker
-from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker
+from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker, fetch
 
 
 def nothing(broker: RedisStreamsBroker, **options: Any) -> Any:
@@ -56,7 +56,7 @@ def test_no_broken_connection_loses_a_message_on_its_way_out(
         sent = actor.send()
         consumer = broker.consume("default", prefetch=1, timeout=20)
         faults.strike(n, when)
-        message = eventually(lambda: next(consumer))  # noqa: B023  # asked at once
+        message = fetch(consumer)
         consumer.ack(message)
         faults.at = None
         assert message.message_id == sent.message_id
@@ -144,7 +144,7 @@ def test_high_priorities_are_read_first(broker: RedisStreamsBroker) -> None:
         actor.send_with_options(args=(n,), **options)
     consumer = broker.consume("default", prefetch=5, timeout=50)
 
-    assert [message.args[0] for message in (next(consumer) for _ in range(5)) if message] == [2, 4, 1, 3, 0]
+    assert [fetch(consumer).args[0] for _ in range(5)] == [2, 4, 1, 3, 0]
 
 
 def test_a_flood_of_high_ones_does_not_starve_low_ones(broker: RedisStreamsBroker) -> None:
@@ -156,8 +156,7 @@ def test_a_flood_of_high_ones_does_not_starve_low_ones(broker: RedisStreamsBroke
 
     order = []
     for _ in range(16):
-        message = next(consumer)
-        assert message is not None
+        message = fetch(consumer)
         order.append(message.args[0])
         consumer.ack(message)
 
@@ -216,3 +215,25 @@ def test_a_broker_that_came_over_a_fork_shares_no_connection(broker: RedisStream
     assert QueueAdmin(broker.client, broker.namespace).stats("default").waiting == 101
     assert names.get() != mine
     assert broker.worker_id == mine
+
+
+def test_a_late_copy_of_an_old_call_adds_nothing(broker: RedisStreamsBroker, redis_client: "redis.Redis") -> None:
+    """A call that was stuck arrives behind its repetition and a later one: both are known, none is doubled."""
+    actor = nothing(broker)
+    packed: list[bytes] = []
+    actor.send(0)
+    (producer,) = broker.presence.sender._idle
+    exchange = producer.call
+
+    def record(call: bytes) -> Any:
+        packed.append(call)
+        return exchange(call)
+
+    producer.call = record  # type: ignore[method-assign]
+    actor.send(1)
+    actor.send(2)
+
+    late = [exchange(packed[0]), exchange(packed[1]), exchange(packed[0])]
+
+    assert late == [0, 0, 0]
+    assert broker.admin.stats("default").waiting == 3

@@ -12,7 +12,7 @@ from dramatiq.middleware import Middleware
 from dramatiq.middleware.threading import Interrupt, raise_thread_exception
 
 from app.broker import QueueAdmin, QueueStats, RedisStreamsBroker, Release
-from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker
+from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker, fetch
 
 
 def stats(broker: RedisStreamsBroker) -> QueueStats:
@@ -24,8 +24,7 @@ def run_next(broker: RedisStreamsBroker, consumer: Any) -> Any:
     worker = dramatiq.worker.WorkerThread(
         broker=broker, consumers={"default": _Post(broker, consumer)}, work_queue=_NoQueue(), worker_timeout=1
     )
-    message = next(consumer)
-    assert message is not None
+    message = fetch(consumer)
     worker.process_message(message)
     return message
 
@@ -63,8 +62,7 @@ def test_a_retry_survives_a_broken_connection(
     broker = make_broker(client=faulty_client)
     failing(broker, min_backoff=60_000).send()
     consumer = broker.consume("default", prefetch=1, timeout=50)
-    message = next(consumer)
-    assert message is not None
+    message = fetch(consumer)
 
     faults.strike(1, when)
     broker.emit_before("process_message", message)
@@ -79,8 +77,7 @@ def test_a_retry_is_written_by_the_same_call_as_the_acknowledgement(broker: Redi
     """After the hooks, and before the acknowledgement, the retry exists nowhere; then both are done."""
     failing(broker, min_backoff=60_000).send()
     consumer = broker.consume("default", prefetch=1, timeout=50)
-    message = next(consumer)
-    assert message is not None
+    message = fetch(consumer)
 
     broker.emit_before("process_message", message)
     broker.emit_after("process_message", message, exception=RuntimeError("not this time"))
@@ -171,8 +168,7 @@ def test_a_message_that_is_never_decided_is_buried_in_the_end(broker: RedisStrea
     broker.add_middleware(Broken())
     dramatiq.actor(lambda: None, actor_name="nothing", broker=broker).send()
     consumer = broker.consume("default", prefetch=1, timeout=50)
-    message = next(consumer)
-    assert message is not None
+    message = fetch(consumer)
 
     message.delivery = 10  # type: ignore[attr-defined]
     broker.emit_before("process_message", message)
@@ -217,7 +213,7 @@ def test_a_released_message_is_handed_back_uncounted(
 
     run_next(broker, consumer)
     other = make_broker().consume("default", prefetch=1, timeout=50)
-    again = eventually(lambda: next(other))
+    again = fetch(other)
 
     assert stats(broker).unfinished == 2
     assert (again.message_id, again.delivery, again.options) == (first.message_id, 1, {})
@@ -243,11 +239,11 @@ def test_requeued_messages_keep_their_place(make_broker: MakeBroker, eventually:
     actor = dramatiq.actor(lambda: None, actor_name="nothing", broker=stopping)
     sent = [actor.send().message_id for _ in range(3)]
     consumer = stopping.consume("default", prefetch=2, timeout=50)
-    taken = [next(consumer), next(consumer)]
+    taken = [fetch(consumer), fetch(consumer)]
 
-    consumer.requeue(message for message in taken if message is not None)
+    consumer.requeue(taken)
     other = next_one.consume("default", prefetch=3, timeout=50)
-    got = [eventually(lambda: next(other)) for _ in range(3)]
+    got = [fetch(other) for _ in range(3)]
 
     assert [message.message_id for message in got] == sent
     assert [message.delivery for message in got] == [1, 1, 1]
@@ -260,21 +256,20 @@ def test_closing_a_consumer_gives_back_what_it_kept(make_broker: MakeBroker, eve
     for _ in range(3):
         actor.send()
     consumer = closing.consume("default", prefetch=3, timeout=50)
-    assert next(consumer) is not None
+    assert fetch(consumer) is not None
 
     consumer.close()
     reader = other.consume("default", prefetch=3, timeout=50)
 
-    assert eventually(lambda: next(reader)) is not None
-    assert eventually(lambda: next(reader)) is not None
+    assert fetch(reader) is not None
+    assert fetch(reader) is not None
 
 
 def test_acknowledging_twice_frees_one_slot(broker: RedisStreamsBroker) -> None:
     """Dramatiq may call again after an error; the accounts stay right."""
     dramatiq.actor(lambda: None, actor_name="nothing", broker=broker).send()
     consumer = broker.consume("default", prefetch=1, timeout=50)
-    message = next(consumer)
-    assert message is not None
+    message = fetch(consumer)
 
     consumer.ack(message)
     consumer.ack(message)

@@ -136,3 +136,25 @@ def test_only_declared_keys_are_left_without_a_lifetime(
     names = broker.keys.queue("default")
 
     assert kept <= {*names.streams, names.sweep, broker.keys.queues}
+
+
+def test_an_outage_is_told_once_when_it_begins_and_once_when_it_ends(
+    private_server: PrivateServer,
+    make_broker: MakeBroker,
+    start_worker: StartWorker,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A worker without its server for a second and a half writes no more lines than it has duties."""
+    broker = make_broker(url=private_server.url, lease_ms=600)
+    start_worker(broker)
+    eventually(lambda: broker.client.zcard(broker.keys.workers) == 1)
+
+    private_server.stop()
+    threading.Event().wait(1.5)
+    private_server.start()
+    eventually(lambda: sum("trouble is over" in record.message for record in caplog.records) >= 2)
+
+    began = [record.message for record in caplog.records if "trouble begins" in record.message]
+    assert len(began) == len({line.partition(":")[0] for line in began})
+    assert len(caplog.records) <= 8

@@ -1,0 +1,190 @@
+"""
+`stepstream queues` and `stepstream dlq`: what waits, what rests, what died.
+
+Exit codes: 0 done, 1 nothing was found or changed, 2 usage, 3 Redis is unreachable.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import redis
+import typer
+from pydantic import ValidationError
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from app import local_redis
+from app.broker import DeadLetter, DeadLetters, QueueAdmin
+from app.cli.terminal import json_line, one_line
+from app.config import Settings
+
+NOTHING, USAGE, UNREACHABLE = 1, 2, 3
+TIMEOUT_S = 5.0
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+Queue = Annotated[str, typer.Argument(help="Name of the queue.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `ls` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="All that pass the filters.")]
+Actor = Annotated[str | None, typer.Option(help="Only letters of this actor.")]
+Reason = Annotated[str | None, typer.Option(help="Only letters that died of this: failed, crashed, undecided, ...")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+
+queues_cli = typer.Typer(rich_markup_mode=None, help="Depth, age and pause of queues.", invoke_without_command=True)
+dlq_cli = typer.Typer(rich_markup_mode=None, help="Dead letters: list, put back, throw away.", no_args_is_help=True)
+
+
+@queues_cli.callback()
+def queues(context: typer.Context, as_json: Json = False) -> None:
+    """Show what every queue holds."""
+    if context.invoked_subcommand is not None:
+        return
+    with _admin() as admin:
+        stats = admin.stats_of(admin.queues())
+    if not stats:
+        _end("no queue was ever used", NOTHING)
+    for name, held in sorted(stats.items()):
+        row = {
+            "queue": name, "waiting": held.waiting, "in_flight": held.in_flight, "delayed": held.delayed,
+            "dead": held.dead, "oldest_age_ms": held.oldest_age_ms, "paused": held.paused,
+        }  # fmt: skip
+        _show(row, as_json)
+
+
+@queues_cli.command()
+def pause(queue: Queue, as_json: Json = False) -> None:
+    """Let workers fetch nothing more from a queue; what runs is finished. Lasts until `resume`."""
+    with _admin() as admin:
+        changed = admin.pause(queue)
+    _answer({"queue": queue, "paused": True}, as_json, changed=changed)
+
+
+@queues_cli.command()
+def resume(queue: Queue, as_json: Json = False) -> None:
+    """Let workers fetch again."""
+    with _admin() as admin:
+        changed = admin.resume(queue)
+    _answer({"queue": queue, "paused": False}, as_json, changed=changed)
+
+
+@dlq_cli.command()
+def ls(
+    queue: Queue,
+    offset: Annotated[int, typer.Option(min=0, help="How many of the newest to pass over.")] = 0,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show dead letters, the newest first."""
+    with _letters(queue) as letters:
+        page = letters.page(offset, count)
+    if not page:
+        _end("no dead letters", NOTHING)
+    for letter in page:
+        row = {
+            "id": letter.letter_id, "actor": letter.actor, "reason": letter.reason, "error": letter.error,
+            "deliveries": letter.deliveries, "age_ms": letter.age_ms,
+        }  # fmt: skip
+        _show({**row, "history": list(letter.history)} if as_json else row, as_json)
+
+
+@dlq_cli.command()
+def requeue(
+    queue: Queue,
+    ids: Ids = None,
+    every: All = False,
+    actor: Actor = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Put dead letters back into their queue, at their level and without their retries."""
+    _demand(bool(ids) or every or bool(actor or reason), "name ids, or a filter, or --all")
+    with _letters(queue) as letters:
+        moved = letters.requeue(ids or None, where=_filter(actor, reason))
+    _answer({"queue": queue, "requeued": moved}, as_json, changed=moved > 0)
+
+
+@dlq_cli.command()
+def purge(
+    queue: Queue,
+    ids: Ids = None,
+    every: All = False,
+    older_than: Annotated[str | None, typer.Option(help="Only letters older than this: 90s, 15m, 12h, 7d.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Delete dead letters for good."""
+    _demand(bool(ids) or every or bool(older_than), "name ids, or --older-than, or --all")
+    _demand(not (ids and older_than), "ids and --older-than do not go together")
+    age_ms = _age_ms(older_than) if older_than else 0
+    with _letters(queue) as letters:
+        deleted = letters.purge(ids) if ids else letters.purge(older_than_ms=age_ms)
+    _answer({"queue": queue, "purged": deleted}, as_json, changed=deleted > 0)
+
+
+@contextmanager
+def _admin() -> Iterator[QueueAdmin]:
+    try:
+        settings = Settings()
+        url = local_redis.redis_url(settings)
+        local_redis.require_url(url)
+    except ValidationError as error:
+        _end(f"configuration: {error}", USAGE)
+    except local_redis.BadUrl as error:
+        _end(str(error), USAGE)
+    options: dict[str, Any] = {"protocol": 2, "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+    client: redis.Redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    try:
+        yield QueueAdmin(client, settings.namespace)
+    except (RedisError, OSError) as error:
+        _end(f"redis: {error}", UNREACHABLE)
+    finally:
+        client.close()
+
+
+@contextmanager
+def _letters(queue: str) -> Iterator[DeadLetters]:
+    with _admin() as admin:
+        yield admin.dead_letters(queue)
+
+
+def _filter(actor: str | None, reason: str | None) -> Callable[[DeadLetter], bool] | None:
+    if actor is None and reason is None:
+        return None
+    return lambda letter: actor in {None, letter.actor} and reason in {None, letter.reason}
+
+
+def _age_ms(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise typer.BadParameter("write an age like 90s, 15m, 12h or 7d", param_hint="--older-than")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
+def _demand(ok: bool, otherwise: str) -> None:
+    if not ok:
+        raise typer.BadParameter(otherwise)
+
+
+def _answer(row: dict[str, Any], as_json: bool, *, changed: bool) -> None:
+    _show({**row, "changed": changed}, as_json)
+    if not changed:
+        raise typer.Exit(NOTHING)
+
+
+def _show(row: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json_line(row))
+    else:
+        typer.echo("  ".join(f"{name}={one_line(_word(value))}" for name, value in row.items()))
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+def _end(said: str, code: int) -> None:
+    typer.echo(one_line(said), err=True)
+    raise typer.Exit(code)

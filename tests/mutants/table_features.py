@@ -1,0 +1,62 @@
+"""The mutations of what surrounds that: poison, limits, layouts, pauses, threads."""
+
+from .mutation import FOLDER, Mutation
+
+FEATURES = (
+    Mutation(
+        "a deadly message is never buried",
+        "app/broker/consumer.py",
+        "if counted and proxy.crashes >= self._presence.limits.crashes_max:",
+        "if False:",
+        (f"{FOLDER}/test_broker_poison.py::test_signals_tell_of_a_burial",),
+    ),
+    Mutation(
+        "suspects run together",
+        "app/broker/consumer.py",
+        "if counted and proxy.is_suspect and",
+        "if False and",
+        (f"{FOLDER}/test_broker_poison.py::test_suspects_run_one_at_a_time_and_hold_nobody_up",),
+    ),
+    Mutation(
+        "a finished run leaves its mark",
+        "app/broker/lua/settle.lua",
+        "redis.call('HDEL', KEYS[5], ARGV[4])\n",
+        "",
+        (f"{FOLDER}/test_broker_poison.py::test_a_redelivered_message_that_finishes_leaves_no_mark",),
+    ),
+    Mutation(
+        "the backlog is not looked at",
+        "app/broker/lua/_put.lua",
+        "if backlog_max and held",
+        "if false and held",
+        (f"{FOLDER}/test_broker_limits.py::test_a_full_queue_refuses_and_says_so",),
+    ),
+    Mutation(
+        "a retry is refused by a full queue",
+        "app/broker/lua/settle.lua",
+        "first_message, nil)",
+        "first_message, 1)",
+        (f"{FOLDER}/test_broker_limits.py::test_a_retry_enters_a_full_queue",),
+    ),
+    Mutation(
+        "entries of other queues are run",
+        "app/broker/lua/_layout.lua",
+        "return fields[i + 1] ~= queue",
+        "return false",
+        (f"{FOLDER}/test_broker_single.py::test_each_worker_runs_its_own_queues_and_empties_the_stream",),
+    ),
+    Mutation(
+        "a pause is not heeded",
+        "app/broker/pauses.py",
+        "return queue in self._paused",
+        "return False",
+        (f"{FOLDER}/test_broker_admin.py::test_a_paused_queue_rests_while_others_run",),
+    ),
+    Mutation(
+        "a dead worker thread is not replaced",
+        "app/broker/watchdog.py",
+        "not thread.is_alive() and thread.running",
+        "False",
+        (f"{FOLDER}/test_broker_threads.py::test_a_worker_thread_that_died_is_replaced",),
+    ),
+)

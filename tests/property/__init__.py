@@ -1,0 +1,1 @@
+"""Invariants, checked against small models with inputs nobody thought of."""
