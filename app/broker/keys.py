@@ -23,7 +23,7 @@ Every Redis key of the broker: type, owner, lifetime, and the exact format of wh
 | T:worker:<id>        | hash   | host, pid, threads, queues, started_at, in_flight    | 3 leases           |
 | T:producer:<id>      | string | last sequence number accepted from a sender          | 10 minutes         |
 | T:wake               | sharded channel | name of a queue whose earliest due time moved forward | -        |
-|                      |        | `pause:<queue>` and `resume:<queue>`                  |                   |
+|                      |        | `pause:<queue>`, `resume:<queue>`, `sweep:<queue>`    |                   |
 
 In the layout `single` the streams are `T:q:<stream>` and its `:hi` and `:lo`, the same for all queues.
 

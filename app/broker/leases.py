@@ -60,7 +60,7 @@ class Leases:
         """
         keys = [queue.sweep, queue.sweep_lock, ShardKeys(queue.tag).paused, queue.starts, *queue.streams]
         args: list[ScriptArgument] = [queue.group, self.worker_id, queue.shared_flag, self.lease_ms, free]
-        reply = run_script(self.client, SWEEP, keys, [*args, SWEEP_INTERVAL_MS, SWEEP_SCAN_MAX])
+        reply = run_script(self.client, SWEEP, keys, [*args, SWEEP_INTERVAL_MS, SWEEP_SCAN_MAX, queue.wake])
         if reply is None or reply == PAUSED:
             return PAUSED if reply else None
         return reply[0].decode(), [

@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 CLOSE_PATIENCE_MS = 10_000
 #: A reader that is just about to wait is not yet waiting: it is asked to stop again.
+SWEEP_PREFIX = "sweep:"
 UNBLOCK_TRIES = 5
 UNBLOCK_PAUSE_S = 0.02
 
@@ -94,6 +95,8 @@ class Presence:
         self.stopping = threading.Event()
         #: Held by the one suspect that runs.
         self.alone = threading.Semaphore()
+        #: Queues of whose lapsed entries another worker left some for us.
+        self.called: set[str] = set()
         #: Client ids of the connections on which a reader waits.
         self.blocked: set[int] = set()
         self._held: dict[str, Held] = {}
@@ -188,8 +191,10 @@ class Presence:
             time.sleep(UNBLOCK_PAUSE_S)
 
     def _hear(self, said: str) -> bool:
-        """What the mover hears on the wake channel, when it is about pauses."""
-        if not self.pauses.hear(said):
+        """What the mover hears on the wake channel, when it is about pauses or sweeps."""
+        if said.startswith(SWEEP_PREFIX):
+            self.called.add(said.removeprefix(SWEEP_PREFIX))
+        elif not self.pauses.hear(said):
             return False
         self.unblock()
         return True

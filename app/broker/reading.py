@@ -110,8 +110,10 @@ class Reader:
 
     def _sweep(self, room: int) -> tuple[str, list[Entry]] | None:
         now_s = time.monotonic()
-        if now_s < self._sweep_at_s:
+        called = room > 0 and self._keys.queue in self._presence.called
+        if now_s < self._sweep_at_s and not called:
             return None
+        self._presence.called.discard(self._keys.queue)
         self._sweep_at_s = now_s + SWEEP_INTERVAL_MS / 1000
         if now_s >= self._tidy_at_s:
             self._tidy_at_s = now_s + TIDY_EVERY_S

@@ -13,20 +13,22 @@
 -- ARGV[5]   how many entries the caller can take
 -- ARGV[6]   shortest time between two sweeps of the whole fleet, ms
 -- ARGV[7]   most pending entries looked at per stream
+-- ARGV[8]   wake channel
 -- RETURNS   'paused' when the queue is; false when somebody swept just now; else
 --           {stolen counter, then per entry: level, id, deliveries, fields, begun runs}
 -- WHY       The cursor is kept here, so a sweep goes on where the last one stopped, whoever made it: one
 --           that starts from the beginning each time never gets past many live entries. The lock makes
---           the cost independent of the number of workers.
+--           the cost independent of the number of workers. A worker without room leaves the lock alone;
+--           one that took all it had room for calls the others, who may have room for what is left.
 
 local group, consumer, shared = ARGV[1], ARGV[2], ARGV[3]
 if redis.call('SISMEMBER', KEYS[3], group) == 1 then
   return 'paused'
 end
-if not redis.call('SET', KEYS[2], consumer, 'NX', 'PX', ARGV[6]) then
+local free = tonumber(ARGV[5])
+if free <= 0 or not redis.call('SET', KEYS[2], consumer, 'NX', 'PX', ARGV[6]) then
   return false
 end
-local free = tonumber(ARGV[5])
 local reply = {'0'}
 
 local function take(level, stream, entry)
@@ -70,6 +72,10 @@ for level = 0, 2 do
 end
 if #reply > 1 then
   redis.call('HINCRBY', KEYS[1], 'stolen', 1)
+  if free <= 0 then
+    redis.call('DEL', KEYS[2])
+    redis.call('SPUBLISH', ARGV[8], 'sweep:' .. group)
+  end
 end
 reply[1] = redis.call('HGET', KEYS[1], 'stolen') or '0'
 return reply

@@ -168,6 +168,33 @@ def test_a_thousand_live_entries_do_not_hide_a_dead_one(
     assert time.monotonic() - started_s < 1
 
 
+def test_what_one_worker_has_no_room_for_is_taken_by_the_next_at_once(
+    broker: RedisStreamsBroker, redis_client: "redis.Redis"
+) -> None:
+    """A sweep cut short by room frees the way and calls the others; a worker without room stops nobody."""
+    names = broker.keys.queue("default")
+    actor = dramatiq.actor(lambda: None, actor_name="nothing", broker=broker)
+    redis_client.xgroup_create(names.stream(), names.group, id="0", mkstream=True)
+    broker.enqueue_many([actor.message() for _ in range(4)])
+    redis_client.xreadgroup(names.group, "dead", {names.stream(): ">"})
+    ids = [entry_id for entry_id, _ in redis_client.xrange(names.stream())]
+    redis_client.xclaim(names.stream(), names.group, "dead", 0, ids, idle=20_000, justid=True)
+    ear = redis_client.pubsub(ignore_subscribe_messages=True)
+    ear.ssubscribe(names.wake)
+    ear.get_message(timeout=1)
+    leases = broker.presence.leases
+
+    full = leases.sweep(names, 0)
+    first, second = leases.sweep(names, 3), leases.sweep(names, 3)
+
+    assert full is None
+    assert [len(entries) for _, entries in (first, second)] == [3, 1]  # type: ignore[misc]
+    said = ear.get_message(timeout=1)
+    assert said is not None
+    assert said["data"] == b"sweep:default"
+    ear.close()
+
+
 def test_an_acknowledgement_of_a_stolen_entry_is_refused(
     broker: RedisStreamsBroker, redis_client: "redis.Redis"
 ) -> None:
