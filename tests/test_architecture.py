@@ -15,7 +15,8 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.broker",),
     ("app.redis_async", "app.local_redis", "app.redis_binary"),
     (
-        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.invoke", "app.dispatch.progress",
+        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.invoke",
+        "app.dispatch.progress",
         "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts",
         "app.dispatch.store",
     ),

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -21,6 +22,7 @@ class Child:
     """
     One process in a group of its own, so that a Ctrl-C in the terminal reaches only its parent.
 
+    On Linux it gets a SIGTERM when the thread that started it ends, be it by a SIGKILL of the whole process.
     `sink` gets what it writes, from a thread; `tail` keeps the last lines for the case that it dies.
     """
 
@@ -31,7 +33,7 @@ class Child:
         self._mark = mark
         self._sink = sink
         self._process = subprocess.Popen(  # noqa: S603  # our own commands, built by the caller
-            list(command), env=dict(env), stdin=subprocess.DEVNULL,
+            _tied(command), env=dict(env), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, name=f"log of {name}", daemon=True)
@@ -76,3 +78,10 @@ class Child:
                 # A closed terminal must not stop the reading: the child would block on a full pipe.
                 with suppress(OSError):
                     self._sink(self.name, line)
+
+
+def _tied(command: Sequence[str]) -> list[str]:
+    """The command, started in a way that ends it with this process where the system can do that."""
+    if not sys.platform.startswith("linux"):
+        return list(command)
+    return [sys.executable, "-m", "app.cli.child", str(os.getpid()), *command]

@@ -22,11 +22,17 @@ class InUse(StepstreamError):
 
 
 class Claim:
-    """The lock and the file that show other processes what runs in a data directory."""
+    """
+    The lock and the file that show other processes what runs in a data directory.
+
+    `before` is what the file said when the lock was taken: something only if its last holder was killed.
+    """
 
     def __init__(self, data_dir: Path, kind: str) -> None:
         self._path = data_dir / "up.json"
         self._kind = kind
+        self.before: dict[str, Any] = {}
+        self._ready = False
         self._lock: IO[str] = (data_dir / "up.lock").open("a")
 
     def __enter__(self) -> Self:
@@ -36,16 +42,24 @@ class Claim:
                 self._lock.close()
                 raise InUse(_in_use(self._path))
             time.sleep(POLL_S)
+        self.before = _read_state(self._path)
         self.write()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+        if left_behind(self.before) and not self._ready:
+            self._replace(self.before)  # the next attempt has the same obstacle
+        else:
+            self._path.unlink(missing_ok=True)
         self._lock.close()
 
     def write(self, **found: object) -> None:
+        self._ready = bool(found)
+        self._replace({"kind": self._kind, "pid": os.getpid(), **found})
+
+    def _replace(self, state: dict[str, Any]) -> None:
         partial = self._path.with_suffix(".tmp")
-        partial.write_text(json.dumps({"kind": self._kind, "pid": os.getpid(), **found}))
+        partial.write_text(json.dumps(state))
         partial.replace(self._path)
 
 
@@ -60,6 +74,24 @@ def running_api(data_dir: Path) -> str | None:
             return None
     state = _read_state(data_dir / "up.json")
     return state.get("api_url") if state.get("kind") == "up" else None
+
+
+def left_behind(state: dict[str, Any]) -> str:
+    """A sentence about the processes of a killed holder that live on, but Redis, which is used on; else nothing."""
+    pids = state.get("pids")
+    pids = pids if isinstance(pids, dict) else {}
+    living = [f"{name} (process {pid})" for name, pid in pids.items() if name != "redis" and _leads_a_session(pid)]
+    if not living:
+        return ""
+    return f"A `stepstream {state.get('kind')}` that was killed left behind: {', '.join(living)}; they may be ending."
+
+
+def _leads_a_session(pid: object) -> bool:
+    """Children do; so most of the strangers that a number was given to since are told from them."""
+    try:
+        return isinstance(pid, int) and pid > 0 and os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def _locked(file: IO[str]) -> bool:

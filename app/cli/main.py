@@ -4,34 +4,35 @@ The command `stepstream`.
 Exit codes: 0 done, 1 the task or a part of the system failed, 2 usage, 3 unreachable, 130 Ctrl-C.
 """
 
-import json
 import os
-import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import httpx2
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from app import local_redis
 from app.cli import demo as demonstration
 from app.cli.claim import InUse, running_api
 from app.cli.follow import DONE, FAILED, INTERRUPTED, UNREACHABLE, USAGE, Outcome, Request, Runner
+from app.cli.inputs import BadInput, read_documents, read_plan, read_task
+from app.cli.keeper import StackError
+from app.cli.queues import dlq_cli, queues_cli
 from app.cli.terminal import consoles, plain
-from app.cli.up import PortTaken, Shape, Stack, StackError
+from app.cli.up import NOTICE, PortTaken, Shape, Stack
 from app.client import Client
 from app.config import Settings
-from app.documents import DocumentError, read_folder
+from app.documents import DocumentError
 from app.errors import StepstreamError, Unavailable
-from app.model.task import Document
 
 CPUS = os.cpu_count() or 1
-PLAN_BYTES_MAX = 16 << 20
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +40,8 @@ cli = typer.Typer(
     rich_markup_mode=None,
     help="Multi-step agent tasks as durable background work you can watch.",
 )
+cli.add_typer(queues_cli, name="queues")
+cli.add_typer(dlq_cli, name="dlq")
 
 Url = Annotated[str | None, typer.Option(help="The API to use. Unset: the running `up`, else one just for this task.")]
 Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
@@ -61,9 +64,9 @@ def up(
         _say("redis", stack.redis_said)
         _say("workers", f"processes: {processes}, threads in each: {threads}")
         _say("api", f"listens on {stack.api_url}")
-        _say("up", "ready; Ctrl-C ends everything")
+        _say(NOTICE, "ready; Ctrl-C ends everything")
         stack.watch()
-        _say("up", "ending API, workers, Redis; Ctrl-C again to hurry")
+        _say(NOTICE, "ending API, workers, Redis; Ctrl-C again to hurry")
 
 
 @cli.command()
@@ -78,7 +81,7 @@ def run(
     settings = _settings()
     out, err = consoles()
     with _reported(err), _signals(_interrupt):
-        request = Request(task, _plan(plan), _documents(docs), as_json)
+        request = Request(read_task(task), read_plan(plan), read_documents(docs), as_json)
         with _client(settings, url, err) as (client, lasting):
             outcome = Runner(client, out, err).run(request)
             _say_where(err, outcome, client.base_url if lasting else None)
@@ -95,10 +98,10 @@ def demo(
     out, err = consoles()
     with _reported(err), _signals(_interrupt):
         folder = demonstration.write_documents(settings.data_dir / "demo-docs")
-        documents = _documents(folder)
+        documents = read_documents(folder)
         err.out(f"{len(documents)} documents in {folder}", highlight=False)
         with _client(settings, url, err) as (client, lasting):
-            outcome = Runner(client, out, err).run(Request(task, documents=documents))
+            outcome = Runner(client, out, err).run(Request(read_task(task), documents=documents))
             if outcome.code == DONE and outcome.task_id:
                 out.print(demonstration.metrics_table(client.metrics(outcome.task_id)))
             _say_where(err, outcome, client.base_url if lasting else None)
@@ -120,6 +123,7 @@ def api(
 @cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def worker(context: typer.Context) -> None:
     """Run workers alone; options are those of `dramatiq`."""
+    _settings()
     _become([sys.executable, "-m", "dramatiq", "actors", *context.args])
 
 
@@ -135,12 +139,16 @@ def _become(command: list[str]) -> None:
 
 def _settings() -> Settings:
     try:
-        return Settings()
+        settings = Settings()
+        local_redis.require_url(local_redis.redis_url(settings))
+    except local_redis.BadUrl as error:
+        raise typer.Exit(_complain(consoles()[1], USAGE, str(error))) from error
     except ValidationError as error:
         _, err = consoles()
         for finding in error.errors(include_url=False):
             err.out(f"setting {'.'.join(map(str, finding['loc']))}: {finding['msg']}", highlight=False)
         raise typer.Exit(USAGE) from error
+    return settings
 
 
 @contextmanager
@@ -148,7 +156,7 @@ def _reported(err: Console, *, log_shown: bool = False) -> Iterator[None]:
     """Turns what a person can mend into a sentence and an exit code, after the log of what failed."""
     try:
         yield
-    except (InUse, PortTaken, DocumentError) as error:
+    except (InUse, PortTaken, BadInput, DocumentError, local_redis.BadUrl) as error:
         code = _complain(err, USAGE, str(error))
     except StackError as error:
         code = _complain(err, FAILED, *(() if log_shown else error.log), str(error))
@@ -194,13 +202,27 @@ def _client(settings: Settings, url: str | None, err: Console) -> Iterator[tuple
     """(a client, whether its API outlives this command)."""
     found = url or running_api(settings.data_dir)
     if found:
-        with Client(found) as client:
+        with _client_at(found) as client:
             yield client, True
         return
     err.out("starting Redis, the API and workers for this task ...", highlight=False)
     shape = Shape("127.0.0.1", 0, min(2, CPUS), 8, kind="run")
-    with Stack(settings, shape, lambda *_: None) as stack, Client(stack.api_url) as client:
+    stack = Stack(settings, shape, lambda name, line: err.out(plain(line), highlight=False) if name == NOTICE else None)
+    stack.keeper.gave_up = _interrupt_main
+    with stack, Client(stack.api_url) as client:
         yield client, False
+
+
+def _client_at(url: str) -> Client:
+    try:
+        return Client(url)
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise BadInput(f"{url!r} is not the address of an API: {error}.") from error
+
+
+def _interrupt_main() -> None:
+    """As a Ctrl-C does: who waits for an event of a stack that is broken would wait for ever."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _say_where(err: Console, outcome: Outcome, lasting_url: str | None) -> None:
@@ -212,22 +234,3 @@ def _say_where(err: Console, outcome: Outcome, lasting_url: str | None) -> None:
         err.out(f"task {outcome.task_id} {when}", highlight=False)
     where = f"{lasting_url}{path}" if lasting_url else f"`stepstream up`, then GET {path}"
     err.out(f"metrics: {where}", highlight=False)
-
-
-def _documents(folder: Path | None) -> tuple[Document, ...]:
-    """The folder's texts as the API takes them: a page break, say, becomes a blank."""
-    found = read_folder(folder) if folder else []
-    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in found)
-
-
-def _plan(path: Path | None) -> object | None:
-    if path is None:
-        return None
-    try:
-        with path.open("rb") as file:
-            plan: object = json.loads(file.read(PLAN_BYTES_MAX))
-    except OSError as error:
-        raise DocumentError(f"The plan {str(path)!r} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise DocumentError(f"The plan {str(path)!r} is not JSON: {error}.") from error
-    return plan

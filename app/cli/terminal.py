@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-#: C0 but newline and tab, DEL, and C1: what terminals take as commands.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: C0 but newline and tab, DEL, and C1: what terminals take as commands. Lone surrogates: no text file takes them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def plain(text: str) -> str:

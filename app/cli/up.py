@@ -1,7 +1,9 @@
 """
 Everything on one machine: Redis, the API and workers as children of one process.
 
-They end in the order API, workers, Redis, the last only if it was started here.
+They end in the order API, workers, Redis, the last only if it was started here. API and workers that die are
+started again. Both also end when this process is killed (on Linux); Redis does not: workers hand back what they
+hold while they end, for which they need it, and the next start in the same data directory finds it and uses it.
 """
 
 import os
@@ -18,23 +20,16 @@ import httpx2
 
 from app import local_redis
 from app.cli.children import POLL_S, Child, Sink
-from app.cli.claim import Claim
+from app.cli.claim import Claim, left_behind
+from app.cli.keeper import Keeper, StackError
 from app.config import Settings
-from app.errors import StepstreamError
 
 READY_TIMEOUT_S = 60.0
 API_DRAIN_S = 5
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
+NOTICE = "up"  # the name under which the stack itself speaks
 WORKER_READY = "is ready for action"  # Dramatiq says so once per worker process
-
-
-class StackError(StepstreamError):
-    """Something could not be started or has ended; `log` holds the last lines it wrote."""
-
-    def __init__(self, message: str, log: tuple[str, ...] = ()) -> None:
-        self.log = log
-        super().__init__(message)
 
 
 class PortTaken(StackError):
@@ -64,7 +59,7 @@ class Stack:
         self._settings = settings
         self._sink = sink
         self._exit = ExitStack()
-        self._children: list[Child] = []
+        self.keeper = Keeper(lambda line: sink(NOTICE, line), self._check_redis)
         self._server: local_redis.LocalServer | None = None
 
     def __enter__(self) -> Self:
@@ -74,8 +69,11 @@ class Stack:
             undo.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._exit.close()
+        # Who waits for a task is interrupted when the stack fails; the reason is worth more than that.
+        if self.keeper.failure and kind in (None, KeyboardInterrupt):
+            raise self.keeper.failure
 
     def ask_to_stop(self) -> None:
         """The first time: end in order. The second time: end at once."""
@@ -84,23 +82,31 @@ class Stack:
         self.asked_to_stop.set()
 
     def watch(self) -> None:
-        """Waits until it is asked to stop; raises `StackError` when a child has ended before."""
+        """Waits until it is asked to stop; raises `StackError` when something has ended for good before."""
         while not self.asked_to_stop.wait(POLL_S):
-            self._check_children()
+            if self.keeper.failure:
+                raise self.keeper.failure
 
     def _start(self) -> None:
-        settings, shape = self._settings, self.shape
+        settings, shape, keeper = self._settings, self.shape, self.keeper
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         claim = self._exit.enter_context(Claim(settings.data_dir, shape.kind))
-        port = _free_port(shape.host, shape.port)
+        port = _free_port(shape.host, shape.port, left_behind(claim.before))
         env = self._environment(self._start_redis())
         self.api_url = f"http://{f'[{shape.host}]' if ':' in shape.host else shape.host}:{port}"
+        self._exit.callback(keeper.end)
         self._add("workers", _worker_command(shape), env, settings.shutdown_grace_ms / 1000 + WORKER_STOP_MARGIN_S)
         self._add("api", _api_command(shape.host, port), env, API_STOP_S)
         self._await("the API", self._api_ready)
-        self._await("the workers", lambda: self._children[0].marks >= shape.processes)
-        pids = {child.name: child.pid for child in self._children}
-        claim.write(api_url=self.api_url, pids=pids | {"redis": self._server.pid if self._server else None})
+        self._await("the workers", lambda: keeper.children[0].marks >= shape.processes)
+        keeper.changed = lambda: claim.write(api_url=self.api_url, pids=self._pids())
+        keeper.changed()
+        self._exit.callback(keeper.rest)
+        keeper.begin()
+
+    def _pids(self) -> dict[str, int | None]:
+        pids = {child.name: child.pid for child in self.keeper.children}
+        return pids | {"redis": self._server.pid if self._server else None}
 
     def _start_redis(self) -> str:
         url = self._settings.redis_url
@@ -124,9 +130,8 @@ class Stack:
         }
 
     def _add(self, name: str, command: list[str], env: dict[str, str], stop_s: float) -> None:
-        child = Child(name, command, env, self._sink, WORKER_READY)
-        self._children.append(child)
-        self._exit.callback(child.stop, stop_s, self.hurry)
+        kept = self.keeper.add(lambda: Child(name, command, env, self._sink, WORKER_READY), stop_s)
+        self._exit.callback(kept.stop, self.hurry)
 
     def _await(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -144,17 +149,20 @@ class Stack:
             return False
 
     def _check_children(self) -> None:
-        for child in self._children:
+        for child in self.keeper.children:
             if child.exit_code is not None:
                 raise StackError(f"The {child.name} ended with exit code {child.exit_code}.", tuple(child.tail))
+        self._check_redis()
+
+    def _check_redis(self) -> None:
         if self._server and self._server.process and self._server.process.poll() is not None:
             raise StackError(f"The Redis server ended with exit code {self._server.process.returncode}.")
 
     def _log(self) -> tuple[str, ...]:
-        return tuple(line for child in self._children for line in child.tail)
+        return tuple(line for child in self.keeper.children for line in child.tail)
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(host: str, port: int, left: str) -> int:
     """The port itself, checked before anything is started, or a free one for 0."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -162,9 +170,8 @@ def _free_port(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTaken(
-                f"Port {port} of {host} cannot be used ({error.strerror}); choose another with --port."
-            ) from error
+            sentence = f"Port {port} of {host} cannot be used ({error.strerror}); choose another with --port."
+            raise PortTaken(f"{sentence} {left}".rstrip()) from error
         return int(probe.getsockname()[1])
 
 

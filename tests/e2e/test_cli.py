@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -275,18 +274,3 @@ def test_an_interrupted_task_goes_on_with_the_next_up(environment: dict[str, str
     assert kinds[-1] == "task.completed"
     assert "step.released" in kinds
     assert second.returncode == 0
-
-
-def test_a_dead_child_ends_up_with_1(environment: dict[str, str], tmp_path: Path) -> None:
-    """When the API is killed, `up` says so, ends the rest and fails."""
-    home = tmp_path / "state"
-    alone = environment | {"STEPSTREAM_DATA_DIR": str(home)}
-    process = start(alone, "up", "--port", "0", "--processes", "1")
-    read_until(process, "ready; Ctrl-C")
-    found: dict[str, Any] = json.loads((home / "up.json").read_text())
-    os.kill(found["pids"]["api"], signal.SIGKILL)
-    _, err = process.communicate(timeout=TIMEOUT_S)
-
-    assert process.returncode == 1
-    assert "The api ended with exit code -9." in err
-    assert local_redis.running_server(home) is None

@@ -1,9 +1,12 @@
 """The local server: started once, shared, never doubled, its file kept."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +14,10 @@ import pytest
 import redis
 
 from app import local_redis
+from app.broker import floor
 from app.config import Settings
 from app.errors import Unavailable
+from app.redis_binary import socket_path
 
 STARTED = """
 import sys
@@ -124,13 +129,86 @@ def test_only_the_owner_can_reach_the_server(binary: Path, home: Path) -> None:
     assert socket.is_relative_to(home)
 
 
-def test_a_path_too_long_for_a_socket_is_worked_around(binary: Path, home: Path) -> None:
-    """A deep data directory works: the socket goes to a short path."""
+def test_a_path_too_long_for_a_socket_is_worked_around(
+    binary: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deep data directory works: its socket has one short path in a folder of this user, at every start."""
+    short = Path(tempfile.mkdtemp(prefix="s-"))
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
     deep = home / ("d" * 120)
     deep.mkdir()
-    server = local_redis.ensure_server(deep)
+    urls = set()
+    for _ in range(2):
+        server = local_redis.ensure_server(deep)
+        assert local_redis.running_server(deep) is not None
+        assert local_redis.redis_url(Settings(redis_url=None, data_dir=deep)) == server.url
+        urls.add(server.url)
+        server.stop()
 
-    assert local_redis.running_server(deep) is not None
+    folder = short / f"stepstream-{os.getuid()}"
+    assert len(urls) == 1
+    assert list(short.iterdir()) == [folder]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    shutil.rmtree(short)
+
+
+@pytest.mark.parametrize("trap", ["link", "open", "file"])
+def test_a_socket_folder_that_others_could_write_to_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trap: str
+) -> None:
+    """Whoever made the name first in a shared folder cannot get our socket."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"stepstream-{os.getuid()}"
+    if trap == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif trap == "open":
+        folder.mkdir()
+        folder.chmod(0o777)
+    else:
+        folder.touch()
+
+    with pytest.raises(Unavailable, match="is not a folder of this user alone"):
+        socket_path(Path("/" + "d" * 120))
+
+
+def test_a_socket_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is closed to the world: its owner could open it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    (tmp_path / "stepstream-12345").mkdir(mode=0o700)
+
+    with pytest.raises(Unavailable, match="is not a folder of this user alone"):
+        socket_path(Path("/" + "d" * 120))
+
+
+@pytest.mark.parametrize("text", ["[]", "{", "{}", "7", '"x"', '{"url": null, "pid": null, "flavour": 1}', "\ud800"])
+def test_a_state_file_that_says_nothing_is_no_server(tmp_path: Path, text: str) -> None:
+    """Whatever the file holds, nothing is raised and the default is used."""
+    (tmp_path / "redis.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+
+    assert local_redis.running_server(tmp_path) is None
+    assert local_redis.redis_url(Settings(redis_url=None, data_dir=tmp_path)) == local_redis.DEFAULT_URL
+
+
+def test_a_killed_server_does_not_count_though_its_files_and_its_number_are_there(binary: Path, home: Path) -> None:
+    """After a SIGKILL the socket file stays, and the process number may be given to a stranger."""
+    server = local_redis.ensure_server(home)
+    os.kill(server.pid, signal.SIGKILL)
+    assert server.process
+    server.process.wait()
+    state = json.loads((home / "redis.json").read_text())
+    (home / "redis.json").write_text(json.dumps(state | {"pid": os.getpid()}))
+
+    assert local_redis.redis_url(Settings(redis_url=None, data_dir=home)) == local_redis.DEFAULT_URL
+
+
+def test_a_server_without_its_socket_does_not_count(binary: Path, home: Path) -> None:
+    """It cannot be reached, so its address is not given out."""
+    server = local_redis.ensure_server(home)
+    Path(server.url.removeprefix("unix://").partition("?")[0]).unlink()
+
+    assert local_redis.redis_url(Settings(redis_url=None, data_dir=home)) == local_redis.DEFAULT_URL
     server.stop()
 
 
@@ -162,8 +240,9 @@ def test_the_floor_is_checked_on_the_server_itself(redis_url: str, monkeypatch: 
     """A server at the floor passes; a higher floor refuses it in one sentence; a dead address says so."""
     local_redis.require_floor(redis_url)
 
-    monkeypatch.setattr(local_redis, "FLOORS", {"redis": (99, 0, 0), "valkey": (99, 0, 0)})
-    with pytest.raises(Unavailable, match=r"is too old; at least 99\.0\.0 is needed\."):
+    monkeypatch.setattr(floor, "REDIS_FLOOR", (99, 0, 0))
+    monkeypatch.setattr(floor, "VALKEY_FLOOR", (99, 0, 0))
+    with pytest.raises(Unavailable, match="is too old for this broker"):
         local_redis.require_floor(redis_url)
     with pytest.raises(Unavailable, match=r"No Redis answers at redis://127\.0\.0\.1:1/0"):
         local_redis.require_floor("redis://:secret@127.0.0.1:1/0")

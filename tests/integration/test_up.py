@@ -1,9 +1,12 @@
 """Redis, API and workers under one roof: started together, watched, ended in order."""
 
 import os
+import re
+import select
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,8 @@ import pytest
 
 from app import local_redis
 from app.cli.claim import InUse, running_api
-from app.cli.up import PortTaken, Shape, Stack, StackError
+from app.cli.keeper import StackError
+from app.cli.up import PortTaken, Shape, Stack
 from app.config import Settings
 from app.errors import Unavailable
 
@@ -32,6 +36,14 @@ class Log:
         with self._changed:
             self.lines.append((name, line))
             self._changed.notify_all()
+
+    def wait_for(self, name: str, text: str, times: int = 2) -> None:
+        """Until a child has said it that often."""
+        with self._changed:
+            said = self._changed.wait_for(
+                lambda: sum(who == name and text in line for who, line in self.lines) >= times, 30
+            )
+        assert said, (name, text)
 
     def position(self, name: str, text: str) -> int:
         return next(index for index, (who, line) in enumerate(self.lines) if who == name and text in line)
@@ -93,14 +105,65 @@ def test_a_second_one_in_the_same_directory_is_refused(settings: Settings, stack
     assert httpx2.get(f"{stack.api_url}/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("victim", ["api", "workers", "redis"])
-def test_a_dead_child_ends_the_watch_with_its_name(settings: Settings, stack: Stack, victim: str) -> None:
-    """A crash of any part is reported as such; the rest is ended by leaving the block."""
-    os.kill(state(settings)["pids"][victim], signal.SIGKILL)
+def ready_again(settings: Settings, name: str, before: int) -> int:
+    """The new process of a child, as soon as the state file names it; 30 s at most."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        pid: int = state(settings)["pids"][name]
+        if pid != before:
+            return pid
+        select.select([], [], [], 0.05)
+    raise TimeoutError(name)
 
-    name = {"redis": "Redis server"}.get(victim, victim)
-    with pytest.raises(StackError, match=f"The {name} ended with exit code -9"):
+
+@pytest.mark.parametrize("victim", ["api", "workers"])
+def test_a_dead_child_is_started_again_and_the_rest_stays(
+    settings: Settings, stack: Stack, log: Log, victim: str
+) -> None:
+    """One line tells it, the new process answers in the old one's place, and nobody else is touched."""
+    before = state(settings)["pids"]
+    os.kill(before[victim], signal.SIGKILL)
+
+    assert alive(ready_again(settings, victim, before[victim]))
+    after = state(settings)["pids"]
+    assert {name for name in before if before[name] != after[name]} == {victim}
+    told = [line for name, line in log.lines if name == "up"]
+    assert told == [
+        f"The {victim} ended with exit code -9; the next start is in 0.5 s (1 of at most 5 restarts within 60 s)"
+    ]
+    log.wait_for(victim, {"workers": "is ready for action", "api": "Uvicorn running on"}[victim])
+    assert httpx2.get(f"{stack.api_url}/readyz").status_code == 200
+
+
+def test_a_killed_worker_process_does_not_end_the_stack(settings: Settings, stack: Stack, log: Log) -> None:
+    """Dramatiq ends all of its workers when one dies; they are started again."""
+    before = state(settings)["pids"]
+    ready = next(line for name, line in log.lines if name == "workers" and "is ready for action" in line)
+    worker = re.search(r"\[PID (\d+)\]", ready)
+    assert worker
+    os.kill(int(worker[1]), signal.SIGKILL)
+
+    assert alive(ready_again(settings, "workers", before["workers"]))
+    log.wait_for("workers", "is ready for action")
+    assert stack.keeper.failure is None
+
+
+def test_a_dead_redis_ends_the_watch_and_the_block_with_its_name(settings: Settings, log: Log) -> None:
+    """What holds the work is not replaced behind anybody's back."""
+    gave_up = threading.Event()
+    stack = Stack(settings, SMALL, log)
+    stack.keeper.gave_up = gave_up.set
+    stack.__enter__()
+    os.kill(state(settings)["pids"]["redis"], signal.SIGKILL)
+    dead = "The Redis server ended with exit code -9"
+
+    with pytest.raises(StackError, match=dead):
         stack.watch()
+    assert gave_up.wait(5)
+    stack.hurry.set()
+    with pytest.raises(StackError, match=dead):
+        stack.__exit__(None)
+    assert all(child.exit_code is not None for child in stack.keeper.children)
 
 
 def test_a_stop_that_was_asked_for_is_no_error(stack: Stack) -> None:

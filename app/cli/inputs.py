@@ -1,0 +1,63 @@
+"""What a person hands to `stepstream run`: checked before it is sent, so that a mistake is one sentence."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from app.documents import DocumentError, read_folder
+from app.errors import StepstreamError
+from app.model.task import Document
+
+PLAN_BYTES_MAX = 16 << 20
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class BadInput(StepstreamError):
+    """Something on the command line cannot be sent."""
+
+
+def read_task(text: str) -> str:
+    """The text itself, if it is one."""
+    if not _is_text(text):
+        raise BadInput("The task is not UTF-8 text.")
+    return text
+
+
+def read_documents(folder: Path | None) -> tuple[Document, ...]:
+    """The folder's texts as the API takes them: a page break, say, becomes a blank."""
+    found = read_folder(folder) if folder else []
+    for document in found:
+        if not _is_text(document.name):
+            raise DocumentError(f"The file name {os.fsencode(document.name)!r} is not UTF-8.")
+    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in found)
+
+
+def _is_text(value: str) -> bool:
+    """What is not UTF-8 reaches a program as lone surrogates, which nothing can be made of."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_plan(path: Path | None) -> object | None:
+    """Any JSON value: which ones are plans is for the API to say."""
+    if path is None:
+        return None
+    shown = repr(str(path))
+    try:
+        with path.open("rb") as file:
+            plan: object = json.loads(file.read(PLAN_BYTES_MAX))
+        # Python reads more than JSON: NaN, numbers that become infinite, halves of characters.
+        json.dumps(plan, ensure_ascii=False, allow_nan=False).encode()
+    except OSError as error:
+        raise BadInput(f"The plan {shown} cannot be read: {error.strerror}.") from error
+    except UnicodeEncodeError as error:
+        raise BadInput(f"The plan {shown} is not JSON: it holds half a character (a lone surrogate).") from error
+    except ValueError as error:
+        raise BadInput(f"The plan {shown} is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise BadInput(f"The plan {shown} is nested too deeply.") from error
+    return plan

@@ -1,0 +1,195 @@
+"""The command when something under it is killed, and when what it is given makes no sense."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import local_redis
+
+TIMEOUT_S = 60
+AGENTS = """
+from actors.agent import StepContext, StepInput, StepOutput, agent
+import anyio
+
+@agent("patient", timeout_ms=30_000)
+async def patient(step: StepInput, ctx: StepContext) -> StepOutput:
+    while not await anyio.Path(step.text).exists():
+        await anyio.sleep(0.02)
+    return StepOutput(summary="done", text="waited")
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A data directory of its own, in which nothing outlives the test."""
+    if local_redis.find_binary() is None:
+        pytest.skip("no Redis server binary")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPSTREAM_", "REDIS_"))}
+    (tmp_path / "own_agents.py").write_text(AGENTS)
+    yield kept | {
+        "STEPSTREAM_DATA_DIR": str(tmp_path / "state"),
+        "STEPSTREAM_AGENT_MODULES": "own_agents",
+        "STEPSTREAM_SHUTDOWN_GRACE_MS": "500",
+        "STEPSTREAM_LEASE_MS": "1000",
+        "PYTHONPATH": str(tmp_path),
+        "NO_COLOR": "1",
+    }
+    server = local_redis.running_server(tmp_path / "state")
+    if server:
+        os.kill(server.pid, signal.SIGKILL)
+
+
+def start(environment: dict[str, str], *arguments: str | bytes) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "app", *arguments], env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """(exit code, standard error)"""
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    return process.returncode, err
+
+
+def read_until(process: "subprocess.Popen[str]", text: str) -> None:
+    assert process.stdout
+    while text not in (line := process.stdout.readline()):
+        assert line, process.communicate()[1]
+
+
+def state(environment: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(environment["STEPSTREAM_DATA_DIR"], "up.json").read_text())
+    return found
+
+
+def gone(pid: int) -> bool:
+    """Within 20 s."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        select.select([], [], [], 0.05)
+    return False
+
+
+def test_up_goes_on_when_its_workers_and_its_api_die(environment: dict[str, str]) -> None:
+    """One line each, and an orderly end afterwards."""
+    process = start(environment, "up", "--port", "0", "--processes", "1")
+    read_until(process, "ready; Ctrl-C")
+    for name, ready in (("workers", "is ready for action"), ("api", "Uvicorn running")):
+        os.kill(state(environment)["pids"][name], signal.SIGKILL)
+        read_until(process, f"up      | The {name} ended with exit code -9; the next start is in 0.5 s")
+        read_until(process, ready)
+    process.send_signal(signal.SIGINT)
+
+    assert finish(process)[0] == 0
+
+
+def test_a_task_of_run_survives_the_death_of_its_workers(environment: dict[str, str], tmp_path: Path) -> None:
+    """The step runs again in the new workers, and what happened is on standard error."""
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([{"step_id": 1, "agent": "patient", "payload": str(tmp_path / "gate")}]))
+    process = start(environment, "run", "Do it", "--plan", str(plan), "--json")
+    read_until(process, "step.started")
+    os.kill(state(environment)["pids"]["workers"], signal.SIGKILL)
+    (tmp_path / "gate").touch()
+    read_until(process, "task.completed")
+    code, err = finish(process)
+
+    assert code == 0, err
+    assert "The workers ended with exit code -9; the next start is in 0.5 s" in err
+
+
+def test_a_run_whose_redis_dies_ends_with_the_reason(environment: dict[str, str], tmp_path: Path) -> None:
+    """It does not wait for events that nobody will send."""
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps([{"step_id": 1, "agent": "patient", "payload": str(tmp_path / "gate")}]))
+    process = start(environment, "run", "Do it", "--plan", str(plan), "--json")
+    read_until(process, "step.started")
+    os.kill(state(environment)["pids"]["redis"], signal.SIGKILL)
+    code, err = finish(process)
+
+    assert code == 1, err
+    assert err.splitlines()[-1] == "The Redis server ended with exit code -9."
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
+def test_a_killed_up_takes_its_api_and_workers_with_it(environment: dict[str, str]) -> None:
+    """Redis lives on with what it holds, and the next `up` uses it."""
+    first = start(environment, "up", "--port", "0", "--processes", "1")
+    read_until(first, "ready; Ctrl-C")
+    pids = state(environment)["pids"]
+    first.kill()
+    first.communicate()
+    assert gone(pids["api"])
+    assert gone(pids["workers"])
+
+    second = start(environment, "up", "--port", "0", "--processes", "1")
+    read_until(second, "found running")
+    read_until(second, "ready; Ctrl-C")
+    assert state(environment)["pids"]["redis"] == pids["redis"]
+    second.send_signal(signal.SIGTERM)
+    assert finish(second)[0] == 0
+
+
+def test_what_a_killed_up_left_behind_is_named_when_the_port_is_taken(environment: dict[str, str]) -> None:
+    """The state file tells whose processes hold it; a second attempt is told as well."""
+    folder = Path(environment["STEPSTREAM_DATA_DIR"])
+    folder.mkdir()
+    server = (
+        "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1]); sys.stdin.read()"
+    )
+    left = subprocess.Popen(
+        [sys.executable, "-uc", server],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert left.stdout
+    port = left.stdout.readline().strip()
+    (folder / "up.json").write_text(json.dumps({"kind": "up", "pids": {"api": left.pid, "redis": os.getpid()}}))
+
+    for _ in range(2):
+        code, err = finish(start(environment, "up", "--port", port))
+        assert code == 2
+        assert err.endswith(
+            f"A `stepstream up` that was killed left behind: api (process {left.pid}); they may be ending.\n"
+        )
+    left.communicate()
+
+
+@pytest.mark.parametrize("arguments", [["up"], ["run", "Do it"], ["api"], ["worker"], ["demo"]])
+def test_a_url_that_is_none_exits_with_2_and_a_sentence(environment: dict[str, str], arguments: list[str]) -> None:
+    """Every command that needs Redis says it the same way."""
+    code, err = finish(start(environment | {"REDIS_URL": "localhost:6379"}, *arguments))
+
+    assert code == 2
+    assert err.startswith("REDIS_URL cannot be read; write redis://host:port/db")
+    assert len(err.splitlines()) == 1
+
+
+def test_a_task_that_is_not_utf_8_exits_with_2(environment: dict[str, str]) -> None:
+    """Nothing is started for it."""
+    code, err = finish(start(environment, "run", b"a\xff"))
+
+    assert (code, err) == (2, "The task is not UTF-8 text.\n")
+
+
+@pytest.mark.parametrize("url", ["http://h:x", b"http://\xff", "http://["])
+def test_an_address_that_is_none_exits_with_2(environment: dict[str, str], url: str | bytes) -> None:
+    """The address is repeated with what is wrong about it."""
+    code, err = finish(start(environment, "run", "Do it", "--url", url))
+
+    assert code == 2, err
+    assert "is not the address of an API: Invalid" in err
+    assert len(err.splitlines()) == 1
