@@ -59,7 +59,7 @@ class RedisStreamsBroker(Emission, Broker):
       layout, stream: `per-queue`, or `single` with the name of the one stream.
       lease_ms: how long a worker may be silent before its messages move on.
       lookahead: messages a worker process fetches beyond the number of its threads; None: as many as its
-        threads finish in 20 ms, at least two.
+        threads finish in 20 ms, at least `lookahead_min`.
       send_patience_ms: how long `enqueue` repeats while Redis is away, before it raises `ConnectionClosed`.
       backlog_max: most messages of a queue, delayed ones too; above, `enqueue` raises `QueueFull`.
       message_bytes_max: longest encoded message; above, `enqueue` raises `MessageTooLarge`.
@@ -79,6 +79,7 @@ class RedisStreamsBroker(Emission, Broker):
         stream: str = SHARED_STREAM,
         lease_ms: int = 10_000,
         lookahead: int | None = None,
+        lookahead_min: int = 2,
         send_patience_ms: int = 5_000,
         backlog_max: int = BACKLOG_MAX,
         message_bytes_max: int = MESSAGE_BYTES_MAX,
@@ -97,6 +98,7 @@ class RedisStreamsBroker(Emission, Broker):
         self.limits = Limits(
             lease_ms=lease_ms,
             lookahead=lookahead,
+            lookahead_min=lookahead_min,
             send_patience_ms=send_patience_ms,
             backlog_max=backlog_max,
             message_bytes_max=message_bytes_max,

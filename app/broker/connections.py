@@ -11,11 +11,13 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 from redis.retry import Retry
 
+from .scripts import Script, ScriptArgument
+
 #: A blocking read must end well before its socket gives up.
-BLOCK_MS_MAX = 2_000
+BLOCK_MS_MAX = 3_000
 SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 POOL_SIZE_MAX = 4_096
@@ -52,6 +54,34 @@ class Line:
             self.hang_up()
             raise
 
+    def script(self, script: Script, keys: Sequence[str], args: Sequence[ScriptArgument]) -> Any:
+        """Calls a script by its hash, and by its text where the server does not know it yet."""
+        try:
+            return self.call("EVALSHA", script.sha1, len(keys), *keys, *args)
+        except NoScriptError:
+            return self.call("EVAL", script.source, len(keys), *keys, *args)
+
+    def exchange_all(self, commands: Sequence[bytes]) -> list[Any]:
+        """One write for all commands; their replies, an error among them where there was one."""
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+        try:
+            self._connection.send_packed_command([b"".join(commands)], check_health=False)
+            replies = [self._reply() for _ in commands]
+        # As in `exchange`.
+        except BaseException:
+            self.hang_up()
+            raise
+        if any(isinstance(reply, ReadOnlyError) for reply in replies):
+            self.hang_up()
+        return replies
+
+    def _reply(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except ResponseError as error:
+            return error
+
     def hang_up(self) -> None:
         """Gives the connection back, without what may still come over it."""
         connection, self._connection = self._connection, None
@@ -76,7 +106,7 @@ class Connections:
 
     A `client` given by the user is only asked for its connection settings. One whose pool is not a plain
     `redis.ConnectionPool` (Sentinel, say) is used as it is: it must not retry by itself, and its
-    `socket_timeout` must be above two seconds.
+    `socket_timeout` must be above three seconds.
     """
 
     def __init__(self, url: str | None = None, client: "redis.Redis | None" = None) -> None:

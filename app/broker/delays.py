@@ -23,7 +23,7 @@ from .scripts import ScriptArgument, command, load_script, run_script
 DUE = load_script(__package__, "due.lua", includes=("_layout.lua",))
 
 MOVED_PER_CALL_MAX = 100
-SLEEP_MS_MAX = 5_000
+SLEEP_MS_MAX = 10_000
 #: How often the list of all queues is read; a queue that the channel names is known at once.
 LIST_EVERY_S = 60.0
 #: Spreads the movers of a fleet, which all sleep until the same moment.
@@ -40,11 +40,13 @@ class Mover:
         keys: ShardKeys,
         declared: Callable[[], Collection[str]],
         hear: Callable[[str], bool] = lambda _: False,
+        missed: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._keys = keys
         self._declared = declared
         self._hear = hear
+        self._missed = missed
         self._random = Random()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,7 +69,7 @@ class Mover:
         self._thread = None
 
     def move(self) -> int:
-        """Moves all that is due; returns the ms until the next one, at most five seconds."""
+        """Moves all that is due; returns the ms until the next one, at most ten seconds."""
         queues = [self._keys.queue(name) for name in sorted(self._names())]
         keys = [key for queue in queues for key in queue.put_keys]
         args: list[ScriptArgument] = [MOVED_PER_CALL_MAX, "1" if self._keys.shared else ""]
@@ -108,7 +110,12 @@ class Mover:
         until_s = time.monotonic() + (sleep_ms + self._random.randint(0, JITTER_MS)) / 1000
         while not self._stopped.is_set() and (left_s := until_s - time.monotonic()) > 0:
             heard = self._ear.get_message(timeout=min(left_s, 0.25))
-            if heard is not None and heard["type"] == "smessage" and self._must_look(heard["data"].decode()):
+            if heard is None:
+                continue
+            if heard["type"] == "ssubscribe":
+                # Now we listen; who knows what was said before.
+                self._missed()
+            elif heard["type"] == "smessage" and self._must_look(heard["data"].decode()):
                 return
 
     def _must_look(self, said: str) -> bool:

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import redis
 from redis.exceptions import NoScriptError, RedisError
 
+from .connections import Line, pack
 from .errors import is_passing
 from .retrying import CALL_BACKOFF, JITTER
-from .scripts import command
 from .settlement import Call, Clerk, Settled
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ CALLS_PER_FLUSH_MAX = 200
 BACKLOG_MAX = 10_000
 INLINE_PATIENCE_MS = 5_000
 #: Pause after each flush: what arrives meanwhile goes out together. The first after a rest goes at once.
-GATHER_S = 0.002
+GATHER_S = 0.004
 
 
 class Flusher:
@@ -40,6 +40,7 @@ class Flusher:
 
     def __init__(self, client: "redis.Redis", clerk: Clerk) -> None:
         self._client = client
+        self._line = Line(client)
         self._clerk = clerk
         self._gathered: deque[Settled] = deque()
         self._arrived = threading.Event()
@@ -63,6 +64,7 @@ class Flusher:
         self._thread.join()
         self._thread = None
         self._flush_inline()
+        self._line.hang_up()
 
     def add(self, settled: Settled) -> None:
         while len(self._gathered) >= BACKLOG_MAX and self._thread is not None:
@@ -130,10 +132,9 @@ class Flusher:
 
     def _send(self, calls: Sequence[Call]) -> list[object]:
         # Not a transaction: 7.0 refuses allow-oom scripts inside MULTI when memory is short.
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            command(pipeline, "EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.args)
-        return pipeline.execute(raise_on_error=False)
+        return self._line.exchange_all(
+            [pack("EVALSHA", call.script.sha1, len(call.keys), *call.keys, *call.args) for call in calls]
+        )
 
     def _load(self, calls: Sequence[Call]) -> None:
         for script in {call.script for call in calls}:

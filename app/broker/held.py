@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 
+from .calls import Calls
 from .keys import LEVELS, QueueKeys
 from .message import StreamProxy
 
@@ -19,6 +20,7 @@ class Held:
 
     def __init__(self, keys: QueueKeys) -> None:
         self.keys = keys
+        self.calls = Calls()
         #: The queue's theft counter as last seen; None until the first look.
         self.epoch: str | None = None
         self._by_level: tuple[dict[str, StreamProxy], ...] = tuple({} for _ in LEVELS)
@@ -48,7 +50,6 @@ class Held:
 
 #: A process fetches what its threads finish in so long; more would wait here while another process idles.
 LOOKAHEAD_MS = 20.0
-LOOKAHEAD_MIN = 2
 LOOKAHEAD_MAX = 256
 #: Share of the newest run in the average.
 PACE_WEIGHT = 0.05
@@ -60,13 +61,14 @@ class Slots:
 
     A slot is taken when an entry is fetched and free again when its worker is done with it, which is
     before its acknowledgement reaches the server. Without `threads` only the prefetch counts. Without a
-    `lookahead` it follows from how long messages run: short ones are fetched in numbers, long ones almost
-    one by one.
+    `lookahead` it follows from how long messages run, with `lookahead_min` below: short ones are fetched in
+    numbers, long ones almost one by one.
     """
 
-    def __init__(self, threads: int | None = None, lookahead: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, lookahead: int | None = None, lookahead_min: int = 2) -> None:
         self.threads = threads
         self._lookahead = lookahead
+        self._lookahead_min = lookahead_min
         self._run_ms = 1_000.0
         self._freed = threading.Condition()
         self._taken: defaultdict[str, int] = defaultdict(int)
@@ -79,7 +81,7 @@ class Slots:
         if self._lookahead is not None:
             return self._lookahead
         ahead = int((self.threads or 0) * LOOKAHEAD_MS / max(self._run_ms, 0.1))
-        return min(max(ahead, LOOKAHEAD_MIN), LOOKAHEAD_MAX)
+        return min(max(ahead, self._lookahead_min), LOOKAHEAD_MAX)
 
     def take(self, queue: str, count: int = 1) -> None:
         with self._freed:

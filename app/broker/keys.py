@@ -13,8 +13,8 @@ Every Redis key of the broker: type, owner, lifetime, and the exact format of wh
 | T:dlq:<queue>:m      | hash   | their bodies, raw bytes, by member                   | with the zset      |
 | T:dlq:<queue>:x      | hash   | why they died, JSON, by member                       | with the zset      |
 | T:sweep:<queue>      | hash   | cursor per level (`0`, `1`, `2`), counter `stolen`   | never (4 fields)   |
-| T:sweep:<queue>:lock | string | one sweep per second, fleet-wide                     | 1 second           |
-| T:tidy:<queue>:lock  | string | one search for dead consumers per minute, fleet-wide | 1 minute           |
+| T:sweep:<queue>:lock | string | until when nothing can lapse, fleet-wide              | a lease, 1 to 10 s |
+| T:tidy:<queue>:lock  | string | one search for dead consumers in 5 min, fleet-wide   | 5 minutes          |
 | T:starts:<queue>     | hash   | unfinished runs of redelivered entries, one line each | never (drains)    |
 | T:queues             | set    | names of all queues ever used                        | never (bounded)    |
 | T:paused             | set    | names of paused queues                               | never (bounded)    |
@@ -23,11 +23,12 @@ Every Redis key of the broker: type, owner, lifetime, and the exact format of wh
 | T:worker:<id>        | hash   | host, pid, threads, queues, started_at, in_flight    | 3 leases           |
 | T:producer:<id>      | string | last sequence number accepted from a sender          | 10 minutes         |
 | T:wake               | sharded channel | name of a queue whose earliest due time moved forward | -        |
-|                      |        | `pause:<queue>`, `resume:<queue>`, `sweep:<queue>`    |                   |
+|                      |        | `pause:<queue>`, `resume:<queue>`, `sweep:<queue>`,   |                   |
+|                      |        | `release:<queue>`: see calls.py                       |                   |
 
 In the layout `single` the streams are `T:q:<stream>` and its `:hi` and `:lo`, the same for all queues.
 
-Who writes what, by script in `lua/`: messages come in by enqueue, settle (what follows from another
+Who writes what, by script in `lua/`: messages come in by send, enqueue, settle (what follows from another
 message) and due (from the zset into a stream); they leave by ack and settle, which alone writes dead
 letters. Leases are renew's and sweep's; workers are beat's.
 

@@ -34,13 +34,25 @@ logger = logging.getLogger(__name__)
 
 IDS_PER_CALL_MAX = 500
 SWEEP_INTERVAL_MS = 1_000
+#: Nobody waits longer than this for a look, nor than a lease.
+SWEEP_INTERVAL_MS_MAX = 10_000
 SWEEP_SCAN_MAX = 10_000
-TIDY_INTERVAL_MS = 60_000
+TIDY_INTERVAL_MS = 300_000
 CONSUMER_IDLE_MS = 600_000
 WORKER_LISTED_MS = 600_000
 BEATS_PER_LEASE = 3
-#: What a sweep of a paused queue says.
-PAUSED = b"paused"
+#: Who holds nothing has no lease to lose; a report every second lease keeps it listed, which three would not.
+BEATS_PER_REPORT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a sweep found: what it took over, the theft counter after that, and when the next one is worth while."""
+
+    paused: bool
+    next_s: float
+    epoch: str
+    entries: list[Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +64,15 @@ class Leases:
     worker_id: str
     lease_ms: int
 
-    def sweep(self, queue: QueueKeys, free: int) -> tuple[str, list[Entry]] | bytes | None:
-        """
-        Takes over at most `free` lapsed entries; with them comes the theft counter after it.
-
-        None when somebody else swept within the last second, `PAUSED` when nobody may.
-        """
+    def sweep(self, queue: QueueKeys, free: int) -> Look:
+        """Takes over at most `free` lapsed entries; none before the time that the last sweep, of whomever, found."""
         keys = [queue.sweep, queue.sweep_lock, ShardKeys(queue.tag).paused, queue.starts, *queue.streams]
         args: list[ScriptArgument] = [queue.group, self.worker_id, queue.shared_flag, self.lease_ms, free]
-        reply = run_script(self.client, SWEEP, keys, [*args, SWEEP_INTERVAL_MS, SWEEP_SCAN_MAX, queue.wake])
-        if reply is None or reply == PAUSED:
-            return PAUSED if reply else None
-        return reply[0].decode(), [
-            entry_of(int(level), i, fields, n, starts) for level, i, n, fields, starts in reply[1:]
-        ]
+        longest_ms = max(SWEEP_INTERVAL_MS, min(self.lease_ms, SWEEP_INTERVAL_MS_MAX))
+        args += [SWEEP_INTERVAL_MS, longest_ms, SWEEP_SCAN_MAX, queue.wake]
+        paused, next_ms, *taken = run_script(self.client, SWEEP, keys, args)
+        entries = [entry_of(int(level), i, fields, n, starts) for level, i, n, fields, starts in taken[1:]]
+        return Look(bool(paused), next_ms / 1000, taken[0].decode() if taken else "", entries)
 
     def mark(self, queue: QueueKeys, entry: Entry) -> bool:
         """Says that a run of a redelivered entry begins. Repeating it changes nothing; False when it is not ours."""
@@ -82,6 +89,7 @@ class Leases:
             CONSUMER_IDLE_MS,
             self._beat_ttl_ms,
             TIDY_INTERVAL_MS,
+            WORKER_LISTED_MS,
         ]
         return int(run_script(self.client, TIDY, keys, args))
 
@@ -101,7 +109,7 @@ class Leases:
     def beat(self, fields: dict[str, str | int]) -> None:
         flat = [part for pair in fields.items() for part in pair]
         keys = [self.keys.workers, self.keys.worker(self.worker_id)]
-        run_script(self.client, BEAT, keys, [self.worker_id, self._beat_ttl_ms, WORKER_LISTED_MS, *flat])
+        run_script(self.client, BEAT, keys, [self.worker_id, self._beat_ttl_ms, *flat])
 
     def leave(self) -> None:
         """Takes this worker off the list of the living."""
@@ -181,8 +189,7 @@ class Heart:
                 # A broken key of one queue must not cost the leases of the others.
                 logger.error("leases not renewed: queue=%s error=%s", held.keys.queue, error)  # noqa: TRY400
         self._beats += 1
-        # Who holds nothing has no lease to lose; one report per lease keeps it listed.
-        due = self._beats % BEATS_PER_LEASE == 1 or self._trouble.failures > 0
+        due = self._beats % BEATS_PER_REPORT == 1 or self._trouble.failures > 0
         if in_flight or due or queues != self._reported:
             self._reported = queues
             self._leases.beat({**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight})

@@ -1,14 +1,11 @@
-"""
-Messages as this broker sees them: the proxy a worker holds, and templates that scripts can fill in.
-"""
+"""Messages as this broker sees them: entries, what is on its way into a queue, and the proxy a worker holds."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 from dramatiq import JSONEncoder, get_encoder
 from dramatiq.broker import MessageProxy
@@ -18,7 +15,6 @@ from dramatiq.message import Message
 from .keys import QueueKeys
 
 _JSON = json.JSONEncoder(separators=(",", ":"))
-_TIMESTAMP_SENTINEL = 990_000_000_000_000_000
 
 
 class Verdict(Enum):
@@ -177,44 +173,3 @@ def encoded(message: "Message[Any]") -> bytes:
             "message_timestamp": message.message_timestamp,
         }
     ).encode()
-
-
-def message_template(
-    queue_name: str,
-    actor_name: str,
-    args_prefix: Sequence[object] = (),
-    options: Mapping[str, object] | None = None,
-) -> str:
-    r"""
-    An encoded message with three holes, as four parts joined by "\n".
-
-    `part0 .. spec .. part1 .. message id .. part2 .. timestamp in ms .. part3` is an encoded message
-    with the arguments `(*args_prefix, spec)`. Scripts fill it by concatenation, so `spec` and the
-    message id must not hold a quotation mark, a backslash or a control character. JSON has no raw
-    newline, so splitting at newlines gives the parts back. Raises `ValueError` for an encoder that
-    is not JSON, whose bytes cannot be filled in this way.
-    """
-    spec, message_id = f"spec-{uuid4().hex}", f"id-{uuid4().hex}"
-    message: Message[Any] = Message(
-        queue_name=queue_name,
-        actor_name=actor_name,
-        args=(*args_prefix, spec),
-        kwargs={},
-        options=dict(options or {}),
-        message_id=message_id,
-        message_timestamp=_TIMESTAMP_SENTINEL,
-    )
-    return "\n".join(_split(message.encode(), (f'"{spec}"', f'"{message_id}"', str(_TIMESTAMP_SENTINEL))))
-
-
-def _split(encoded: bytes, sentinels: Sequence[str]) -> list[str]:
-    rest = encoded.decode("utf-8", errors="replace")
-    parts = []
-    for sentinel in sentinels:
-        if "\n" in rest or rest.count(sentinel) != 1:
-            raise ValueError("A message template needs an encoder that writes JSON on one line.")
-        before, rest = rest.split(sentinel)
-        quote = '"' if sentinel.startswith('"') else ""
-        parts.append(before + quote)
-        rest = quote + rest
-    return [*parts, rest]

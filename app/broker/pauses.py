@@ -1,8 +1,8 @@
 """
 Queues that nobody may fetch from for now.
 
-The list lies in Redis and outlives every restart. A worker reads it with each sweep, and hears of changes
-over the wake channel at once.
+The list lies in Redis and outlives every restart. A worker reads it with each look for lapsed entries, and hears of
+changes over the wake channel at once.
 """
 
 import threading
@@ -33,12 +33,9 @@ class Pauses:
         with self._changed:
             self._changed.wait_for(lambda: queue not in self._paused, timeout_s)
 
-    def hear(self, said: str) -> bool:
-        """Takes note of what was said on the wake channel; whether it was about a pause."""
+    def hear(self, said: str) -> None:
+        """Takes note of what was said on the wake channel, if it is about a pause."""
         if said.startswith(PAUSE_PREFIX):
             self.set(said.removeprefix(PAUSE_PREFIX), paused=True)
         elif said.startswith(RESUME_PREFIX):
             self.set(said.removeprefix(RESUME_PREFIX), paused=False)
-        else:
-            return False
-        return True

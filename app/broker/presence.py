@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 CLOSE_PATIENCE_MS = 10_000
 #: A reader that is just about to wait is not yet waiting: it is asked to stop again.
-SWEEP_PREFIX = "sweep:"
 UNBLOCK_TRIES = 5
 UNBLOCK_PAUSE_S = 0.02
 
@@ -52,6 +51,7 @@ class Limits:
 
     lease_ms: int
     lookahead: int | None
+    lookahead_min: int
     send_patience_ms: int
     backlog_max: int
     message_bytes_max: int
@@ -90,15 +90,13 @@ class Presence:
         self.keys = keys
         self.limits = limits
         self.connections = connections
-        self.slots = Slots(lookahead=limits.lookahead)
+        self.slots = Slots(lookahead=limits.lookahead, lookahead_min=limits.lookahead_min)
         self.pauses = Pauses()
         self.stopping = threading.Event()
         #: Held by the one suspect that runs.
         self.alone = threading.Semaphore()
-        #: Queues of whose lapsed entries another worker left some for us.
-        self.called: set[str] = set()
-        #: Client ids of the connections on which a reader waits.
-        self.blocked: set[int] = set()
+        #: Which queue's reader waits on the connection of which client id.
+        self.blocked: dict[int, str] = {}
         self._held: dict[str, Held] = {}
         client = connections.commands
         self.floor = Floor(client)
@@ -115,7 +113,7 @@ class Presence:
         self.counts_crashes = owner.counts_crashes
         self.emit_before, self.emit_after = owner.emit_before, owner.emit_after
         self._heart = Heart(self.leases, self.holdings, owner.deadline_s)
-        self.mover = Mover(client, keys, owner.get_declared_queues, self._hear)
+        self.mover = Mover(client, keys, owner.get_declared_queues, self._hear, self._missed)
         self._watchdogs: dict[int, Watchdog] = {}
         self._workers = 0
 
@@ -177,10 +175,10 @@ class Presence:
             watchdog.stop()
         self.unblock()
 
-    def unblock(self) -> None:
-        """Ends the waits of readers, so that they notice at once what has changed here."""
+    def unblock(self, queue: str | None = None) -> None:
+        """Ends the waits of readers, of one queue or all, so that they notice at once what has changed here."""
         for _ in range(UNBLOCK_TRIES):
-            waiting = list(self.blocked)
+            waiting = [client_id for client_id, read in self.blocked.copy().items() if queue in (None, read)]
             try:
                 ended = [command(self.connections.commands, "CLIENT", "UNBLOCK", each) for each in waiting]
             except (RedisError, OSError) as error:
@@ -191,13 +189,20 @@ class Presence:
             time.sleep(UNBLOCK_PAUSE_S)
 
     def _hear(self, said: str) -> bool:
-        """What the mover hears on the wake channel, when it is about pauses or sweeps."""
-        if said.startswith(SWEEP_PREFIX):
-            self.called.add(said.removeprefix(SWEEP_PREFIX))
-        elif not self.pauses.hear(said):
-            return False
+        """What the mover hears on the wake channel, when it is not the bare name of a queue."""
+        kind, _, queue = said.rpartition(":")
+        held = self._held.get(queue)
+        if kind and held is not None:
+            self.pauses.hear(said)
+            held.calls.hear(said)
+            self.unblock(queue)
+        return bool(kind)
+
+    def _missed(self) -> None:
+        """Nobody listened for a while."""
+        for held in self.holdings():
+            held.calls.call()
         self.unblock()
-        return True
 
     def stop(self) -> None:
         """Writes what was decided, ends the threads and leaves the list of workers."""

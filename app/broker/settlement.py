@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .calls import RELEASE_PAUSE_S
 from .held import Held
 from .keys import ShardKeys
 from .message import Entry, Put, StreamProxy, Verdict, put_parts
@@ -135,7 +136,7 @@ class Clerk:
     def _release(self, chunk: Sequence[Settled]) -> Call:
         held, level = chunk[0].held, chunk[0].entry.level
         keys = [held.keys.stream(level), held.keys.sweep, held.keys.sweep_lock, held.keys.starts]
-        args: list[ScriptArgument] = [held.keys.group, self.worker_id, int(level)]
+        args: list[ScriptArgument] = [held.keys.group, self.worker_id, int(level), self.keys.wake]
         for settled in chunk:
             args += (settled.entry.entry_id, "1" if settled.marked else "")
         return Call(RELEASE, keys, args, chunk, _released)
@@ -144,7 +145,7 @@ class Clerk:
         queue, entry = settled.held.keys, settled.entry
         field_name = queue.start_field(entry.level, entry.entry_id)
         args: list[ScriptArgument] = [queue.group, self.worker_id, entry.entry_id, field_name]
-        return Call(LEAVE, [queue.stream(entry.level), queue.starts], args, [settled], _released)
+        return Call(LEAVE, [queue.stream(entry.level), queue.starts], args, [settled], _left)
 
     def _settle(self, settled: Settled) -> Call:
         queue, entry = settled.held.keys, settled.entry
@@ -179,7 +180,12 @@ def _settled(call: Call, reply: int) -> None:
         _warn_lost(call.settled[0].entry.entry_id)
 
 
-def _released(_call: Call, _reply: int) -> None:
+def _released(call: Call, _reply: int) -> None:
+    # The wake channel says so too; this is for whoever does not hear it, or not now.
+    call.settled[0].held.calls.call(RELEASE_PAUSE_S)
+
+
+def _left(_call: Call, _reply: int) -> None:
     return
 
 

@@ -4,8 +4,9 @@
 -- ARGV     a caller passes, from ARGV[first_arg] on: wake channel, shared, how many queues, their names;
 --          then, from ARGV[first_message] on, per message five:
 --          place of its queue among them, from 0; level; delay in ms (0 = at once); due member; body
--- RETURNS  put_problem(...): nil, or an error reply: a key of the wrong type, a delay that is no number, or
---          QUEUEFULL for a queue that would hold more than `backlog_max` (nil: no limit)
+-- RETURNS  put_problem(...): an error reply: a key of the wrong type, a delay that is no number, or
+--          QUEUEFULL for a queue that would hold more than `backlog_max` (nil: no limit); else nil and,
+--          with a limit, how many more the fullest queue may take
 --          put_all(...): nothing
 -- WHY      enqueue and settle write messages in exactly the same way; a delay is counted on the
 --          server's clock, so that no worker's clock matters. All is looked at before the first write:
@@ -41,17 +42,20 @@ local function put_problem(first_key, first_arg, first_message, backlog_max)
     end
     more[place] = (more[place] or 0) + 1
   end
+  local room = backlog_max
   for place = 0, ARGV[first_arg + 2] - 1 do
     local queue = ARGV[first_arg + 3 + place]
     local held, problem = held_by(first_key + place * KEYS_PER_QUEUE, queue, ARGV[first_arg + 1])
     if problem then
       return problem
     end
-    if backlog_max and held + (more[place] or 0) > backlog_max then
+    held = held + (more[place] or 0)
+    if backlog_max and held > backlog_max then
       return redis.error_reply('QUEUEFULL ' .. queue)
     end
+    room = room and math.min(room, backlog_max - held)
   end
-  return nil
+  return nil, room
 end
 
 local function put_all(first_key, first_arg, first_message, queues)

@@ -16,10 +16,11 @@
 --           one comparison instead of one look-up per entry. Deleting keeps the stream as long as the work.
 
 local stolen = redis.call('HGET', KEYS[2], 'stolen') or '0'
+local reply = {stolen}
 local trusted = stolen == ARGV[4] and tonumber(ARGV[5]) or 0
-local ids, reply = {}, {stolen}
-for i = 6, #ARGV do
-  if i - 5 <= trusted or owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i]) then
+local ids = {unpack(ARGV, 6, 5 + trusted)}
+for i = 6 + trusted, #ARGV do
+  if owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i]) then
     ids[#ids + 1] = ARGV[i]
   else
     reply[#reply + 1] = ARGV[i]

@@ -7,17 +7,18 @@
 -- ARGV[3]   '1' when the streams are shared by all queues
 -- ARGV[4]   how many entries the caller can take
 -- ARGV[5]   how many entries of a shared stream are looked at
--- RETURNS   {1 when entries of other queues stood in the way, so that more may wait, else 0;
---           per entry: {position of its stream in KEYS counted from 0, id, fields} ...}
+-- RETURNS   {1 when entries of other queues stood in the way, so that more may wait, else 0; how many entries
+--           of each of the three streams; then per entry two: id, its field `m` or nil when it has none}
 -- WHY       XREADGROUP applies COUNT to each stream by itself: three streams could return three times
 --           what the worker has room for, and low entries would be held while high ones arrive.
 --           In a shared stream the entries of other queues are counted first, so that no more of our own
---           come than there is room for, and are acknowledged here.
+--           come than there is room for, and are acknowledged here. The reply is one flat list, because
+--           each list inside costs the server more than the entry in it.
 
 local group, consumer, shared = ARGV[1], ARGV[2], ARGV[3]
 local left = tonumber(ARGV[4])
-local skipped = 0
-local reply = {0}
+local reply = {0, 0, 0, 0}
+local size = 4
 
 local function reach(stream)
   if shared ~= '1' then
@@ -40,32 +41,48 @@ local function reach(stream)
   return count
 end
 
+local function body_of(fields)
+  if fields[1] == 'm' then
+    return fields[2]
+  end
+  for i = 3, #fields, 2 do
+    if fields[i] == 'm' then
+      return fields[i + 1]
+    end
+  end
+  return false
+end
+
 local function read(position)
-  local stream = KEYS[position + 1]
+  local stream = KEYS[position]
   local count = reach(stream)
   if count == 0 then
     return
   end
   local found = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'STREAMS', stream, '>')
   local others = {}
-  for _, entry in ipairs(found and found[1][2] or {}) do
-    if foreign(entry[2] or {}, group, shared) then
-      others[#others + 1] = entry[1]
+  local entries = found and found[1][2] or {}
+  for i = 1, #entries do
+    local id, fields = entries[i][1], entries[i][2]
+    if foreign(fields, group, shared) then
+      others[#others + 1] = id
     else
-      reply[#reply + 1] = {position, entry[1], entry[2]}
-      left = left - 1
+      reply[size + 1], reply[size + 2] = id, body_of(fields)
+      size = size + 2
     end
   end
+  local own = #entries - #others
+  reply[position + 1] = own
+  left = left - own
   if #others > 0 then
     redis.call('XACK', stream, group, unpack(others))
-    skipped = 1
+    reply[1] = 1
   end
 end
 
-for position = 0, 2 do
+for position = 1, 3 do
   if left > 0 then
     read(position)
   end
 end
-reply[1] = skipped
 return reply

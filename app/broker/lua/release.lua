@@ -8,14 +8,15 @@
 -- ARGV[1]   group
 -- ARGV[2]   consumer
 -- ARGV[3]   level of the stream
--- ARGV[4..] per entry two: id; '1' when this run of it was marked as begun
+-- ARGV[4]   wake channel
+-- ARGV[5..] per entry two: id; '1' when this run of it was marked as begun
 -- RETURNS   how many were handed back; what is not ours is left alone
 -- WHY       Adding the message again would put it behind all others. Instead the entry is made to look
---           idle for ever, its delivery and its begun run are taken off the count, and the sweep starts
---           over from the beginning, at once.
+--           idle for ever, its delivery and its begun run are taken off the count, the sweep starts over
+--           from the beginning, and all workers are called to it.
 
 local released = 0
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   local deliveries = owns(KEYS[1], ARGV[1], ARGV[2], ARGV[i])
   if deliveries then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i],
@@ -29,5 +30,6 @@ end
 if released > 0 then
   redis.call('HDEL', KEYS[2], ARGV[3])
   redis.call('DEL', KEYS[3])
+  redis.call('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])
 end
 return released

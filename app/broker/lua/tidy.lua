@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Deletes the names of dead consumers from the groups of a queue.
+-- Deletes the names of dead consumers from the groups of a queue, and of dead workers from their list.
 --
 -- KEYS[1]   tidy lock of the queue
 -- KEYS[2]   workers           zset of worker ids by last beat
@@ -9,6 +9,7 @@
 -- ARGV[3]   idle time from which a consumer may be dead, ms
 -- ARGV[4]   how long one beat counts, ms
 -- ARGV[5]   shortest time between two calls of the whole fleet, ms
+-- ARGV[6]   how long a worker that fell silent stays listed, ms
 -- RETURNS   how many names were deleted, at most 100
 -- WHY       Every start of a worker leaves a name behind. Deleting a consumer drops what it has pending,
 --           unreachable for ever, so looking and deleting must be one act, and only empty ones go.
@@ -18,6 +19,7 @@ if not redis.call('SET', KEYS[1], ARGV[2], 'NX', 'PX', ARGV[5]) then
 end
 local now = redis.call('TIME')
 local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now_ms - ARGV[6])
 local deleted = 0
 
 local function dead(consumer)

@@ -178,9 +178,10 @@ def test_a_pause_is_found_by_workers_that_start_later(make_broker: MakeBroker, s
 
 
 def test_a_lost_notice_of_a_pause_is_made_up_for(
-    broker: RedisStreamsBroker, redis_client: "redis.Redis", start_worker: StartWorker, eventually: Eventually
+    make_broker: MakeBroker, redis_client: "redis.Redis", start_worker: StartWorker, eventually: Eventually
 ) -> None:
-    """Written without telling anyone, a pause is still found with the next sweeps."""
+    """Written without telling anyone, a pause and its end are still found with the next looks, one per lease."""
+    broker = make_broker(lease_ms=1_000)
     dramatiq.actor(lambda: None, actor_name="run", broker=broker)
     start_worker(broker, timeout_ms=1_000)
 

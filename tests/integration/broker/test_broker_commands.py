@@ -5,11 +5,12 @@ from typing import Any
 
 import dramatiq
 import pytest
+import redis
 from typer.testing import CliRunner
 
 from app.broker import RedisStreamsBroker
 from app.cli.queues import dlq_cli, queues_cli
-from tests.integration.broker.conftest import fetch
+from tests.integration.broker.conftest import MakeBroker, fetch
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +86,33 @@ def test_dead_letters_are_put_back_and_purged(broker: RedisStreamsBroker) -> Non
     assert run(dlq_cli, "purge", "default", "--all")[0] == 0
     assert run(dlq_cli, "ls", "default")[0] == 1
     assert broker.admin.stats("default").waiting == 2
+
+
+def test_queues_of_one_stream_are_seen_and_fed_in_it(make_broker: MakeBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the layout `single` the commands count and put back where the workers read."""
+    monkeypatch.setenv("STEPSTREAM_LAYOUT", "single")
+    broker = make_broker(layout="single")
+    letter = bury(broker, "once")
+
+    assert run(dlq_cli, "requeue", "default", letter)[0] == 0
+    _, rows, _ = run(queues_cli, "--json")
+
+    assert [(row["queue"], row["waiting"], row["dead"]) for row in rows] == [("default", 1, 0)]
+    assert fetch(broker.consume("default", prefetch=1, timeout=50)).message_id == letter
+
+
+def test_the_letter_of_a_failed_step_is_not_put_back(broker: RedisStreamsBroker, redis_client: "redis.Redis") -> None:
+    """Its step is settled, so a delivery would be dropped and the letter lost: it stays, and the way to go is told."""
+    letter = bury(broker, "no")
+    other = bury(broker, "other")
+    names = broker.keys.queue("default")
+    redis_client.hset(names.dlq_meta, letter, '{"reason":"step failed"}')
+
+    code, rows, said = run(dlq_cli, "requeue", "default", letter, "--json")
+    assert (code, rows) == (1, [{"queue": "default", "requeued": 0, "changed": False}])
+    assert "stepstream tasks retry" in said
+    assert run(dlq_cli, "requeue", "default", "--all", "--json")[1][0]["requeued"] == 1
+    assert [row["id"] for row in run(dlq_cli, "ls", "default", "--json")[1]] == [letter] != [other]
 
 
 @pytest.mark.parametrize(

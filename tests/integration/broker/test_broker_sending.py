@@ -12,7 +12,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.broker import Level, QueueAdmin, RedisStreamsBroker
+from app.broker import Level, QueueAdmin, QueueFull, RedisStreamsBroker
+from app.broker.delays import SLEEP_MS_MAX
 from tests.integration.broker.conftest import Eventually, Faults, MakeBroker, StartWorker, fetch
 
 
@@ -41,6 +42,62 @@ def test_no_broken_connection_loses_or_doubles_a_message(
         if not faults.struck:
             break
     assert 2 < n < 50
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_broken_connection_loses_or_doubles_one_of_many_single_sends(
+    make_broker: MakeBroker, faulty_client: "redis.Redis", faults: Faults, when: str
+) -> None:
+    """The same for messages sent one by one, most of which go the short way, also after the server forgot it."""
+    broker = make_broker(client=faulty_client)
+    actor = nothing(broker)
+    admin = QueueAdmin(broker.client, broker.namespace)
+
+    for n in range(1, 50):
+        broker.client.script_flush()
+        faults.strike(n, when)
+        for i in range(5):
+            actor.send(i)
+        faults.at = None
+        counted = admin.stats("default").waiting
+        broker.flush("default")
+        assert counted == 5, n
+        if not faults.struck:
+            break
+    assert n > 5
+
+
+def test_a_sender_whom_the_server_forgot_is_still_exact(
+    make_broker: MakeBroker, faulty_client: "redis.Redis", faults: Faults, redis_client: "redis.Redis"
+) -> None:
+    """Its counter is gone, by a failover say, and the reply of the next call gets lost: one message all the same."""
+    broker = make_broker(client=faulty_client)
+    actor = nothing(broker)
+    for i in range(3):
+        actor.send(i)
+    (producer,) = broker.presence.sender._idle
+    redis_client.delete(producer.key)
+
+    faults.strike(1, "after")
+    actor.send(3)
+
+    assert faults.struck
+    assert broker.admin.stats("default").waiting == 4
+    assert int(redis_client.get(producer.key)) == producer.sequence
+    assert redis_client.pttl(producer.key) > 0
+
+
+def test_a_sender_that_goes_the_short_way_still_meets_the_limit(make_broker: MakeBroker) -> None:
+    """Far from the limit a sender looks at it now and then; near it before every message."""
+    broker = make_broker(backlog_max=1_000)
+    actor = nothing(broker)
+
+    for number in range(1_000):
+        actor.send(number)
+
+    with pytest.raises(QueueFull):
+        actor.send()
+    assert broker.admin.stats("default").waiting == 1_000
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -105,7 +162,7 @@ def test_a_crowd_that_is_due_moves_completely(broker: RedisStreamsBroker, eventu
     broker.enqueue_many([actor.message(i) for i in range(250)], delay=1)
     admin = QueueAdmin(broker.client, broker.namespace)
 
-    next_ms = eventually(lambda: broker.presence.mover.move() == 5_000)
+    next_ms = eventually(lambda: broker.presence.mover.move() == SLEEP_MS_MAX)
 
     assert next_ms
     assert (admin.stats("default").waiting, admin.stats("default").delayed) == (250, 0)
@@ -170,7 +227,7 @@ def test_a_delayed_message_arrives_in_its_level(
     """The level travels with the delay."""
     nothing(broker).send_with_options(delay=1, broker_priority=0)
 
-    eventually(lambda: broker.presence.mover.move() == 5_000)
+    eventually(lambda: broker.presence.mover.move() == SLEEP_MS_MAX)
 
     assert redis_client.xlen(broker.keys.queue("default").stream(Level.HIGH)) == 1
 

@@ -25,14 +25,17 @@ def test_a_full_redis_refuses_new_work_and_drains(
 
     actor = dramatiq.actor(work, actor_name="work", broker=broker, max_retries=1, min_backoff=1, max_backoff=5)
     broker.enqueue_many([actor.message(n) for n in range(20)])
+    actor.send(20)
     broker.client.config_set("maxmemory", 1)
 
     with pytest.raises(ConnectionClosed):
         actor.send(99)
+    with pytest.raises(ConnectionClosed):
+        broker.enqueue_many([actor.message(n) for n in (97, 98)])
     start_worker(broker)
     broker.join("default", timeout=5_000)
 
-    assert sorted(ran) == [0, 0, *range(1, 20)]
+    assert sorted(ran) == [0, 0, *range(1, 21)]
     assert QueueAdmin(broker.client, broker.namespace).stats("default").dead == 1
 
 
