@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+import anyio
 import redis
 import redis.asyncio
 from anyio import to_thread
@@ -17,15 +18,22 @@ from redis.retry import Retry
 
 from app import local_redis, logs, redis_async
 from app.broker.admin import QueueAdmin, QueueStats
-from app.broker.broker import RedisStreamsBroker
+from app.broker.broker import SHARED_STREAM, RedisStreamsBroker
 from app.config import Settings
-from app.dispatch.dispatcher import Dispatcher, SubmissionLimits
+from app.dispatch.dispatcher import Dispatcher
+from app.dispatch.execute import Executor, ExecutorOptions
+from app.dispatch.growth import GrowthLimits
+from app.dispatch.housekeeping import Housekeeper
 from app.dispatch.invoke import Invoker
+from app.dispatch.listing import TaskList
 from app.dispatch.portal import AgentRuntime, declare_agent_actors
 from app.dispatch.reader import TaskReader
-from app.dispatch.runner import RunnerOptions, StepRunner
+from app.dispatch.runner import StepRunner
 from app.dispatch.scripts import ScriptRunner
-from app.dispatch.store import StoreLimits, TaskStore
+from app.dispatch.step_store import StepLimits, StepStore
+from app.dispatch.stops import Stops
+from app.dispatch.store import TaskLimits, TaskStore
+from app.dispatch.submission import SubmissionLimits
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.events.middleware import EventBus
@@ -33,6 +41,7 @@ from app.keys import Keys
 from app.model.agents import AgentRegistry, registry
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
+from app.redis_shared import SharedConnection
 
 QueueDepths = Callable[[], Awaitable[dict[str, QueueStats]]]
 
@@ -53,6 +62,7 @@ class ApiServices:
     registry: AgentRegistry
     dispatcher: Dispatcher
     store: TaskReader
+    tasks: TaskList
     log: EventLog
     hub: Hub
     queues: QueueDepths
@@ -75,18 +85,23 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     client = redis_async.connect(url, client_name="stepstream-api")
     admin_client = _sync_client(url)
     reader = TaskReader(client, keys, retry_ms_max=API_RETRY_MS_MAX)
-    store = _store(client, keys, settings, API_RETRY_MS_MAX)
+    shared = SharedConnection(client)
+    scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
+    store = TaskStore(scripts, _task_limits(settings))
+    housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
     dispatcher = Dispatcher(
         planner=RulePlanner(),
         registry=agents,
         store=store,
+        reader=reader,
         limits=_submission_limits(settings),
         collections=frozenset(settings.collections),
+        on_deadline=housekeeper.wake,
     )
-    log = EventLog(client, keys)
+    log = EventLog(client, keys, retry_ms_max=API_RETRY_MS_MAX)
     hub = Hub(client, keys, log, viewer_queue_max=settings.viewer_queue_max, viewers_max=settings.viewers_max)
     try:
-        async with hub:
+        async with hub, _running(housekeeper):
             yield ApiServices(
                 settings=settings,
                 redis=client,
@@ -94,11 +109,13 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 registry=agents,
                 dispatcher=dispatcher,
                 store=reader,
+                tasks=TaskList(client, keys),
                 log=log,
                 hub=hub,
-                queues=_queue_stats(admin_client, keys, agents),
+                queues=_queue_stats(admin_client, keys, agents, shared_stream(settings)),
             )
     finally:
+        await shared.aclose()
         await client.aclose()
         admin_client.close()
 
@@ -115,12 +132,15 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
     logs.configure()
     url = local_redis.redis_url(settings)
     agents = load_agents(settings)
-    runtime = AgentRuntime(_runner_factory(url, settings, agents), grace_ms=settings.shutdown_grace_ms)
+    runtime = AgentRuntime(
+        _runner_factory(url, settings, agents), grace_ms=settings.shutdown_grace_ms, alone_from=settings.crashes_max
+    )
     broker = RedisStreamsBroker(
         url=url,
         namespace=settings.namespace,
         lease_ms=settings.lease_ms,
-        lookahead=0,  # a step fetched ahead would wait here while another process is idle
+        layout=settings.layout,
+        lookahead_min=0,  # a long step fetched ahead would wait here while another process is idle
         middleware=[
             EventBus(lambda: _sync_client(url), Keys(settings.namespace).fire),
             runtime,
@@ -137,34 +157,68 @@ def _runner_factory(
     async def open_runner(worker: str) -> AsyncIterator[StepRunner]:
         keys = Keys(settings.namespace)
         client = redis_async.connect(url, client_name="stepstream-worker")
-        options = RunnerOptions(
-            result_bytes_max=settings.result_bytes_max,
-            cache_dir=settings.data_dir / "cache",
-            collections=settings.collections,
+        shared = SharedConnection(client)
+        scripts = ScriptRunner(shared, keys, WORKER_RETRY_MS_MAX, shared_stream(settings))
+        store = StepStore(scripts, StepLimits(events_max=settings.events_max, crashes_max=settings.crashes_max))
+        stops = Stops(client, keys.stops(worker), store.unwanted)
+        executor = Executor(
+            store=store,
+            reader=TaskReader(client, keys, retry_ms_max=WORKER_RETRY_MS_MAX),
+            registry=agents,
+            options=_executor_options(settings),
+            invoke=Invoker(settings.agent_threads_max),
         )
+        tasks = TaskStore(scripts, _task_limits(settings))
         try:
-            yield StepRunner(
-                store=_store(client, keys, settings, WORKER_RETRY_MS_MAX),
-                reader=TaskReader(client, keys, retry_ms_max=WORKER_RETRY_MS_MAX),
-                registry=agents,
-                worker=worker,
-                options=options,
-                invoke=Invoker(settings.agent_threads_max),
-            )
+            async with (
+                stops.listening(),
+                _running(Housekeeper(tasks, audit_interval_ms=settings.audit_interval_ms)),
+            ):
+                yield StepRunner(store, executor, stops, worker)
         finally:
+            await shared.aclose()
             await client.aclose()
 
     return open_runner
 
 
-def _store(client: "redis.asyncio.Redis", keys: Keys, settings: Settings, retry_ms_max: int) -> TaskStore:
-    limits = StoreLimits(
-        events_max=settings.events_max,
+@asynccontextmanager
+async def _running(housekeeper: Housekeeper) -> AsyncIterator[None]:
+    async with anyio.create_task_group() as group:
+        group.start_soon(housekeeper.run)
+        yield
+        group.cancel_scope.cancel()
+
+
+def shared_stream(settings: Settings) -> str:
+    """The stream of the layout `single`, or nothing when each queue has its own."""
+    return SHARED_STREAM if settings.layout == "single" else ""
+
+
+def _task_limits(settings: Settings) -> TaskLimits:
+    return TaskLimits(
         backlog_max=settings.backlog_max,
-        crashes_max=settings.crashes_max,
+        open_tasks_max=settings.open_tasks_max,
         retention_ms=settings.retention_s * 1000,
+        idempotency_ttl_ms=settings.idempotency_s * 1000,
+        cancel_grace_ms=settings.cancel_grace_ms,
+        crashes_max=settings.crashes_max,
+        audit_interval_ms=settings.audit_interval_ms,
+        audit_grace_ms=settings.audit_grace_ms,
     )
-    return TaskStore(ScriptRunner(client, retry_ms_max=retry_ms_max), keys, limits)
+
+
+def _executor_options(settings: Settings) -> ExecutorOptions:
+    return ExecutorOptions(
+        result_bytes_max=settings.result_bytes_max,
+        cache_dir=settings.data_dir / "cache",
+        collections=settings.collections,
+        growth=GrowthLimits(
+            added_max=settings.steps_added_max,
+            steps_max=settings.plan_steps_max,
+            payload_bytes_max=settings.payload_bytes_max,
+        ),
+    )
 
 
 def _submission_limits(settings: Settings) -> SubmissionLimits:
@@ -176,8 +230,8 @@ def _submission_limits(settings: Settings) -> SubmissionLimits:
     )
 
 
-def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry) -> QueueDepths:
-    admin = QueueAdmin(client, keys.namespace, keys.shard)
+def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry, shared: str) -> QueueDepths:
+    admin = QueueAdmin(client, keys.namespace, keys.shard, shared=shared)
     queues = sorted({agent.queue for agent in agents})
 
     async def stats() -> dict[str, QueueStats]:

@@ -6,7 +6,7 @@ Only `bootstrap` and the process entry points read settings; everything else is 
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -48,13 +48,25 @@ class Settings(BaseSettings):
     payload_bytes_max: int = Field(64 << 10, gt=0, description="Largest payload of a step, bytes.")
     result_bytes_max: int = Field(1 << 20, gt=0, description="Largest result of a step, bytes.")
     events_max: int = Field(10_000, gt=0, description="Events after which a task's progress events are dropped.")
+    steps_added_max: int = Field(20, gt=0, le=1000, description="Most steps that the output of one step may add.")
     backlog_max: int = Field(100_000, gt=0, description="Waiting messages above which submissions get 503.")
+    open_tasks_max: int = Field(250_000, gt=0, description="Unfinished tasks above which submissions get 503.")
     retention_s: int = Field(7 * 86_400, gt=0, description="How long a finished task is kept, seconds.")
 
     lease_ms: int = Field(10_000, ge=500, description="How long a worker may be silent before its work moves on.")
+    layout: Literal["per-queue", "single"] = Field(
+        "per-queue", description="One stream per agent, or the one stream `agent_tasks` for all."
+    )
     crashes_max: int = Field(3, gt=0, description="Worker deaths during one step after which the step fails.")
     agent_threads_max: int = Field(64, gt=0, description="Most agents written as `def` that run at once per process.")
     shutdown_grace_ms: int = Field(25_000, ge=0, description="How long running steps may finish after SIGTERM.")
+
+    cancel_grace_ms: int = Field(
+        10_000, ge=0, description="How long a graceful cancellation waits for running steps before it forces them."
+    )
+    idempotency_s: int = Field(86_400, gt=0, description="How long an Idempotency-Key is remembered, seconds.")
+    audit_interval_ms: int = Field(30_000, gt=0, description="Time between two audits of all open tasks.")
+    audit_grace_ms: int = Field(10_000, gt=0, description="How old a step must be to count as lost in an audit.")
 
     viewers_max: int = Field(10_000, gt=0, description="Most open event streams per API process.")
     viewer_queue_max: int = Field(256, gt=0, description="Events buffered per viewer before it reads from Redis.")

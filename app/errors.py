@@ -4,11 +4,14 @@ Every error this application raises on purpose.
     StepstreamError
     ├── InvalidRequest            the caller's input breaks a rule; lists every problem with its JSON pointer
     ├── TaskNotFound              no such task, or it has expired
+    ├── NotPossible               the task's state does not allow it
+    ├── IdempotencyConflict       the idempotency key came before with another request
     ├── BadCursor                 a stream position that this log cannot have given out
     ├── Unavailable               Redis is away, full or behind; try again after `retry_after_s`
     │   └── BacklogFull           too much work waits already
     └── AgentError                raised by an agent about its own step
         ├── Retryable             try again, after `retry_after_ms` where the other side said so
+        ├── RateLimited           a provider asked for patience: no attempt is burned, nobody asks it until then
         └── Permanent             trying again cannot help
 
 Only `app/api/problems.py` knows which HTTP status each one becomes.
@@ -43,6 +46,14 @@ class TaskNotFound(StepstreamError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"There is no task {task_id!r}.")
+
+
+class NotPossible(StepstreamError):
+    """The task is in a state in which this cannot be done."""
+
+
+class IdempotencyConflict(StepstreamError):
+    """The idempotency key belongs to a request with another content."""
 
 
 class BadCursor(StepstreamError):
@@ -85,6 +96,21 @@ class Retryable(AgentError):
     def __init__(self, message: str, *, code: str | None = None, retry_after_ms: int | None = None) -> None:
         self.retry_after_ms = retry_after_ms
         super().__init__(message, code=code)
+
+
+class RateLimited(AgentError):
+    """
+    A provider takes no more for `retry_after_ms`; the step comes back then without having failed.
+
+    Without `provider` it is the agent's own. Every worker leaves that provider alone meanwhile.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_ms: int, provider: str | None = None) -> None:
+        self.retry_after_ms = retry_after_ms
+        self.provider = provider
+        super().__init__(message)
 
 
 class Permanent(AgentError):

@@ -7,15 +7,27 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 
 | key               | type    | holds                                     | written by | expires             |
 |-------------------|---------|-------------------------------------------|------------|---------------------|
-| T:t:<task>        | hash    | the task and the state of each step       | dispatch   | retention after end |
-| T:r:<task>:<step> | string  | result of a step, JSON                    | complete   | retention after end |
+| T:t:<task>        | hash    | the task, the state and result of each step | dispatch | retention after end |
 | T:ev:<task>       | stream  | its events, id `<seq>-<rand16>`           | dispatch   | retention after end |
-| T:ev:<task>       | sharded channel | the same events, pushed when written | dispatch | -                   |
+| T:ev:<task>       | sharded channel | the same, pushed when written: lines of `<id> <event>` | dispatch | -        |
+| T:stop:<worker>   | sharded channel | attempts to stop: `<task> <step> <token>` | dispatch | -                  |
 | T:docs:<sha256>   | string  | documents that came with tasks, JSON      | submit     | as their last task  |
 | T:docs:<sha256>:tasks | string | how many open tasks need them         | dispatch   | with them           |
+| T:idem:<tenant>:<sha256> | string | hash of the request and its task, by idempotency key | submit | `idempotency_s` |
 | T:open            | zset    | tasks that are not terminal, by creation  | dispatch   | never (bounded)     |
+| T:deadlines       | zset    | tasks that must end by a time, server ms  | dispatch   | never (drains)      |
+| T:expiry          | zset    | terminal tasks by the end of their retention | dispatch | never (drains)      |
+| T:ix:<tenant>     | zset    | task ids of a tenant, all scores 0        | dispatch   | never (with its tasks) |
+| T:ix:<tenant>:s:<state> | zset | the same by state: `open`, or a terminal one | dispatch | never (with its tasks) |
+| T:ix:<tenant>:l:<label>=<value> | zset | the same by label                 | submit     | never (with its tasks) |
+| T:busy:<group>    | set     | `<task>:<step>` under way in a concurrency group | dispatch | never (drains)  |
+| T:line:<group>    | zset    | those that wait to be let in, level first | dispatch   | never (drains)      |
+| T:provider:<name> | string  | nothing: the provider is left alone while it exists | defer | as the provider asked |
+| T:audit           | hash    | `cursor` of the round, `repaired` in all  | audit      | never (2 fields)    |
+| T:audit:lock      | string  | one round per interval, fleet-wide        | audit      | the interval        |
 | T:ready           | string  | nothing: that it can be written counts    | readiness  | 10 s                |
-| T:fire            | stream  | copy of every event but deltas, auto ids  | dispatch   | never (MAXLEN ~)    |
+| T:fire            | stream  | where events are: task `t`, first seq `s`, count `n` | dispatch | MAXLEN ~ |
+|                   |         | what workers tell of themselves: lines `e` | EventBus  |                     |
 
 Task ids are `<shard in base 36>-<uuid7>`: the id alone says where a task lives.
 """
@@ -37,10 +49,6 @@ class Keys:
     def task(self, task_id: str) -> str:
         return f"{self.tag}:t:{task_id}"
 
-    def results(self, task_id: str) -> str:
-        """Prefix of the result keys; a step's id completes it."""
-        return f"{self.tag}:r:{task_id}:"
-
     def events(self, task_id: str) -> str:
         """The event stream of a task, and the sharded channel of the same name."""
         return f"{self.tag}:ev:{task_id}"
@@ -48,9 +56,32 @@ class Keys:
     def documents(self, sha256: str) -> str:
         return f"{self.tag}:docs:{sha256}"
 
+    def stops(self, worker: str) -> str:
+        """The sharded channel on which a worker hears which of its attempts are to stop."""
+        return f"{self.tag}:stop:{worker}"
+
+    def idempotency(self, tenant: str, key_sha256: str) -> str:
+        return f"{self.tag}:idem:{tenant}:{key_sha256}"
+
+    def index(self, tenant: str, part: str = "") -> str:
+        """A list of a tenant's tasks: all of them, or a part such as `s:failed` or `l:team=a`."""
+        return f"{self.tag}:ix:{tenant}:{part}" if part else f"{self.tag}:ix:{tenant}"
+
     @property
     def open(self) -> str:
         return f"{self.tag}:open"
+
+    @property
+    def expiry(self) -> str:
+        return f"{self.tag}:expiry"
+
+    @property
+    def deadlines(self) -> str:
+        return f"{self.tag}:deadlines"
+
+    @property
+    def audit(self) -> str:
+        return f"{self.tag}:audit"
 
     @property
     def fire(self) -> str:
@@ -63,4 +94,8 @@ class Keys:
     @property
     def permanent(self) -> frozenset[str]:
         """The keys that may live without a TTL while no task is open."""
-        return frozenset({self.open, self.fire})
+        return frozenset({self.fire, self.audit})
+
+    def outlives_tasks(self, key: str) -> bool:
+        """Whether the key may exist, without a TTL, while terminal tasks are kept and none is open."""
+        return key in self.permanent or key in (self.expiry,) or key.startswith(f"{self.tag}:ix:")

@@ -24,6 +24,7 @@ from app.errors import Unavailable
 SOCKET_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 POOL_SIZE_MAX = 256
+AWAY = "Redis cannot be reached or does not accept writes at the moment."
 BACKOFF = Backoff(base_ms=20, max_ms=2000)
 JITTER = random.Random()
 
@@ -51,7 +52,7 @@ def translated() -> Iterator[None]:
         yield
     except (exceptions.RedisError, OSError) as error:
         if is_passing(error):
-            raise Unavailable("Redis cannot be reached or does not accept writes at the moment.") from error
+            raise Unavailable(AWAY) from error
         raise
 
 
@@ -64,12 +65,14 @@ async def patient(call: Callable[[], Awaitable[T]], retry_ms_max: int) -> T:
     give_up = time.monotonic() + retry_ms_max / 1000
     failures = 0
     while True:
+        # Without the context manager: this is on the way of every transition.
         try:
-            with translated():
-                return await call()
-        except Unavailable:
+            return await call()
+        except (exceptions.RedisError, OSError) as error:
             failures += 1
             delay_s = BACKOFF.delay_ms(failures, JITTER) / 1000
-            if time.monotonic() + delay_s >= give_up:
+            if not is_passing(error):
                 raise
+            if time.monotonic() + delay_s >= give_up:
+                raise Unavailable(AWAY) from error
             await anyio.sleep(delay_s)

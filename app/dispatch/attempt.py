@@ -31,29 +31,56 @@ class StepRef:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A started attempt. `token` is the fence: the scripts act for it only while it is the step's."""
+    """
+    A started attempt. `token` is the fence: the scripts act for it only while it is the step's.
+
+    `run` counts the times the step was asked to run again by a person; `children`, `next_step_id` and
+    `steps_total` say where the plan can grow; `deadline_ms` is the time left until the task's own deadline.
+    """
 
     ref: StepRef
     number: int
     token: str
     failures: int
+    run: int
+    children: tuple[int, ...]
+    next_step_id: int
+    steps_total: int
+    deadline_ms: int | None
+    #: Without what it waits for: that may have grown, and stands beside it.
     step: Step
+    depends_on: tuple[int, ...]
     task: str
     inputs: TaskInputs
+    #: Stored outputs of the dependencies, in their order; `None` when they have to be asked for.
+    results: tuple[bytes | None, ...] | None
 
     @classmethod
     def from_reply(cls, ref: StepRef, reply: list[Any]) -> "Attempt":
         """Reads what `start.lua` returns behind `run`."""
-        number, token, failures, step, task, inputs = reply
+        number, token, failures, run, deps, children, next_step_id, steps_total, deadline, *content, results = reply
+        step, task, inputs = content
+        depends_on = _ids(deps)
         return cls(
             ref=ref,
             number=int(number),
             token=_text(token),
             failures=int(failures),
+            run=int(run),
+            children=tuple(_ids(children)),
+            next_step_id=int(next_step_id),
+            steps_total=int(steps_total),
+            deadline_ms=None if deadline == b"" else int(deadline),
             step=Step.model_validate_json(step),
+            depends_on=tuple(depends_on),
             task=_text(task),
             inputs=TaskInputs.model_validate_json(inputs),
+            results=tuple(results) if len(results) == len(depends_on) else None,
         )
+
+
+def _ids(text: bytes | str) -> list[int]:
+    return [int(part) for part in _text(text).split(",") if part]
 
 
 def json_text(value: object) -> str:

@@ -1,113 +1,146 @@
-"""From a submission to a task that is accepted, planned and on its way."""
+"""From a submission to a task that is accepted, planned and on its way; and how tasks are steered."""
 
 import hashlib
 import secrets
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from app.dispatch.reader import DOCUMENTS
+from app.dispatch.fork import reusable_steps, still_grown
+from app.dispatch.intake import Intake
+from app.dispatch.reader import DOCUMENTS, TaskReader
 from app.dispatch.store import TaskStore
-from app.errors import InvalidRequest, Problem
+from app.dispatch.submission import Submission, SubmissionLimits, problems_of
+from app.errors import InvalidRequest, NotPossible, Problem
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, PlannerName
-from app.model.task import Document, NewTask, TaskInputs, new_task_id
+from app.model.task import CancelMode, NewTask, StepStatus, TaskInputs, TaskView, new_task_id
 from app.planning.planner import Planner
-from app.planning.validator import PlanLimits, validate_plan
+from app.planning.validator import validate_plan
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """What a client asks for; `plan` is raw JSON and still to be checked."""
+class Accepted:
+    """A task that will reach a terminal state; `replayed` when its idempotency key had come before."""
 
-    task: str
-    plan: object | None = None
-    documents: tuple[Document, ...] = ()
-    collection: str | None = None
-    priority: int = 5
-    labels: dict[str, str] = field(default_factory=dict)
-    traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SubmissionLimits:
-    """How large a submission may be."""
-
-    task_chars_max: int
-    documents_max: int
-    documents_bytes_max: int
-    plan: PlanLimits
+    task_id: str
+    plan: Plan
+    replayed: bool = False
 
 
 class Dispatcher:
     """Plans submissions and hands them to the store; it never waits for execution."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts, all by name
         self,
         *,
         planner: Planner,
         registry: AgentRegistry,
         store: TaskStore,
+        reader: TaskReader,
         limits: SubmissionLimits,
         collections: frozenset[str] = frozenset(),
+        on_deadline: Callable[[], None] = lambda: None,
     ) -> None:
         self._planner = planner
         self._registry = registry
         self._store = store
+        self._reader = reader
         self._limits = limits
         self._collections = collections
+        self._on_deadline = on_deadline
 
     def plan(self, submission: Submission) -> Plan:
         """The plan this submission would run; raises `InvalidRequest` with every problem found."""
-        problems = self._problems(submission)
+        problems = problems_of(submission, self._limits, self._collections)
         if problems:
             raise InvalidRequest(problems)
         if submission.plan is not None:
             return self._validated(submission.plan, "client")
         return self._validated(self._planner.plan(submission.task), "rules")
 
-    async def submit(self, submission: Submission) -> NewTask:
+    async def submit(self, submission: Submission) -> Accepted:
         """
-        Accepts the task, which is returned with its id and plan: it will reach a terminal state.
+        Accepts the task, which will reach a terminal state.
 
-        Raises `InvalidRequest`, `BacklogFull`, or `Unavailable` when Redis is away or full; then nothing
-        of the task is kept.
+        Raises `InvalidRequest`, `IdempotencyConflict` or `BacklogFull`, and then nothing of the task is kept.
+        `Unavailable`, when Redis is away or full, may also mean that only the answer was lost.
         """
         plan = self.plan(submission)
-        task_id = new_task_id(time.time_ns() // 1_000_000, secrets.randbits(74))
         blob = DOCUMENTS.dump_json(list(submission.documents)) if submission.documents else b""
         sha256 = hashlib.sha256(blob).hexdigest() if blob else None
         task = NewTask(
-            task_id=task_id,
+            task_id=_new_id(),
             task=submission.task,
             plan=plan,
+            tenant=submission.tenant,
             priority=submission.priority,
             labels=submission.labels,
             inputs=TaskInputs(collection=submission.collection, documents_sha256=sha256),
             traceparent=submission.traceparent,
+            deadline=submission.deadline,
+            not_before=submission.not_before,
+            concurrency=submission.concurrency,
         )
-        await self._store.submit(task, self._registry, blob)
-        return task
+        task_id = await self._store.submit(Intake(task, blob, submission.idempotency(sha256)), self._registry)
+        if submission.deadline:
+            self._on_deadline()
+        if task_id == task.task_id:
+            return Accepted(task_id, plan)
+        return Accepted(task_id, await self._reader.plan(task_id), replayed=True)
+
+    async def cancel(self, task_id: str, mode: CancelMode, *, by: str, reason: str | None = None) -> bool:
+        """Ends the task early; false when it had ended already. Raises `TaskNotFound`."""
+        accepted = await self._store.cancel(task_id, mode, by=by, reason=reason)
+        self._on_deadline()
+        return accepted
+
+    async def pause(self, task_id: str, *, by: str, reason: str | None = None) -> None:
+        """Holds back what has not started; raises `TaskNotFound`, `NotPossible`."""
+        await self._store.pause(task_id, by=by, reason=reason)
+
+    async def resume(self, task_id: str, *, by: str, reason: str | None = None) -> None:
+        """Goes on after a pause; raises `TaskNotFound`, `NotPossible`."""
+        await self._store.resume(task_id, by=by, reason=reason)
+
+    async def retry(self, task_id: str, *, from_step: int | None = None, by: str) -> None:
+        """Runs what did not succeed again, in place; raises `TaskNotFound`, `NotPossible`, `InvalidRequest`."""
+        await self._store.retry(task_id, from_step=from_step, by=by)
+
+    async def delete(self, task_id: str) -> None:
+        """Deletes a task that has ended; raises `TaskNotFound`, `NotPossible`."""
+        await self._store.delete(task_id)
+
+    async def fork(self, task_id: str, *, from_step: int | None = None, plan: object | None = None) -> Accepted:
+        """
+        A new task that takes over what is done of this one: all but `from_step` and what depends on it, and
+        all but what the edited `plan` changes.
+
+        Raises as `submit`, and `NotPossible` when this task has not ended or nothing would run again.
+        """
+        view, before = await self._reader.view(task_id), await self._reader.plan(task_id)
+        if not view.status.terminal:
+            raise NotPossible(f"The task cannot be forked: it is {view.status}.")
+        if from_step is None and plan is None:
+            raise InvalidRequest([Problem("", "say from_step, a plan, or both")])
+        after = before if plan is None else self._validated(plan, "client")
+        if from_step is not None and from_step not in {step.step_id for step in after.steps}:
+            raise InvalidRequest([Problem("/from_step", f"there is no step {from_step}")])
+        reused = reusable_steps(before, after, _completed(view), from_step)
+        if len(reused) == len(after.steps):
+            raise InvalidRequest([Problem("/plan", "changes nothing: no step would run")])
+        task = await self._reader.origin(task_id, _new_id(), after)
+        grown = still_grown(await self._reader.grown(task_id), after)
+        forked = await self._store.fork(Intake(task, source=task_id, reused=reused, grown=grown), self._registry)
+        return Accepted(forked, after)
 
     def _validated(self, raw: object, planner: PlannerName) -> Plan:
         return validate_plan(raw, registry=self._registry, limits=self._limits.plan, planner=planner)
 
-    def _problems(self, submission: Submission) -> list[Problem]:
-        limits, problems = self._limits, []
-        if not submission.task.strip():
-            problems.append(Problem("/task", "must not be empty"))
-        if len(submission.task) > limits.task_chars_max:
-            problems.append(
-                Problem("/task", f"has {len(submission.task)} characters; the limit is {limits.task_chars_max}")
-            )
-        if len(submission.documents) > limits.documents_max:
-            count = len(submission.documents)
-            problems.append(Problem("/inputs/documents", f"has {count} documents; the limit is {limits.documents_max}"))
-        size = sum(len(document.text.encode()) for document in submission.documents)
-        if size > limits.documents_bytes_max:
-            problems.append(
-                Problem("/inputs/documents", f"has {size} bytes; the limit is {limits.documents_bytes_max}")
-            )
-        if submission.collection is not None and submission.collection not in self._collections:
-            known = ", ".join(sorted(self._collections)) or "none"
-            problems.append(Problem("/inputs/collection", f"is not configured here; known: {known}"))
-        return problems
+
+def _new_id() -> str:
+    return new_task_id(time.time_ns() // 1_000_000, secrets.randbits(74))
+
+
+def _completed(view: TaskView) -> set[int]:
+    return {step.step_id for step in view.steps if step.status is StepStatus.COMPLETED}

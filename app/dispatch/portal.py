@@ -5,11 +5,12 @@ A Dramatiq actor is a plain function in a worker thread: it hands its batch to t
 batch of N steps does its I/O concurrently and there is one, asynchronous, implementation of dispatch.
 """
 
+import asyncio
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, ExitStack
-from threading import Event, Thread
+from threading import Event, Lock, Thread, local
 from typing import Any
 
 import anyio
@@ -35,15 +36,19 @@ class AgentRuntime(Middleware):
     """
     Owns the loop and the runner of a worker process, from its boot to its shutdown.
 
-    Without it the agents' actors have nowhere to run. At shutdown the runner drains: no batch starts any
+    Without it the agents' actors have nowhere to run. A batch whose workers died is run alone from its
+    delivery number `alone_from` on. At shutdown the runner drains: no batch starts any
     more, and what does not finish within `grace_ms` goes back to its queue without costing an attempt.
     """
 
-    def __init__(self, open_runner: OpenRunner, *, grace_ms: int) -> None:
+    def __init__(self, open_runner: OpenRunner, *, grace_ms: int, alone_from: int = 3) -> None:
         self._open_runner = open_runner
         self._grace_ms = grace_ms
+        self._alone_from = max(2, alone_from)
+        self._message = local()
         self._stack = ExitStack()
         self._portal: BlockingPortal | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: StepRunner | None = None
         self._stopping = Event()
 
@@ -57,6 +62,7 @@ class AgentRuntime(Middleware):
     def _open(self, worker_id: str) -> None:
         options = {"use_uvloop": sys.platform != "win32"}
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
+        self._loop = self._portal.call(_running_loop)
         runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
         self._runner = self._stack.enter_context(runner)
         Thread(target=self._watch, args=(self._portal,), name="loop-watch", daemon=True).start()
@@ -69,17 +75,27 @@ class AgentRuntime(Middleware):
         self._stopping.set()
         self._stack.close()
 
+    def after_nack(self, broker: Any, message: Any) -> None:
+        """A batch that the broker gave up (no such actor here, say) fails its steps, so that its task learns of it."""
+        args = message.args
+        if self._portal and self._runner and len(args) == 2 and all(isinstance(arg, str) for arg in args):
+            self._portal.start_task_soon(self._runner.run_batch, args[0], args[1])
+
+    def before_process_message(self, broker: Any, message: Any) -> None:
+        self._message.delivery = getattr(message, "delivery", 1)
+
     def run(self, task_id: str, spec: str) -> None:
         """Runs a batch on the loop and waits for it; raises `Release` when it must be delivered again."""
-        if self._portal is None or self._runner is None:
+        if self._loop is None or self._runner is None:
             raise Release("this process runs no agents")
         try:
-            self._portal.call(self._runner.run_batch, task_id, spec)
+            alone = getattr(self._message, "delivery", 1) >= self._alone_from
+            _call(self._loop, self._runner.run_batch(task_id, spec, alone=alone))
         except Release:
             raise
         # A defect of the runner must not lose the batch: it is delivered again, and a step that keeps
         # failing this way counts as crashed and is buried by start.lua.
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             raise Release(f"the runner failed: {error!r}", delay_ms=1000) from error
 
     def _watch(self, portal: BlockingPortal) -> None:
@@ -91,6 +107,36 @@ class AgentRuntime(Middleware):
                 if not self._stopping.is_set():
                     log.critical("event_loop_died")
                     os._exit(EXIT_LOOP_DIED)
+
+
+def _call(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> None:
+    """
+    Runs the coroutine on the loop and waits for it; raises what it raises.
+
+    A plain lock, where the portal's own call and `run_coroutine_threadsafe` build a future with a condition:
+    for a step that does nothing their hand-over costs as much as the step.
+    """
+    done = Lock()
+    done.acquire()
+    tasks: list[asyncio.Task[None]] = []
+
+    def begin() -> None:
+        tasks.append(loop.create_task(work))
+        tasks[0].add_done_callback(lambda _: done.release())
+
+    try:
+        loop.call_soon_threadsafe(begin)
+    except RuntimeError:
+        work.close()
+        raise
+    while not done.acquire(timeout=WATCH_INTERVAL_S):
+        if loop.is_closed():
+            raise RuntimeError("the event loop was closed")
+    tasks[0].result()
+
+
+async def _running_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
 
 
 def declare_agent_actors(broker: RedisStreamsBroker, registry: AgentRegistry, runtime: AgentRuntime) -> None:

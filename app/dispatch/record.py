@@ -3,84 +3,155 @@ The task hash: every field, and what a submission writes into it.
 
 | field         | holds                                                                      |
 |---------------|----------------------------------------------------------------------------|
-| status        | queued, running, completed, failed                                         |
-| task, tenant, priority, labels, inputs, planner, trace | what the client sent                     |
-| created, started, finished | server ms                                                     |
+| status        | see `TaskStatus`                                                           |
+| task, tenant, priority, labels, inputs, planner, trace, parent | what the client sent      |
+| level         | level of its queues' streams, from the priority: 0, 1 or 2                 |
+| created, started, finished, deadline | server ms                                           |
 | seq           | number of the last event                                                   |
-| steps, left   | number of steps; of those not completed yet                                |
+| steps, left   | number of steps; of those not settled yet                                  |
+| sinks         | completed steps that nothing waits for                                     |
+| partial       | set when a step failed or was left out and the task goes on                |
+| next, rev     | next free step id; revision of the plan                                    |
+| grown         | `<step>:<first>-<last>` per step that has added others: each does so once  |
 | retries, tokens, usd | totals for the terminal event                                       |
+| gate, gate_key | `<group>|<limit>` of a task with a concurrency limit; the label it goes by |
+| cancel_mode, cancel_reason, cancel_at | a cancellation under way                           |
+| again, agains | nonce and number of retries of the whole task                              |
+| truncated     | set when progress events are dropped                                       |
 | docs          | key of the documents that came with it                                     |
+| index         | its lists, one per line: tenant first, then one per label                  |
 | keep          | ms the task is kept once it is terminal                                    |
 | ids           | step ids in plan order, space-separated                                    |
-| error         | why the task failed, JSON                                                  |
-| agent:<name>  | the agent's queue, keys, batch size and message template, one per line     |
-| ag:<id> in:<id> de:<id> ch:<id> | a step's agent, JSON, dependencies, dependents           |
-| to:<id>       | its timeout, ms                                                            |
-| st:<id> op:<id> | its state; dependencies not completed yet                                |
-| dn:<id> dv:<id> | dispatch number; starts under that number                                |
-| at:<id> fl:<id> cr:<id> | starts, failures, crashes                                        |
-| tk:<id> wk:<id> | fence and worker of the last attempt                                     |
-| qa:<id> sa:<id> la:<id> dl:<id> | queued, started, last sign, deadline of the attempt, ms  |
-| ps:<id>       | number of the last progress report                                         |
-| du:<id>       | member of the delay queue while a retry is scheduled                       |
-| er:<id>       | last error, JSON                                                           |
+| error, failed_step | the failure that ended the task, else the first final one; its step     |
+| s:<id>        | state of a step: the members of `STEP_STATE`, joined by bars               |
+| p:<id>        | its place in the plan: the members of `STEP_PLACE`, joined by bars         |
+| in:<id>       | the step as the agent's worker reads it, JSON                              |
+| er:<id>       | failed attempts, one JSON object per line                                  |
+| r:<id>        | its result, JSON                                                           |
+| m:<id>:<name> | what a side effect of it returned, JSON                                    |
+
+Names and worker ids hold no bar, so a line needs no escaping.
 """
 
+import hashlib
+from collections.abc import Collection
+
 from app.broker.keys import QueueKeys
-from app.broker.message import message_template
 from app.dispatch.attempt import json_text
 from app.keys import Keys
-from app.model.agents import AgentRegistry, AgentSpec
+from app.model.agents import AgentRegistry
+from app.model.plan import Plan, Step
 from app.model.task import NewTask
 
-#: Added to the longest step timeout of an agent: starting, storing and a slow Redis need time as well.
-RUN_MARGIN_MS = 60_000
+#: The members of `s:<id>`, in order; `_task.lua` has the same list.
+STEP_STATE = (
+    "state", "dispatch", "delivery", "attempt", "failures", "crashes", "deferrals", "run", "open", "nonce", "worker",
+    "queued", "started", "seen", "reports",
+)  # fmt: skip
+#: The members of `p:<id>`, in order.
+STEP_PLACE = ("agent", "queue", "batch_max", "timeout", "on_failure", "gathers", "provider", "deps", "children")
 
 
-def record(task: NewTask, registry: AgentRegistry, keys: Keys, retention_ms: int) -> list[str | int]:
-    """The hash of a new task as a flat list of fields and values."""
-    children = task.plan.dependents()
+def parse_line(names: tuple[str, ...], line: str) -> dict[str, str]:
+    """The members of a step's line by name."""
+    return dict(zip(names, line.split("|"), strict=True))
+
+
+def state_line(state: str, open_dependencies: int) -> str:
+    """`s:<id>` of a step that has never run."""
+    values = dict.fromkeys(STEP_STATE, "0") | {
+        "state": state,
+        "nonce": "",
+        "worker": "",
+        "open": str(open_dependencies),
+    }
+    return "|".join(values[name] for name in STEP_STATE)
+
+
+def place_line(step: Step, children: Collection[int], registry: AgentRegistry) -> str:
+    """`p:<id>` of a step."""
+    spec = registry[step.agent]
+    timeout_ms = step.timeout_ms or spec.timeout_ms
+    return "|".join(
+        [
+            step.agent, spec.queue, str(spec.batch_size_max), str(timeout_ms), step.on_failure.value,
+            "1" if spec.gathers else "0", spec.provider, _joined(step.depends_on), _joined(children),
+        ]
+    )  # fmt: skip
+
+
+def _joined(ids: Collection[int]) -> str:
+    return ",".join(map(str, ids))
+
+
+def step_json(step: Step) -> str:
+    """`in:<id>` of a step; what it waits for stands in its place, because it may grow."""
+    return step.model_dump_json(exclude_none=True, exclude={"depends_on"})
+
+
+def record(
+    task: NewTask,
+    registry: AgentRegistry,
+    keys: Keys,
+    retention_ms: int,
+    reused: Collection[int] = (),
+    grown: Collection[str] = (),
+) -> list[str | int]:
+    """
+    The hash of a new task as a flat list of fields and values.
+
+    `reused` steps come with their results, `grown` ones with the steps they have added.
+    """
     fields: dict[str, str | int] = {
         "task": task.task,
         "tenant": task.tenant,
         "priority": task.priority,
+        "level": int(QueueKeys.level(task.priority)),
         "labels": json_text(task.labels),
         "inputs": task.inputs.model_dump_json(),
         "planner": task.plan.planner,
         "steps": len(task.plan.steps),
-        "left": len(task.plan.steps),
+        "left": len(task.plan.steps) - len(reused),
+        "sinks": len(set(task.plan.sinks()) & set(reused)),
+        "next": max(step.step_id for step in task.plan.steps) + 1,
         "keep": retention_ms,
+        "index": "\n".join(indexes(task)),
         "ids": " ".join(str(step.step_id) for step in task.plan.steps),
     }
+    if grown:
+        fields["grown"] = f" {' '.join(grown)} "
     if task.traceparent:
         fields["trace"] = task.traceparent
-    for step in task.plan.steps:
-        i = step.step_id
-        fields[f"ag:{i}"] = step.agent
-        fields[f"in:{i}"] = step.model_dump_json(exclude_none=True)
-        fields[f"de:{i}"] = ",".join(map(str, step.depends_on))
-        fields[f"ch:{i}"] = " ".join(map(str, children[i]))
-        fields[f"to:{i}"] = step.timeout_ms or registry[step.agent].timeout_ms
-        fields[f"st:{i}"] = "waiting"
-        fields[f"op:{i}"] = len(step.depends_on)
-    for name in {step.agent for step in task.plan.steps}:
-        fields[f"agent:{name}"] = _agent_line(task, registry[name], keys)
+    if task.inputs.documents_sha256:
+        fields["docs"] = keys.documents(task.inputs.documents_sha256)
+    if task.parent_task_id:
+        fields["parent"] = task.parent_task_id
+    if task.concurrency:
+        fields["gate"] = f"{gate_group(task)}|{task.concurrency.limit}"
+        fields["gate_key"] = task.concurrency.key
+    fields |= _step_fields(task.plan, registry, set(reused))
     return [item for pair in fields.items() for item in pair]
 
 
-def _agent_line(task: NewTask, spec: AgentSpec, keys: Keys) -> str:
-    """What the scripts need to send work to one agent, in the order `agent_of` in lib.lua reads it."""
-    queue = QueueKeys(keys.tag, spec.queue)
-    level = queue.level(task.priority)
-    timeouts = [step.timeout_ms or spec.timeout_ms for step in task.plan.steps if step.agent == spec.name]
-    # Crashes of steps are counted by start.lua, per step and not per message.
-    options: dict[str, object] = {"run_ms_max": max(timeouts) + RUN_MARGIN_MS, "count_crashes": False}
-    if task.traceparent:
-        options["traceparent"] = task.traceparent
-    template = message_template(spec.queue, spec.name, args_prefix=(task.task_id,), options=options)
-    return "\n".join(
-        [
-            spec.queue, str(spec.batch_size_max), queue.stream(level), queue.due, queue.due_bodies, str(int(level)),
-            queue.dlq, queue.dlq_bodies, queue.dlq_meta, queue.wake, template,
-        ]
-    )  # fmt: skip
+def _step_fields(plan: Plan, registry: AgentRegistry, reused: set[int]) -> dict[str, str | int]:
+    fields: dict[str, str | int] = {}
+    children = plan.dependents()
+    for step in plan.steps:
+        i = step.step_id
+        fields[f"s:{i}"] = state_line("completed" if i in reused else "waiting", len(set(step.depends_on) - reused))
+        fields[f"p:{i}"] = place_line(step, children[i], registry)
+        fields[f"in:{i}"] = step_json(step)
+    return fields
+
+
+def indexes(task: NewTask) -> list[str]:
+    """The lists a task stands in: its tenant's, and one per label."""
+    return [task.tenant, *(f"{task.tenant}:l:{name}={value}" for name, value in sorted(task.labels.items()))]
+
+
+def gate_group(task: NewTask) -> str:
+    """Which tasks share a concurrency limit: those of one tenant with the same value of one label."""
+    assert task.concurrency is not None  # noqa: S101  # asked for tasks with a limit only
+    key = task.concurrency.key
+    parts = json_text([task.tenant, key, task.labels[key]])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]

@@ -5,60 +5,58 @@ Steps of a batch run side by side and are settled one by one; what is settled ne
 often the batch's message is delivered.
 """
 
-import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import anyio
 import structlog
 
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
-from app.dispatch.context import StepContext, artifact_name
-from app.dispatch.invoke import Invoker
+from app.dispatch.execute import Executor
+from app.dispatch.invoke import NoSlot
 from app.dispatch.progress import ProgressBuffer
-from app.dispatch.reader import TaskReader
-from app.dispatch.retry import Failure, internal_failure, judge
-from app.dispatch.store import TaskStore
-from app.errors import Permanent, TaskNotFound, Unavailable
-from app.model.agents import AgentRegistry, AgentSpec, StepOutput
-from app.model.events import ArtifactCompleted
-from app.model.task import Document
+from app.dispatch.retry import Deferral, Failure, internal_failure, judge
+from app.dispatch.step_store import PlanHasGrown, StepStore
+from app.dispatch.stops import Running, Stops
+from app.errors import Permanent, Unavailable
+from app.model.plan import Plan
 
 RELEASE_WAIT_S = 5.0
 SUMMARY_CHARS_MAX = 1000
+RENUMBERINGS_MAX = 100
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class RunnerOptions:
-    """What agents may use on this machine, and how much they may return."""
+class Success:
+    """What an attempt came to: its encoded output, a line about it, and the steps it adds."""
 
-    result_bytes_max: int
-    cache_dir: Path
-    collections: dict[str, Path]
+    result: bytes
+    summary: str
+    added: Plan | None = None
+
+
+Outcome = Success | Failure | Deferral
 
 
 @dataclass(slots=True)
 class StepRunner:
     """Runs batches for one worker process; `drain` makes it hand back what does not finish in time."""
 
-    store: TaskStore
-    reader: TaskReader
-    registry: AgentRegistry
+    store: StepStore
+    executor: Executor
+    stops: Stops
     worker: str
-    options: RunnerOptions
-    invoke: Invoker
     _draining: bool = False
     _grace_over: bool = False
     _batches: int = 0
-    _running: set[anyio.CancelScope] = field(default_factory=set)
+    _suspects: anyio.Lock = field(default_factory=anyio.Lock)
     _ended: anyio.Event = field(default_factory=anyio.Event)
 
-    async def run_batch(self, task_id: str, spec: str) -> None:
+    async def run_batch(self, task_id: str, spec: str, *, alone: bool = False) -> None:
         """
-        Runs the steps named by a queue entry.
+        Runs the steps named by a queue entry; `alone` one after another, and while no other such batch runs here.
 
         Raises `Release` when the entry must be delivered again: the worker is stopping, or Redis stays away.
         """
@@ -67,7 +65,7 @@ class StepRunner:
             raise Release("the worker is stopping")
         self._batches += 1
         try:
-            settled = await self._run_all(refs)
+            settled = await (self._run_alone(refs) if alone else self._run_all(refs))
         finally:
             self._batches -= 1
             self._ended.set()
@@ -82,14 +80,16 @@ class StepRunner:
                 self._ended = anyio.Event()
                 await self._ended.wait()
         self._grace_over = True
-        for scope in list(self._running):
-            scope.cancel()
+        self.stops.cancel_all()
 
     async def run(self, ref: StepRef) -> bool:
         """Runs one step; false when it is not settled and must be delivered again."""
         try:
-            attempt = await self._start(ref)
-            return True if attempt is None else await self._attempt(attempt)
+            attempt = await self.store.start(ref, worker=self.worker)
+            if attempt is None:
+                log.info("step_dropped", task_id=ref.task_id, step_id=ref.step_id, dispatch_no=ref.dispatch_no)
+                return True
+            return await self._attempt(attempt)
         except Fenced as error:
             log.warning("attempt_fenced", task_id=ref.task_id, step_id=ref.step_id, reason=str(error))
             return True
@@ -97,35 +97,47 @@ class StepRunner:
             log.warning("step_unsettled", task_id=ref.task_id, step_id=ref.step_id, reason=str(error))
             return False
 
+    async def _run_alone(self, refs: list[StepRef]) -> bool:
+        """
+        Workers have died with this batch: one of its steps may be deadly, and its neighbours are not to die of it.
+
+        A step that has not been started costs its worker's death nothing.
+        """
+        async with self._suspects:
+            return all([await self.run(ref) for ref in refs])
+
     async def _run_all(self, refs: list[StepRef]) -> bool:
         settled: list[bool] = []
+        defects: list[Exception] = []
 
         async def run_one(ref: StepRef) -> None:
-            settled.append(await self.run(ref))
+            try:
+                settled.append(await self.run(ref))
+            # Raised in the group it would end the attempts of its siblings, as if their worker had died.
+            except Exception as error:  # noqa: BLE001
+                defects.append(error)
 
+        if len(refs) == 1:
+            return await self.run(refs[0])
         async with anyio.create_task_group() as group:
             for ref in refs:
                 group.start_soon(run_one, ref)
+        if defects:
+            raise defects[0]
         return len(settled) == len(refs) and all(settled)
 
-    async def _start(self, ref: StepRef) -> Attempt | None:
-        attempt = await self.store.start(ref, worker=self.worker)
-        if attempt is None:
-            log.info("step_dropped", task_id=ref.task_id, step_id=ref.step_id, dispatch_no=ref.dispatch_no)
-        return attempt
-
     async def _attempt(self, attempt: Attempt) -> bool:
-        outcome: StepOutput | Failure | None = None
-        with anyio.CancelScope() as scope:
-            self._running.add(scope)
-            if self._grace_over:
-                scope.cancel()
-            try:
-                outcome = await self._execute(attempt)
-            finally:
-                self._running.discard(scope)
+        running = Running(attempt)
+        buffer = ProgressBuffer(
+            lambda number, events: self.store.progress(attempt, number, events), running.scope.cancel
+        )
+        outcome = await self._run_agent(running, buffer)
         if outcome is None:
-            return await self._release(attempt)
+            buffer.abandon()
+            if buffer.failure is not None:
+                raise buffer.failure
+            return await self._interrupted(running)
+        await buffer.flush()
         try:
             await self._settle(attempt, outcome)
         except (Fenced, Unavailable):
@@ -136,74 +148,55 @@ class StepRunner:
             await self._settle(attempt, internal_failure(error))
         return True
 
-    async def _execute(self, attempt: Attempt) -> StepOutput | Failure:
-        async with ProgressBuffer(lambda number, events: self.store.progress(attempt, number, events)) as buffer:
-            spec = self.registry.get(attempt.step.agent)
-            output: StepOutput | Failure
+    async def _run_agent(self, running: Running, buffer: ProgressBuffer) -> Outcome | None:
+        """What the attempt came to; `None` when it was interrupted."""
+        outcome: Outcome | None = None
+        self.stops.add(running)
+        try:
+            with running.scope:
+                if self._grace_over:
+                    running.scope.cancel()
+                outcome = await self._execute(running, buffer)
+        finally:
+            self.stops.remove(running)
+        if outcome is None and running.overran and not running.stopped and buffer.failure is None:
+            return self._judged(TimeoutError("The step took too long."), running.attempt)
+        return outcome
+
+    async def _execute(self, running: Running, buffer: ProgressBuffer) -> Outcome | None:
+        try:
+            output, encoded = await self.executor.run(running, buffer)
+            return Success(encoded, output.summary[:SUMMARY_CHARS_MAX], self.executor.added(output))
+        except (Fenced, Unavailable):
+            raise
+        except NoSlot:
+            running.reason = "busy"
+            return None
+        # An agent may raise anything; whatever it is, it fails this attempt and nothing else.
+        except Exception as error:  # noqa: BLE001
+            return self._judged(error, running.attempt)
+
+    def _judged(self, error: Exception, attempt: Attempt) -> Failure | Deferral:
+        log.info("attempt_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id, exc_info=error)
+        return judge(error, attempt, self.executor.registry.get(attempt.step.agent))
+
+    async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        if isinstance(outcome, Success):
             try:
-                output = await self._invoke(attempt, spec, buffer)
-            except (Fenced, Unavailable):
-                raise
-            # An agent may raise anything; whatever it is, it fails this attempt and nothing else.
-            except Exception as error:
-                log.info("attempt_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id, exc_info=error)
-                output = judge(error, attempt, spec)
-            await buffer.flush()
-            return output
-
-    async def _invoke(self, attempt: Attempt, spec: AgentSpec | None, buffer: ProgressBuffer) -> StepOutput:
-        if spec is None:
-            raise Permanent(f"This worker has no agent {attempt.step.agent!r}.", code="unknown_agent")
-        context = await self._context(attempt, buffer)
-        payload = attempt.step.payload
-        step = spec.input_model.model_validate({"text": payload} if isinstance(payload, str) else payload)
-        timeout_s = (attempt.step.timeout_ms or spec.timeout_ms) / 1000
-        output = await self.invoke(spec, step, context, timeout_s)
-        return await self._checked(attempt, output, buffer)
-
-    async def _context(self, attempt: Attempt, buffer: ProgressBuffer) -> StepContext:
-        ref, inputs = attempt.ref, attempt.inputs
-
-        async def documents() -> list[Document]:
-            if inputs.documents_sha256 is None:
-                return []
-            try:
-                return await self.reader.documents(inputs.documents_sha256)
-            except TaskNotFound as error:
-                raise Permanent("The task's documents are gone.", code="documents_gone") from error
-
-        return StepContext(
-            task_id=ref.task_id,
-            task=attempt.task,
-            step_id=ref.step_id,
-            agent=attempt.step.agent,
-            attempt=attempt.number,
-            idempotency_key=hashlib.sha256(f"{ref.task_id}:{ref.step_id}:{ref.dispatch_no}".encode()).hexdigest(),
-            inputs=await self.reader.results(ref.task_id, attempt.step.depends_on),
-            emit=buffer.emit,
-            task_inputs=inputs,
-            documents=documents,
-            collections=self.options.collections,
-            cache_dir=self.options.cache_dir,
-        )
-
-    async def _checked(self, attempt: Attempt, output: object, buffer: ProgressBuffer) -> StepOutput:
-        if not isinstance(output, StepOutput):
-            raise Permanent(f"The agent returned {type(output).__name__}, not StepOutput.", code="bad_output")
-        size = len(output.model_dump_json().encode())
-        if size > self.options.result_bytes_max:
-            raise Permanent(
-                f"The result has {size} bytes; at most {self.options.result_bytes_max} are kept.",
-                code="result_too_large",
-            )
-        if output.text is not None:
-            await buffer.emit(_artifact(attempt, output.text, output.media_type))
-        return output
-
-    async def _settle(self, attempt: Attempt, outcome: StepOutput | Failure) -> None:
-        if isinstance(outcome, StepOutput):
-            await self.store.complete(attempt, outcome.model_dump_json().encode(), outcome.summary[:SUMMARY_CHARS_MAX])
-            return
+                await self._complete(attempt, outcome)
+            except Permanent as error:
+                outcome = judge(error, attempt, None)
+            else:
+                return
+        if isinstance(outcome, Deferral):
+            if await self.store.defer(
+                attempt,
+                delay_ms=outcome.delay_ms,
+                provider=outcome.provider,
+                deferrals_max=outcome.deferrals_max,
+            ):
+                return
+            outcome = outcome.failure
         await self.store.fail(
             attempt,
             outcome.error,
@@ -212,18 +205,23 @@ class StepRunner:
             max_attempts=outcome.max_attempts,
         )
 
-    async def _release(self, attempt: Attempt) -> bool:
+    async def _complete(self, attempt: Attempt, outcome: Success) -> None:
+        next_step_id = attempt.next_step_id
+        for _ in range(RENUMBERINGS_MAX):
+            added = self.executor.numbered(outcome.added, attempt, next_step_id)
+            try:
+                await self.store.complete(attempt, outcome.result, outcome.summary, added)
+            except PlanHasGrown as grown:
+                next_step_id = grown.next_step_id
+            else:
+                return
+        raise RuntimeError("the plan grew under every attempt to add to it")
+
+    async def _interrupted(self, running: Running) -> bool:
+        """The attempt was cut short: its task does not want it, or its worker has no time left."""
         with anyio.move_on_after(RELEASE_WAIT_S, shield=True):
-            await self.store.release(attempt, "shutdown")
+            if running.stopped:
+                await self.store.stop(running.attempt)
+                return True
+            await self.store.release(running.attempt, running.reason)
         return False
-
-
-def _artifact(attempt: Attempt, text: str, media_type: str) -> ArtifactCompleted:
-    encoded = text.encode()
-    return ArtifactCompleted(
-        name=artifact_name(attempt.step.agent, attempt.ref.step_id),
-        media_type=media_type,
-        bytes=len(encoded),
-        sha256=hashlib.sha256(encoded).hexdigest(),
-        href=f"/tasks/{attempt.ref.task_id}/result",
-    )

@@ -1,131 +1,175 @@
 """
-The state of tasks: one typed method per transition script.
+The state of tasks as a whole: taking them in, steering them, ending them; one typed method per script.
 
-Every write of a task goes through here. A method that acts for an attempt raises `Fenced` when that
-attempt is no longer the current one; all raise `Unavailable` when Redis stays away.
+Every write of a task goes through here or through `StepStore`. All methods raise `Unavailable` when Redis
+stays away, and those that name a task `TaskNotFound`.
 """
 
-import random
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.broker.keys import ShardKeys
-from app.broker.scripts import Script
-from app.dispatch.attempt import Attempt, Fenced, StepRef, json_text
-from app.dispatch.record import record
-from app.dispatch.scripts import Argument, ScriptRunner, transition
-from app.errors import BacklogFull
-from app.keys import Keys
+from app.dispatch.attempt import json_text
+from app.dispatch.intake import Intake, intake_args
+from app.dispatch.scripts import Argument, ScriptRunner, Transition, transition
+from app.errors import BacklogFull, IdempotencyConflict, InvalidRequest, NotPossible, Problem, TaskNotFound
 from app.model.agents import AgentRegistry
-from app.model.events import ErrorInfo, EventData
-from app.model.task import NewTask
+from app.model.task import CancelMode
 
 SUBMIT = transition("submit")
-START = transition("start")
-PROGRESS = transition("progress")
-COMPLETE = transition("complete")
-FAIL = transition("fail")
-RELEASE = transition("release")
+FORK = transition("fork")
+CANCEL = transition("cancel")
+PAUSE = transition("pause")
+RESUME = transition("resume")
+RETRY = transition("retry")
+EXPIRE = transition("expire")
+AUDIT = transition("audit")
+FORGET = transition("forget")
 
 BUSY_RETRY_AFTER_S = 5
+RETRIES_MAX = 100
+EXPIRED_PER_CALL = 20
+FORGOTTEN_PER_CALL = 100
+AUDITED_PER_CALL = 25
 
 
 @dataclass(frozen=True, slots=True)
-class StoreLimits:
-    """The bounds the scripts enforce."""
+class TaskLimits:
+    """The bounds that the scripts of tasks enforce."""
 
-    events_max: int
     backlog_max: int
-    crashes_max: int
+    open_tasks_max: int
     retention_ms: int
+    idempotency_ttl_ms: int
+    cancel_grace_ms: int
+    crashes_max: int
+    audit_interval_ms: int
+    audit_grace_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One look at some open tasks; `repaired` is 0 unless something outside the scripts touched the keys."""
+
+    looked_at: int
+    repaired: int
+    round_over: bool
 
 
 class TaskStore:
-    """Moves tasks and steps from state to state; each method is one atomic act in Redis."""
+    """Moves tasks from state to state; each method is one atomic act in Redis."""
 
-    def __init__(self, scripts: ScriptRunner, keys: Keys, limits: StoreLimits) -> None:
+    def __init__(self, scripts: ScriptRunner, limits: TaskLimits) -> None:
         self._scripts = scripts
-        self._keys = keys
         self._limits = limits
 
-    async def submit(self, task: NewTask, registry: AgentRegistry, documents: bytes = b"") -> None:
+    async def submit(self, intake: Intake, registry: AgentRegistry) -> str:
         """
         Accepts a task: state, documents, first events and first entries. A second call with the same id
-        changes nothing.
+        changes nothing. Returns its id, or that of the task that came with the same idempotency key.
 
-        Raises `BacklogFull` when its queues hold `backlog_max` entries already.
+        Raises `BacklogFull`, `IdempotencyConflict`, or `InvalidRequest` for a deadline before the start.
         """
-        queues = sorted({registry[step.agent].queue for step in task.plan.steps})
-        shard = ShardKeys(self._keys.tag)
-        streams = [stream for queue in queues for stream in shard.queue(queue).streams]
-        fields = record(task, registry, self._keys, self._limits.retention_ms)
-        documents_key = self._keys.documents(task.inputs.documents_sha256 or "none")
-        roots = " ".join(str(step.step_id) for step in task.plan.steps if not step.depends_on)
-        submitted = {"task": task.task, "priority": task.priority, "labels": task.labels}
-        created = {
-            "steps": [step.model_dump(mode="json", exclude_none=True) for step in task.plan.steps],
-            "rev": 1,
-            "planner": task.plan.planner,
-            "estimate": {"steps": len(task.plan.steps)},
-        }
-        reply = await self._scripts(
-            SUBMIT,
-            [*self._keys_of(task.task_id), shard.queues, documents_key, *streams],
-            [
-                *self._args_of(task.task_id), self._limits.backlog_max, " ".join(queues),
-                json_text(submitted), json_text(created), roots, documents, *fields,
-            ],
-        )  # fmt: skip
-        if reply[0] == b"busy":
-            raise BacklogFull(f"{reply[1]} messages are waiting already.", retry_after_s=BUSY_RETRY_AFTER_S)
+        return await self._accept(SUBMIT, intake, registry)
 
-    async def start(self, ref: StepRef, *, worker: str) -> Attempt | None:
-        """Begins an attempt; `None` when this dispatch of the step is no longer wanted."""
+    async def fork(self, intake: Intake, registry: AgentRegistry) -> str:
+        """
+        Accepts a task that takes the results of `intake.reused` over from `intake.source`.
+
+        Raises as `submit`, and `NotPossible` when the source still runs or has not kept what is needed.
+        """
+        return await self._accept(FORK, intake, registry)
+
+    async def cancel(self, task_id: str, mode: CancelMode, *, by: str, reason: str | None) -> bool:
+        """Begins to end the task, or ends it; false when it had ended already."""
+        grace_ms = self._limits.cancel_grace_ms
+        reply = await self._call(CANCEL, task_id, mode.value, json_text(by), json_text(reason), grace_ms)
+        return bool(reply[0] == b"ok")
+
+    async def pause(self, task_id: str, *, by: str, reason: str | None) -> None:
+        """Holds back what has not started; raises `NotPossible` when the task is ending or has ended."""
+        self._require(await self._call(PAUSE, task_id, json_text(by), json_text(reason)), "paused")
+
+    async def resume(self, task_id: str, *, by: str, reason: str | None) -> None:
+        """Goes on after a pause; raises `NotPossible` when the task is ending or has ended."""
+        self._require(await self._call(RESUME, task_id, json_text(by), json_text(reason)), "resumed")
+
+    async def retry(self, task_id: str, *, from_step: int | None, by: str) -> None:
+        """
+        Runs what did not succeed again, and `from_step` with all that depends on it.
+
+        Raises `NotPossible` unless the task has failed, was cancelled or expired, and has kept what it needs;
+        `InvalidRequest` when it has no such step.
+        """
         nonce = secrets.token_hex(8)
-        reply = await self._call(START, ref, ref.dispatch_no, nonce, worker, self._limits.crashes_max)
-        return Attempt.from_reply(ref, reply[1:]) if reply[0] == b"run" else None
+        reply = await self._call(RETRY, task_id, from_step or "", json_text(by), nonce, RETRIES_MAX)
+        if reply[0] == b"no-step":
+            raise InvalidRequest([Problem("/from_step", f"there is no step {from_step}")])
+        self._require(reply, "retried")
 
-    async def progress(self, attempt: Attempt, number: int, events: Sequence[EventData]) -> None:
-        """Appends what the attempt reports; `number` counts its reports from 1."""
-        pairs: list[Argument] = []
-        for event in events:
-            pairs += [event.type, event.model_dump_json()]
-        await self._act(PROGRESS, attempt, number, self._limits.events_max, *pairs)
+    async def delete(self, task_id: str) -> None:
+        """Deletes a task that has ended; raises `NotPossible` when it has not."""
+        self._require(await self._call(FORGET, task_id, 1), "deleted")
 
-    async def complete(self, attempt: Attempt, result: bytes, summary: str) -> None:
-        """Stores the result, tells of it, and sends whatever became ready."""
-        members = json_text({"summary": summary, "bytes": len(result), "cached": False})[1:-1]
-        await self._act(COMPLETE, attempt, result, members)
+    async def forget_expired(self) -> int:
+        """Deletes some of the tasks whose retention is over; returns how many."""
+        reply = await self._scripts(FORGET, "", FORGOTTEN_PER_CALL)
+        return int(reply[0])
 
-    async def fail(
-        self, attempt: Attempt, error: ErrorInfo, *, retryable: bool, delay_ms: int, max_attempts: int
-    ) -> bool:
-        """Settles a failed attempt; true when another one follows after `delay_ms`."""
-        reply = await self._act(
-            FAIL, attempt, error.model_dump_json(), int(retryable), delay_ms, max_attempts,
-            json_text(f"{error.type}: {error.message}"),
-        )  # fmt: skip
-        return bool(reply[1] == b"retrying")
+    async def expire(self) -> tuple[int, int | None]:
+        """Ends tasks whose deadline has passed; how many, and the ms until the next one, if there is one."""
+        ended, next_ms = await self._scripts(EXPIRE, "", EXPIRED_PER_CALL)
+        return int(ended), None if int(next_ms) < 0 else int(next_ms)
 
-    async def release(self, attempt: Attempt, reason: str) -> None:
-        """Hands the step back unfinished; it costs no attempt."""
-        await self._act(RELEASE, attempt, json_text(reason))
+    async def audit(self) -> Audited | None:
+        """Looks at some open tasks and repairs them; `None` while the fleet rests between two rounds."""
+        limits = self._limits
+        reply = await self._scripts(
+            AUDIT, "", limits.audit_interval_ms, AUDITED_PER_CALL, limits.audit_grace_ms, limits.crashes_max
+        )
+        if reply[0] == b"resting":
+            return None
+        return Audited(int(reply[0]), int(reply[1]), bool(reply[2]))
 
-    def _keys_of(self, task_id: str) -> list[str]:
-        keys = self._keys
-        return [keys.task(task_id), keys.events(task_id), keys.fire, keys.open, keys.results(task_id)]
+    async def _accept(self, script: Transition, intake: Intake, registry: AgentRegistry) -> str:
+        limits, keys = self._limits, self._scripts.keys
+        args = intake_args(
+            intake, registry, keys, retention_ms=limits.retention_ms, idempotency_ttl_ms=limits.idempotency_ttl_ms
+        )
+        task_id = intake.task.task_id
+        reply = await self._scripts(script, task_id, limits.open_tasks_max, limits.backlog_max, *args)
+        outcome = reply[0]
+        if outcome == b"busy":
+            raise BacklogFull(f"{reply[1].decode()} are waiting already.", retry_after_s=BUSY_RETRY_AFTER_S)
+        if outcome == b"conflict":
+            raise IdempotencyConflict(f"The idempotency key belongs to another request, task {reply[1].decode()}.")
+        if outcome == b"late":
+            raise InvalidRequest([Problem("/deadline", "lies before the task could start")])
+        if outcome == b"replayed":
+            return str(reply[1].decode())
+        self._refuse_missing(outcome, intake.source or task_id)
+        self._require(reply, "forked")
+        return task_id
 
-    def _args_of(self, task_id: str) -> list[Argument]:
-        return [task_id, random.getrandbits(16)]
-
-    async def _act(self, script: Script, attempt: Attempt, *args: Argument) -> list[object]:
-        reply = await self._call(script, attempt.ref, attempt.token, *args)
-        if reply[0] == b"fenced":
-            raise Fenced(f"Attempt {attempt.number} of step {attempt.ref.step_id} is superseded.")
+    async def _call(self, script: Transition, task_id: str, *args: Argument) -> list[bytes]:
+        reply = await self._scripts(script, task_id, *args)
+        self._refuse_missing(reply[0], task_id)
         return reply
 
-    async def _call(self, script: Script, ref: StepRef, *args: Argument) -> list[object]:
-        return await self._scripts(
-            script, self._keys_of(ref.task_id), [*self._args_of(ref.task_id), ref.step_id, *args]
-        )
+    @staticmethod
+    def _refuse_missing(outcome: object, task_id: str) -> None:
+        if outcome == b"unknown":
+            raise TaskNotFound(task_id)
+
+    @staticmethod
+    def _require(reply: list[bytes], verb: str) -> None:
+        """Raises `NotPossible` for the answers that say that the state does not allow it."""
+        outcome, *rest = reply
+        why = {
+            b"spent": f"it was retried {RETRIES_MAX} times",
+            b"gone": "what it needs is no longer kept",
+            b"done": "all its steps are completed; name the one to begin from",
+        }.get(outcome)
+        if outcome in (b"terminal", b"open"):
+            why = f"it is {rest[0].decode()}"
+        if why is not None:
+            raise NotPossible(f"The task cannot be {verb}: {why}.")

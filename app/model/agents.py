@@ -28,7 +28,8 @@ class StepOutput(BaseModel):
     What a step leaves behind.
 
     `summary` is one line for the event log, `data` what dependents work with, `text` a document for
-    people (Markdown) when the step made one.
+    people (Markdown) when the step made one. `steps` adds work below this step: entries like those of a
+    plan with ids of their own, checked like a plan; what depends on this step then waits for them as well.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -37,6 +38,7 @@ class StepOutput(BaseModel):
     data: JsonValue = None
     text: str | None = None
     media_type: str = "text/markdown"
+    steps: list[dict[str, JsonValue]] = Field([], exclude=True)
 
 
 # (step input, StepContext) -> StepOutput; the context's type lives above this level.
@@ -45,7 +47,12 @@ AgentFunction = Callable[[Any, Any], Awaitable[StepOutput] | StepOutput]
 
 @dataclass(frozen=True, slots=True)
 class AgentSpec:
-    """One agent: its function, its input model and its limits."""
+    """
+    One agent: its function, its input model and its limits.
+
+    `provider` names what its work is limited by elsewhere; agents of one provider pause together when it
+    asks for patience. `gathers` marks work that may be cut short when a task is told to finish.
+    """
 
     name: str
     run: AgentFunction
@@ -57,13 +64,17 @@ class AgentSpec:
     backoff_ms: int = 500
     backoff_ms_max: int = 60_000
     batch_size_max: int = 8
+    deferrals_max: int = 100
+    provider: str = ""
+    gathers: bool = False
 
     def __post_init__(self) -> None:
-        if not self.queue:
-            object.__setattr__(self, "queue", self.name)
-        for word in (self.name, self.queue):
+        for name in ("queue", "provider"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, self.name)
+        for word in (self.name, self.queue, self.provider):
             if not NAME_PATTERN.fullmatch(word):
-                raise ValueError(f"{word!r} is not a valid agent or queue name ({NAME_PATTERN.pattern})")
+                raise ValueError(f"{word!r} is not a valid agent, queue or provider name ({NAME_PATTERN.pattern})")
         if min(self.timeout_ms, self.max_attempts, self.backoff_ms, self.backoff_ms_max, self.batch_size_max) < 1:
             raise ValueError(f"every limit of agent {self.name!r} must be at least 1")
         if self.backoff_ms > self.backoff_ms_max:

@@ -1,4 +1,4 @@
-"""The `data` of each event type; `app/model/events.py` has the table and the envelope."""
+"""The `data` of the events of tasks and plans; `app/model/events.py` has the table and the envelope."""
 
 from typing import Any, ClassVar
 
@@ -56,6 +56,11 @@ class TaskSubmitted(EventData):
     task: str
     priority: int
     labels: dict[str, str]
+    concurrency: dict[str, str | int] | None
+    idempotency_sha256: str | None
+    parent_task_id: str | None
+    deadline_ms: int | None
+    not_before_ms: int | None
 
 
 class PlanCreated(EventData):
@@ -68,123 +73,20 @@ class PlanCreated(EventData):
     estimate: dict[str, int]
 
 
+class PlanExtended(EventData):
+    """A step's output added steps below it."""
+
+    type: ClassVar[str] = "plan.extended"
+    rev: int
+    parent: int
+    steps: list[dict[str, Any]]
+
+
 class TaskStarted(EventData):
     """The first step has begun."""
 
     type: ClassVar[str] = "task.started"
     steps_total: int
-
-
-class StepQueued(EventData):
-    """All that the step waited for is done; it was sent to its agent's queue."""
-
-    type: ClassVar[str] = "step.queued"
-    queue: str
-    batch_id: str
-    deps: list[int]
-
-
-class BatchDispatched(EventData):
-    """One message for all steps of one agent that became ready together."""
-
-    type: ClassVar[str] = "batch.dispatched"
-    batch_id: str
-    agent: str
-    size: int
-    step_ids: list[int]
-
-
-class StepStarted(EventData):
-    """A worker began an attempt."""
-
-    type: ClassVar[str] = "step.started"
-    queue_wait_ms: int
-    delivery: int
-
-
-class StepProgress(EventData):
-    """How far the agent has come, in its own units."""
-
-    type: ClassVar[str] = "step.progress"
-    current: int
-    total: int | None
-    message: str
-
-
-class SourceFound(EventData):
-    """The retriever found a passage."""
-
-    type: ClassVar[str] = "source.found"
-    passage: Passage
-
-
-class OutputDelta(EventData):
-    """A piece of a text while it is written; deltas of an earlier attempt are void."""
-
-    type: ClassVar[str] = "output.delta"
-    artifact: str
-    offset: int
-    text: str
-
-
-class StepCompleted(EventData):
-    """The step's result is stored."""
-
-    type: ClassVar[str] = "step.completed"
-    duration_ms: int
-    summary: str
-    bytes: int
-    cached: bool
-
-
-class StepFailed(EventData):
-    """The step failed for good."""
-
-    type: ClassVar[str] = "step.failed"
-    error: ErrorInfo
-    retryable: bool
-    attempts_left: int
-
-
-class StepRetryScheduled(EventData):
-    """The attempt failed; another follows after `delay_ms`."""
-
-    type: ClassVar[str] = "step.retry_scheduled"
-    next_attempt: int
-    delay_ms: int
-    reason: str
-
-
-class StepRedelivered(EventData):
-    """The worker of the attempt before this one went silent."""
-
-    type: ClassVar[str] = "step.redelivered"
-    from_worker: str
-    to_worker: str
-    idle_ms: int
-
-
-class StepReleased(EventData):
-    """The worker handed the step back unfinished; no failure is counted."""
-
-    type: ClassVar[str] = "step.released"
-    reason: str
-
-
-class StepSkipped(EventData):
-    """The step will never run."""
-
-    type: ClassVar[str] = "step.skipped"
-    reason: str
-    caused_by: int | None = None
-
-
-class StepCancelled(EventData):
-    """The step was running and its outcome is no longer wanted."""
-
-    type: ClassVar[str] = "step.cancelled"
-    reason: str
-    caused_by: int | None = None
 
 
 class EventsTruncated(EventData):
@@ -195,33 +97,65 @@ class EventsTruncated(EventData):
     limit: int
 
 
-class CitationsVerified(EventData):
-    """How many citations of a report lead to a stored passage that supports them."""
-
-    type: ClassVar[str] = "citations.verified"
-    total: int
-    ok: int
-    repaired: int
-    dropped: int
-
-
-class ArtifactCompleted(EventData):
-    """A document for people is finished."""
-
-    type: ClassVar[str] = "artifact.completed"
-    name: str
-    media_type: str
-    bytes: int
-    sha256: str
-    href: str
-
-
 class TaskCompleted(EventData):
     """Every step is done."""
 
     type: ClassVar[str] = "task.completed"
     duration_ms: int
     partial: bool
+    totals: Totals
+
+
+class TaskCancelRequested(EventData):
+    """Somebody asked for the task's early end."""
+
+    type: ClassVar[str] = "task.cancel_requested"
+    by: str
+    mode: str
+    reason: str | None
+
+
+class TaskPaused(EventData):
+    """Nothing starts any more until the task is resumed."""
+
+    type: ClassVar[str] = "task.paused"
+    by: str
+    reason: str | None
+
+
+class TaskResumed(EventData):
+    """The task goes on; what was held goes first."""
+
+    type: ClassVar[str] = "task.resumed"
+    by: str
+    reason: str | None
+
+
+class TaskRetried(EventData):
+    """The task goes on behind its terminal event: these steps run again."""
+
+    type: ClassVar[str] = "task.retried"
+    by: str
+    from_step: int | None
+    steps: list[int]
+
+
+class TaskCancelled(EventData):
+    """The task was ended early; the latency lies between the request and the end of the last running step."""
+
+    type: ClassVar[str] = "task.cancelled"
+    reason: str | None
+    stop_latency_ms: int
+    duration_ms: int
+    totals: Totals
+
+
+class TaskExpired(EventData):
+    """The task's deadline passed."""
+
+    type: ClassVar[str] = "task.expired"
+    reason: str
+    duration_ms: int
     totals: Totals
 
 

@@ -7,10 +7,12 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 
 | type                 | data                                                         |
 |----------------------|--------------------------------------------------------------|
-| task.submitted       | task, priority, labels                                       |
+| task.submitted | task, priority, labels, deadline_ms, not_before_ms, concurrency, parent_task_id, idempotency_sha256 |
 | plan.created         | steps (the whole plan), rev, planner, estimate               |
+| plan.extended        | rev, parent (step id), steps (the added ones)                |
 | task.started         | steps_total                                                  |
-| step.queued          | queue, batch_id, deps                                        |
+| step.queued          | queue, batch_id, deps, not_before_ms                         |
+| step.held            | reason (`paused`, `concurrency`)                             |
 | batch.dispatched     | batch_id, agent, size, step_ids                              |
 | step.started         | queue_wait_ms, delivery (1 first, n redelivered)             |
 | step.progress        | current, total, message                                      |
@@ -18,7 +20,8 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 | output.delta         | artifact, offset (characters), text                          |
 | step.completed       | duration_ms, summary, bytes, cached                          |
 | step.failed          | error, retryable, attempts_left                              |
-| step.retry_scheduled | next_attempt, delay_ms, reason                               |
+| step.retry_scheduled | next_attempt, delay_ms, reason, error                        |
+| step.deferred        | delay_ms, reason (`rate_limited`), provider                  |
 | step.redelivered     | from_worker, to_worker, idle_ms                              |
 | step.released        | reason                                                       |
 | step.skipped         | reason, caused_by                                            |
@@ -26,12 +29,20 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 | events.truncated     | dropped (kinds), limit                                       |
 | citations.verified   | total, ok, repaired, dropped                                 |
 | artifact.completed   | name, media_type, bytes, sha256, href                        |
+| task.cancel_requested | by, mode, reason                                            |
+| task.paused          | by, reason                                                   |
+| task.resumed         | by, reason                                                   |
+| task.retried         | by, from_step, steps (ids that run again)                    |
 | task.completed       | duration_ms, partial, totals                                 |
 | task.failed          | error, failed_step, duration_ms, totals                      |
+| task.cancelled       | reason, stop_latency_ms, duration_ms, totals                 |
+| task.expired         | reason, duration_ms, totals                                  |
 
 Per attempt there is one `step.started`, then exactly one of `step.completed`, `step.failed`,
-`step.retry_scheduled`, `step.released`, `step.cancelled`; an attempt whose worker died has none, and
-the next `step.started` is followed by `step.redelivered`. Exactly one of the last two rows ends a log.
+`step.retry_scheduled`, `step.deferred`, `step.released`, `step.cancelled`; an attempt whose worker died has
+none, and the next `step.started` is followed by `step.redelivered`. A `step.completed` without an attempt is
+a result that was taken over from another task. One of the last four rows ends a log; an earlier one of them
+is directly followed by `task.retried`.
 """
 
 from typing import Annotated, Any, Literal
@@ -39,19 +50,35 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.model.event_data import (
-    ArtifactCompleted,
-    BatchDispatched,
-    CitationsVerified,
     ErrorInfo,
     EventData,
     EventsTruncated,
-    OutputDelta,
     Passage,
     PlanCreated,
+    PlanExtended,
+    TaskCancelled,
+    TaskCancelRequested,
+    TaskCompleted,
+    TaskExpired,
+    TaskFailed,
+    TaskPaused,
+    TaskResumed,
+    TaskRetried,
+    TaskStarted,
+    TaskSubmitted,
+    Totals,
+)
+from app.model.step_event_data import (
+    ArtifactCompleted,
+    BatchDispatched,
+    CitationsVerified,
+    OutputDelta,
     SourceFound,
     StepCancelled,
     StepCompleted,
+    StepDeferred,
     StepFailed,
+    StepHeld,
     StepProgress,
     StepQueued,
     StepRedelivered,
@@ -59,11 +86,6 @@ from app.model.event_data import (
     StepRetryScheduled,
     StepSkipped,
     StepStarted,
-    TaskCompleted,
-    TaskFailed,
-    TaskStarted,
-    TaskSubmitted,
-    Totals,
 )
 
 __all__ = [
@@ -81,10 +103,13 @@ __all__ = [
     "OutputDelta",
     "Passage",
     "PlanCreated",
+    "PlanExtended",
     "SourceFound",
     "StepCancelled",
     "StepCompleted",
+    "StepDeferred",
     "StepFailed",
+    "StepHeld",
     "StepProgress",
     "StepQueued",
     "StepRedelivered",
@@ -92,8 +117,14 @@ __all__ = [
     "StepRetryScheduled",
     "StepSkipped",
     "StepStarted",
+    "TaskCancelRequested",
+    "TaskCancelled",
     "TaskCompleted",
+    "TaskExpired",
     "TaskFailed",
+    "TaskPaused",
+    "TaskResumed",
+    "TaskRetried",
     "TaskStarted",
     "TaskSubmitted",
     "Totals",
@@ -102,10 +133,11 @@ __all__ = [
 EVENT_TYPES: dict[str, type[EventData]] = {
     cls.type: cls
     for cls in (
-        TaskSubmitted, PlanCreated, TaskStarted, StepQueued, BatchDispatched, StepStarted, StepProgress,
-        SourceFound, OutputDelta, StepCompleted, StepFailed, StepRetryScheduled, StepRedelivered,
-        StepReleased, StepSkipped, StepCancelled, EventsTruncated, CitationsVerified, ArtifactCompleted,
-        TaskCompleted, TaskFailed,
+        TaskSubmitted, PlanCreated, PlanExtended, TaskStarted, StepQueued, StepHeld, BatchDispatched, StepStarted,
+        StepProgress, SourceFound, OutputDelta, StepCompleted, StepFailed, StepRetryScheduled, StepDeferred,
+        StepRedelivered, StepReleased, StepSkipped, StepCancelled, EventsTruncated, CitationsVerified,
+        ArtifactCompleted, TaskCancelRequested, TaskPaused, TaskResumed, TaskRetried, TaskCompleted, TaskFailed,
+        TaskCancelled, TaskExpired,
     )
 }  # fmt: skip
 
@@ -113,7 +145,7 @@ EVENT_TYPES: dict[str, type[EventData]] = {
 PROGRESS_TYPES = frozenset(
     {"step.progress", "source.found", "output.delta", "citations.verified", "artifact.completed"}
 )
-TERMINAL_TYPES = frozenset({"task.completed", "task.failed", "task.cancelled", "task.expired", "task.rejected"})
+TERMINAL_TYPES = frozenset({"task.completed", "task.failed", "task.cancelled", "task.expired"})
 
 
 class Event(BaseModel):

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +18,8 @@ class TaskStatus(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -24,16 +27,24 @@ class TaskStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return self not in (TaskStatus.QUEUED, TaskStatus.RUNNING)
+        return self in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
 
 
 class StepStatus(StrEnum):
-    """Where a step stands; the last four are terminal."""
+    """
+    Where a step stands; the last four are terminal.
+
+    `waiting` for dependencies; `held` by a pause; `limited` by the concurrency of its group; `retrying` after
+    a failure; `deferred` because its provider asked for patience.
+    """
 
     WAITING = "waiting"
     QUEUED = "queued"
+    HELD = "held"
+    LIMITED = "limited"
     RUNNING = "running"
     RETRYING = "retrying"
+    DEFERRED = "deferred"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -49,6 +60,11 @@ def new_task_id(now_ms: int, random_bits: int, shard: int = 0) -> str:
     value = (now_ms & (1 << 48) - 1) << 80 | 7 << 76
     value |= (random_bits >> 62 & 0xFFF) << 64 | 2 << 62 | random_bits & (1 << 62) - 1
     return f"{_base36(shard)}-{uuid.UUID(int=value)}"
+
+
+def first_task_id(created_ms: int, shard: int = 0) -> str:
+    """The smallest id a task of that millisecond or later can have."""
+    return new_task_id(created_ms, 0, shard)
 
 
 def is_task_id(text: str) -> bool:
@@ -83,6 +99,38 @@ class TaskInputs(BaseModel):
     documents_sha256: str | None = None
 
 
+class CancelMode(StrEnum):
+    """
+    How a task is ended early.
+
+    `graceful`: nothing starts any more and running steps are interrupted. `force`: it ends now, whatever
+    still runs is fenced. `finish`: gathering ends, the rest works with what there is.
+    """
+
+    GRACEFUL = "graceful"
+    FORCE = "force"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time: epoch milliseconds, or milliseconds from the moment the server accepts the task."""
+
+    ms: int
+    relative: bool = False
+
+    def __str__(self) -> str:
+        return f"+{self.ms}" if self.relative else str(self.ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Concurrency:
+    """At most `limit` steps are under way among tasks that share the value of the label `key`."""
+
+    key: str
+    limit: int
+
+
 class NewTask(BaseModel):
     """Everything a submission writes about the task itself."""
 
@@ -94,10 +142,23 @@ class NewTask(BaseModel):
     labels: dict[str, str] = {}
     inputs: TaskInputs = TaskInputs()
     traceparent: str | None = None
+    deadline: Moment | None = None
+    not_before: Moment | None = None
+    concurrency: Concurrency | None = None
+    parent_task_id: str | None = None
+
+
+class AttemptError(BaseModel):
+    """How one attempt of a step failed; `at` is epoch milliseconds."""
+
+    attempt: int
+    at: int
+    worker: str
+    error: dict[str, Any]
 
 
 class StepView(BaseModel):
-    """A step as readers see it."""
+    """A step as readers see it; `errors` has one entry per failed attempt."""
 
     step_id: int
     agent: str
@@ -105,8 +166,10 @@ class StepView(BaseModel):
     attempts: int = 0
     failures: int = 0
     crashes: int = 0
+    deferrals: int = 0
     depends_on: list[int] = []
     error: dict[str, Any] | None = None
+    errors: list[AttemptError] = []
 
 
 class TaskView(BaseModel):
@@ -119,9 +182,32 @@ class TaskView(BaseModel):
     priority: int
     labels: dict[str, str]
     planner: str
+    parent_task_id: str | None = None
     created_ms: int
     started_ms: int | None = None
     finished_ms: int | None = None
+    deadline_ms: int | None = None
     last_seq: int
     error: dict[str, Any] | None = None
     steps: list[StepView]
+
+
+class TaskSummary(BaseModel):
+    """A task as lists show it."""
+
+    task_id: str
+    task: str
+    status: TaskStatus
+    priority: int
+    labels: dict[str, str]
+    created_ms: int
+    finished_ms: int | None = None
+    steps: int
+    steps_left: int
+
+
+class TaskPage(BaseModel):
+    """Tasks, newest first; `next` is the cursor of the following page, `None` at the end."""
+
+    tasks: list[TaskSummary]
+    next: str | None

@@ -18,6 +18,8 @@ from app.model.plan import STEP_ID_MAX, Plan, PlannerName, Step
 from app.planning import graph
 
 PROBLEMS_MAX = 100
+#: Parsers of JSON give up somewhere below 200, and a plan stands in other objects.
+PAYLOAD_DEPTH_MAX = 100
 QUOTE_CHARS_MAX = 80
 
 SENTENCES = {"missing": "is required", "extra_forbidden": "is not a known field"}
@@ -107,6 +109,9 @@ class _Check:
             limit = self._limits.payload_bytes_max
             self.problems.append(Problem(pointer, f"has {len(encoded)} bytes; at most {limit} are allowed"))
             return ""
+        if _is_deeper(payload, PAYLOAD_DEPTH_MAX):
+            self.problems.append(Problem(pointer, f"is nested more than {PAYLOAD_DEPTH_MAX} levels deep"))
+            return ""
         decoded = orjson.loads(encoded)
         self._input(decoded, agent, pointer)
         return decoded
@@ -119,6 +124,21 @@ class _Check:
             spec.input_model.model_validate({"text": payload} if isinstance(payload, str) else payload)
         except ValidationError as error:
             self.problems += _translated(error, payload, pointer)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether objects and lists lie in each other in more levels than these."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _translated(error: ValidationError, value: object, pointer: str) -> Iterator[Problem]:

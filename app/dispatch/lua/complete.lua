@@ -1,31 +1,79 @@
 #!lua flags=allow-oom
 -- Settles an attempt as done: result, event, dependents, and the task's end if it was the last step.
--- KEYS  1-5 see lib.lua
--- ARGV  3 step   4 token   5 result JSON   6 members of step.completed's data behind duration_ms
--- RETURNS {'ok'} | {'fenced', state of the step}
+-- KEYS  see _task.lua
+-- ARGV  6 step   7 token   8 result JSON   9 members of step.completed's data behind duration_ms
+--       10 next free step id as the worker knows it   11 data of plan.extended; both '' without new steps
+--       12... per new step four: id, fields `p:`, `s:` and `in:` of the hash; see record.py
+-- RETURNS {'ok'} | {'fenced', state of the step} | {'renumber', next free step id}: the ids are taken meanwhile
 -- WHY   One act: a crash can fall before it (the step runs again) or after it (nothing is left to do), never
---       between the result and the dependents' dispatch.
+--       between the result and the dependents' dispatch. Steps that an output adds come between the step and
+--       what waits for it: the dependents wait for them too.
 
-local id = ARGV[3]
-local step = load(id)
-if step.token == ARGV[4] and step.state == 'completed' then
+local id = ARGV[6]
+local t, extra = open(TASK, id, 'next', 'steps', 'ids', 'cancel_at', 'rev', 'grown')
+local s = t and t.step[id]
+if s and s.state == 'completed' and token(s) == ARGV[7] then
   return {'ok'}
 end
-if step.token ~= ARGV[4] or step.state ~= 'running' then
-  return {'fenced', step.state or 'unknown'}
+if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
+  return {'fenced', s and s.state or 'unknown'}
 end
-redis.call('SET', RESULTS .. id, ARGV[5])
-redis.call('HSET', T, 'st:' .. id, 'completed')
-emit('step.completed', attempt_scope(step),
-  '{"duration_ms":' .. int(NOW - number('sa:' .. id)) .. ',' .. ARGV[6] .. '}')
-local ready = {}
-for _, child in ipairs(ids(get('ch:' .. id))) do
-  if redis.call('HINCRBY', T, 'op:' .. child, -1) == 0 then
-    ready[#ready + 1] = child
+
+local function set_place(step)
+  set(t, 'p:' .. step.id, table.concat({step.agent, step.queue, step.batch_max, step.timeout, step.on_failure,
+    step.gathers, step.provider, step.deps, step.children}, '|'))
+end
+
+-- New steps without dependents of their own are what the step's dependents wait for.
+local function extend()
+  local added, roots, sinks = {}, {}, {}
+  for i = 12, #ARGV, 4 do
+    local new = decode(t, ARGV[i], ARGV[i + 2], ARGV[i + 1])
+    set(t, 'p:' .. new.id, ARGV[i + 1])
+    set(t, 'in:' .. new.id, ARGV[i + 3])
+    touch(t, new)
+    added[#added + 1] = new.id
+    if new.deps == id then
+      roots[#roots + 1] = new.id
+    end
+    if new.children == s.children then
+      sinks[#sinks + 1] = new.id
+    end
   end
+  for _, child in ipairs(load(t, ids(s.children))) do
+    child.open = child.open + #sinks
+    child.deps = child.deps .. ',' .. table.concat(sinks, ',')
+    touch(t, child)
+    set_place(child)
+  end
+  s.children = s.children .. (s.children == '' and '' or ',') .. table.concat(roots, ',')
+  set_place(s)
+  set(t, 'next', extra[1] + #added)
+  set(t, 'steps', extra[2] + #added)
+  set(t, 'left', t.left + #added)
+  set(t, 'ids', extra[3] .. ' ' .. table.concat(added, ' '))
+  set(t, 'rev', (extra[5] or 1) + 1)
+  set(t, 'grown', (extra[6] or ' ') .. id .. ':' .. added[1] .. '-' .. added[#added] .. ' ')
 end
-dispatch(ready)
-if redis.call('HINCRBY', T, 'left', -1) == 0 then
-  finish('completed', '{"partial":false,' .. ending() .. '}')
+
+-- A task that is being ended takes no further steps; what a step has added before runs again when it does.
+local extends = ARGV[10] ~= '' and not extra[4] and not string.find(extra[6] or '', ' ' .. id .. ':', 1, true)
+if extends and ARGV[10] ~= extra[1] then
+  return {'renumber', tonumber(extra[1])}
 end
+if extends then
+  extend()
+end
+set(t, 'r:' .. id, ARGV[8])
+settle(t, s, 'completed')
+if s.children == '' then
+  set(t, 'sinks', t.sinks + 1)
+end
+emit(t, 'step.completed', attempt_scope(s), '{"duration_ms":' .. (NOW - s.started) .. ',' .. ARGV[9] .. '}')
+if extends then
+  emit(t, 'plan.extended', '', '{"rev":' .. t.rev .. ',' .. ARGV[11] .. '}')
+end
+dispatch(t, resolve(t, s))
+conclude(t)
+commit()
 return {'ok'}

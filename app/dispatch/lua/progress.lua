@@ -1,28 +1,32 @@
 #!lua flags=allow-oom
 -- Appends what a running attempt reports about itself.
--- KEYS  1-5 see lib.lua
--- ARGV  3 step   4 token   5 number of this report within the attempt, from 1   6 most events of a task
---       7... pairs of event type and data
+-- KEYS  see _task.lua
+-- ARGV  6 step   7 token   8 number of this report within the attempt, from 1   9 most events of a task
+--       10... pairs of event type and data
 -- RETURNS {'ok'} | {'fenced'}: the attempt is not the current one
 -- WHY   The report number makes a blind re-send harmless. Past the limit these events are dropped, with one
 --       events.truncated to say so; transitions never are.
 
-local id = ARGV[3]
-local step = load(id)
-if step.token ~= ARGV[4] or step.state ~= 'running' then
+local t, extra = open(TASK, ARGV[6], 'truncated')
+local s = t and t.step[ARGV[6]]
+if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
   return {'fenced'}
 end
-if tonumber(ARGV[5]) <= number('ps:' .. id) then
+if tonumber(ARGV[8]) <= tonumber(s.reports) then
   return {'ok'}
 end
-redis.call('HSET', T, 'ps:' .. id, ARGV[5], 'la:' .. id, int(NOW))
-local scope, limit = attempt_scope(step), tonumber(ARGV[6])
-for i = 7, #ARGV, 2 do
-  if number('seq') < limit then
-    emit(ARGV[i], scope, ARGV[i + 1], ARGV[i] == 'output.delta')
-  elseif redis.call('HSETNX', T, 'truncated', 1) == 1 then
-    emit('events.truncated', '', '{"dropped":["step.progress","source.found","output.delta","citations.verified",'
-      .. '"artifact.completed"],"limit":' .. int(limit) .. '}')
+s.reports, s.seen = ARGV[8], NOW
+touch(t, s)
+local scope, limit, truncated = attempt_scope(s), tonumber(ARGV[9]), extra[1]
+for i = 10, #ARGV, 2 do
+  if tonumber(t.seq) < limit then
+    emit(t, ARGV[i], scope, ARGV[i + 1], ARGV[i] == 'output.delta')
+  elseif not truncated then
+    truncated = true
+    set(t, 'truncated', 1)
+    emit(t, 'events.truncated', '', '{"dropped":["step.progress","source.found","output.delta","citations.verified",'
+      .. '"artifact.completed"],"limit":' .. limit .. '}')
   end
 end
+commit()
 return {'ok'}

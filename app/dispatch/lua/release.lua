@@ -1,19 +1,27 @@
 #!lua flags=allow-oom
 -- Hands a running step back: its entry will be delivered again, no failure is counted.
--- KEYS  1-5 see lib.lua
--- ARGV  3 step   4 token   5 reason, a JSON string
+-- KEYS  see _task.lua
+-- ARGV  6 step   7 token   8 reason, a JSON string
 -- RETURNS {'ok'} | {'fenced', state of the step}
 -- WHY   A worker that stops must not cost the step an attempt; the dispatch number stays, because the entry
 --       in the stream is the one that will be delivered.
 
-local id = ARGV[3]
-local step = load(id)
-if step.token == ARGV[4] and step.state == 'queued' then
+local t = open(TASK, ARGV[6])
+local s = t and t.step[ARGV[6]]
+if s and (s.state == 'queued' or s.state == 'cancelled') and token(s) == ARGV[7] then
   return {'ok'}
 end
-if step.token ~= ARGV[4] or step.state ~= 'running' then
-  return {'fenced', step.state or 'unknown'}
+if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
+  return {'fenced', s and s.state or 'unknown'}
 end
-redis.call('HSET', T, 'st:' .. id, 'queued', 'qa:' .. id, int(NOW))
-emit('step.released', attempt_scope(step), '{"reason":' .. ARGV[5] .. '}')
+if t.status == 'cancelling' then
+  settle(t, s, 'cancelled')
+  emit(t, 'step.cancelled', attempt_scope(s), '{"reason":' .. ARGV[8] .. ',"caused_by":null}')
+  conclude(t)
+else
+  s.state, s.queued = 'queued', NOW
+  touch(t, s)
+  emit(t, 'step.released', attempt_scope(s), '{"reason":' .. ARGV[8] .. '}')
+end
+commit()
 return {'ok'}

@@ -1,60 +1,111 @@
 #!lua flags=allow-oom
 -- Begins an attempt of a step, if this dispatch of it is still wanted.
--- KEYS  1-5 see lib.lua
--- ARGV  3 step   4 dispatch number   5 nonce   6 worker   7 most crashes
--- RETURNS {'run', attempt, token, failures, step JSON, task text, task inputs JSON}
+-- KEYS  see _task.lua
+-- ARGV  6 step   7 dispatch number   8 nonce   9 worker   10 most crashes
+-- RETURNS {'run', attempt, token, failures, run, dependencies, dependents, next free step id, steps,
+--          ms until the task's deadline or '', step JSON, task text, task inputs JSON,
+--          results of the dependencies, when they are few and small}
 --         | {'drop', reason}: nothing to do, the entry may go
 -- WHY   The token `attempt:nonce` is the fence. After a failover the attempt number may repeat, the nonce
 --       does not, so only equality of the whole token counts.
 
-local id, nonce, worker = ARGV[3], ARGV[5], ARGV[6]
-local status = get('status')
-if not status then
+local id, nonce, worker = ARGV[6], ARGV[8], ARGV[9]
+local t, extra = open(TASK, id, 'in:' .. id, 'task', 'inputs', 'next', 'steps', 'deadline', 'started')
+if not t then
   return {'drop', 'unknown'}
 end
-if terminal(status) then
-  return {'drop', status}
+local s = t.step[id]
+if TERMINAL[t.status] or not s then
+  return {'drop', TERMINAL[t.status] and t.status or 'unknown'}
 end
-local step = load(id)
-if step.dispatch ~= ARGV[4] then
+if s.dispatch ~= ARGV[7] then
   return {'drop', 'superseded'}
 end
-local function run()
-  local v = redis.call('HMGET', T, 'fl:' .. id, 'in:' .. id, 'task', 'inputs')
-  return {'run', tonumber(step.attempt), step.token, tonumber(v[1] or 0), v[2], v[3], v[4]}
-end
-if step.state == 'running' and step.token == step.attempt .. ':' .. nonce then
-  return run()
-end
-if step.state ~= 'queued' and step.state ~= 'retrying' and step.state ~= 'running' then
-  return {'drop', step.state}
+
+-- Most steps wait for one or two small results, which saves their worker a question.
+local RESULTS_MAX, RESULTS_BYTES_MAX = 4, 262144
+local function results()
+  local names, bytes = ids(s.deps), 0
+  if #names == 0 or #names > RESULTS_MAX then
+    return {}
+  end
+  for i, dependency in ipairs(names) do
+    names[i] = 'r:' .. dependency
+  end
+  local values = redis.call('HMGET', t.key, unpack(names))
+  for _, value in ipairs(values) do
+    bytes = bytes + (value and #value or 0)
+  end
+  return bytes <= RESULTS_BYTES_MAX and values or {}
 end
 
+local function run()
+  return {'run', tonumber(s.attempt), token(s), tonumber(s.failures), tonumber(s.run), s.deps, s.children, tonumber(extra[4]),
+    tonumber(extra[5]), extra[6] and math.max(0, extra[6] - NOW) or '', extra[1], extra[2], extra[3], results()}
+end
+
+if s.state == 'running' and s.nonce == nonce then
+  return run()
+end
+if not UNDER_WAY[s.state] then
+  return {'drop', s.state}
+end
+
+local function put_off(reason)
+  commit()
+  return {'drop', reason}
+end
+
+local provider_ms = redis.call('PTTL', TAG .. ':provider:' .. s.provider)
 local redelivered = nil
-if step.state == 'running' then
-  local crashes = redis.call('HINCRBY', T, 'cr:' .. id, 1)
-  redelivered = '{"from_worker":"' .. step.worker .. '","to_worker":"' .. worker .. '","idle_ms":'
-    .. int(NOW - number('la:' .. id)) .. '}'
-  if crashes >= tonumber(ARGV[7]) then
-    fail_for_good(step, '{"type":"WorkerDied","code":"poison","message":"The worker died ' .. int(crashes)
-      .. ' times while it ran this step."}', 'false', 0)
-    return {'drop', 'poison'}
+if s.state == 'running' then
+  redelivered = '{"from_worker":"' .. s.worker .. '","to_worker":"' .. worker .. '","idle_ms":' .. (NOW - s.seen) .. '}'
+  if t.status == 'cancelling' then
+    settle(t, s, 'cancelled')
+    emit(t, 'step.cancelled', attempt_scope(s), because('worker died', nil))
+    conclude(t)
+    return put_off('cancelled')
+  end
+  if crash(t, s, ARGV[10]) then
+    return put_off('poison')
   end
 end
-step.attempt = int(redis.call('HINCRBY', T, 'at:' .. id, 1))
-step.token, step.worker = step.attempt .. ':' .. nonce, worker
-local delivery = redis.call('HINCRBY', T, 'dv:' .. id, 1)
-local v = redis.call('HMGET', T, 'qa:' .. id, 'to:' .. id)
-redis.call('HSET', T, 'st:' .. id, 'running', 'tk:' .. id, step.token, 'wk:' .. id, worker, 'sa:' .. id, int(NOW),
-  'la:' .. id, int(NOW), 'dl:' .. id, int(NOW + tonumber(v[2])), 'ps:' .. id, 0)
-redis.call('HDEL', T, 'du:' .. id)
-if status == 'queued' then
-  redis.call('HSET', T, 'status', 'running', 'started', int(NOW))
-  emit('task.started', '', '{"steps_total":' .. get('steps') .. '}')
+if redelivered and (t.status == 'paused' or provider_ms > 0) then
+  emit(t, 'step.released', attempt_scope(s), '{"reason":"worker died"}')
 end
-emit('step.started', attempt_scope(step), '{"queue_wait_ms":' .. int(math.max(0, NOW - tonumber(v[1])))
-  .. ',"delivery":' .. int(delivery) .. '}')
+if t.status == 'paused' then
+  leave(t, s)
+  hold(t, s, 'held', 'paused')
+  return put_off('held')
+end
+if provider_ms > 0 then
+  local delay_ms = provider_ms + spread(provider_ms)
+  s.state = 'deferred'
+  schedule(t, s, NOW + delay_ms)
+  emit(t, 'step.deferred', step_scope(s),
+    '{"delay_ms":' .. delay_ms .. ',"reason":"rate_limited","provider":"' .. s.provider .. '"}')
+  leave(t, s)
+  return put_off('deferred')
+end
+
+if not admitted(t, s) then
+  return put_off('limited')
+end
+
+local waited_ms = math.max(0, NOW - s.queued)
+s.attempt, s.delivery = s.attempt + 1, s.delivery + 1
+s.state, s.nonce, s.worker, s.started, s.seen, s.reports = 'running', nonce, worker, NOW_TEXT, NOW_TEXT, 0
+touch(t, s)
+if t.status == 'queued' then
+  set(t, 'status', 'running')
+end
+if not extra[7] then
+  set(t, 'started', NOW)
+  emit(t, 'task.started', '', '{"steps_total":' .. extra[5] .. '}')
+end
+emit(t, 'step.started', attempt_scope(s), '{"queue_wait_ms":' .. waited_ms .. ',"delivery":' .. s.delivery .. '}')
 if redelivered then
-  emit('step.redelivered', attempt_scope(step), redelivered)
+  emit(t, 'step.redelivered', attempt_scope(s), redelivered)
 end
+commit()
 return run()

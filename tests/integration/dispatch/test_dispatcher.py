@@ -5,9 +5,10 @@ import pytest
 from app.bootstrap import load_agents
 from app.broker.keys import ShardKeys
 from app.config import Settings
-from app.dispatch.dispatcher import Dispatcher, Submission, SubmissionLimits
+from app.dispatch.dispatcher import Dispatcher
+from app.dispatch.submission import Submission, SubmissionLimits
 from app.errors import BacklogFull, InvalidRequest, Unavailable
-from app.model.task import Document, TaskStatus
+from app.model.task import CancelMode, Document, Moment, TaskStatus
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 
@@ -21,7 +22,8 @@ def dispatcher(bench: Bench) -> Dispatcher:
     return Dispatcher(
         planner=RulePlanner(),
         registry=load_agents(Settings()),
-        store=bench.store,
+        store=bench.tasks,
+        reader=bench.reader,
         limits=SubmissionLimits(
             task_chars_max=100,
             documents_max=2,
@@ -49,7 +51,7 @@ async def test_documents_are_kept_once_and_until_the_last_task_that_needs_them(
     """Two tasks with the same documents share one copy; it expires only when both have ended."""
     documents = (Document(name="a.md", text="Tea is hot."),)
     tasks = [await dispatcher.submit(Submission("Is tea hot?", plan=LINE, documents=documents)) for _ in range(2)]
-    sha256 = tasks[0].inputs.documents_sha256
+    sha256 = (await bench.inputs(tasks[0].task_id)).documents_sha256
     assert sha256 is not None
     assert await bench.reader.documents(sha256) == list(documents)
 
@@ -60,7 +62,7 @@ async def test_documents_are_kept_once_and_until_the_last_task_that_needs_them(
 
     assert await bench.redis.ttl(bench.keys.documents(sha256)) > 0
     again = await dispatcher.submit(Submission("Is it still?", plan=LINE, documents=documents))
-    assert again.inputs.documents_sha256 == sha256
+    assert (await bench.inputs(again.task_id)).documents_sha256 == sha256
     assert await bench.redis.ttl(bench.keys.documents(sha256)) == -1
     assert await bench.redis.ttl(bench.keys.documents(sha256) + ":tasks") == -1
 
@@ -114,3 +116,25 @@ async def test_a_full_redis_refuses_new_tasks_and_finishes_old_ones(bench: Bench
         await bench.redis.config_set("maxmemory", 0)
 
     assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED
+
+
+@pytest.mark.parametrize("name", ["deadline", "not_before"])
+@pytest.mark.parametrize("relative", [True, False])
+async def test_a_moment_too_far_away_is_refused(dispatcher: Dispatcher, name: str, relative: bool) -> None:
+    """A time in the year 9999 has more digits than the scripts can write."""
+    moment = Moment(253_402_300_799_000, relative=relative)
+
+    with pytest.raises(InvalidRequest) as caught:
+        await dispatcher.submit(Submission("x", plan=LINE, **{name: moment}))  # type: ignore[arg-type]
+
+    assert [problem.pointer for problem in caught.value.problems] == [f"/{name}"]
+
+
+async def test_finishing_early_with_nothing_to_gather_is_accepted(bench: Bench, dispatcher: Dispatcher) -> None:
+    """No step is left out, so the task goes on as it was."""
+    task = await dispatcher.submit(Submission("x", plan=LINE))
+    await bench.finish(task.task_id, 1)
+
+    assert await dispatcher.cancel(task.task_id, CancelMode.FINISH, by="test")
+
+    assert (await bench.reader.view(task.task_id)).status is TaskStatus.RUNNING

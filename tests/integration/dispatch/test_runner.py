@@ -2,16 +2,19 @@
 
 import asyncio
 import threading
+from functools import partial, reduce
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio import from_thread
+from pydantic import ValidationError
 
 from app.broker.errors import Release
 from app.dispatch.attempt import StepRef
 from app.dispatch.context import StepContext
-from app.errors import Permanent, Retryable
+from app.errors import Permanent, Retryable, Unavailable
 from app.model.agents import StepOutput
 from app.model.events import ErrorInfo
 from app.model.task import TaskStatus
@@ -99,6 +102,30 @@ async def test_a_step_over_its_time_is_a_failure(bench: Bench) -> None:
     assert error["code"] == "timeout"
 
 
+async def test_an_interrupted_agent_cleans_up_behind_a_shield(bench: Bench) -> None:
+    """What it awaits after the interruption is interrupted as well, unless it is shielded."""
+    done: list[str] = []
+
+    async def slow(step: Any, ctx: StepContext) -> StepOutput:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+                done.append("shielded")
+            await anyio.lowlevel.checkpoint()
+            done.append("open")
+        return StepOutput()
+
+    task_id = await bench.submit([{**LINE[0], "timeout_ms": 100, "max_attempts": 1}])
+    await bench.deliver(bench.runner(retriever=slow))
+
+    assert done == ["shielded"]
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "timeout"
+
+
 async def test_a_plain_function_runs_in_a_thread_and_may_report(bench: Bench) -> None:
     """An agent written as `def` does not block the loop; it reports through anyio's bridge."""
     threads: list[int] = []
@@ -147,6 +174,45 @@ async def test_a_result_above_the_limit_is_an_error(bench: Bench) -> None:
     error = (await bench.reader.view(task_id)).error
     assert error is not None
     assert error["code"] == "result_too_large"
+
+
+class Wider(StepOutput):
+    """An output with a member that nobody reads."""
+
+    extra: int = 1
+
+
+@pytest.mark.parametrize("output", [Wider(), StepOutput(data=reduce(lambda inner, _: [inner], range(250), 0))])
+async def test_a_result_that_could_not_be_read_again_is_an_error(bench: Bench, output: StepOutput) -> None:
+    """What can be written and not be read fails its step, instead of every reader of its task."""
+
+    async def agent(step: Any, ctx: StepContext) -> StepOutput:
+        return output
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=agent))
+
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "bad_output"
+
+
+async def test_an_error_without_a_text_harms_neither_worker_nor_siblings(bench: Bench) -> None:
+    """The attempt fails as any other does, in one delivery: no death of a worker is counted for it."""
+
+    class Speechless(Exception):
+        def __str__(self) -> str:
+            raise LookupError("no text")
+
+    async def agent(step: Any, ctx: StepContext) -> StepOutput:
+        raise Speechless
+
+    task_id = await bench.submit([{**LINE[0], "max_attempts": 1}])
+    await bench.deliver(bench.runner(retriever=agent))
+
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "unreadable_error"
 
 
 async def test_one_failing_step_does_not_repeat_its_siblings(bench: Bench) -> None:
@@ -311,7 +377,7 @@ async def test_a_silent_agent_learns_that_its_step_is_gone(bench: Bench) -> None
     task_id = await bench.submit(plan)
     runner = bench.runner(retriever=silent)
     with anyio.fail_after(10):
-        async with anyio.create_task_group() as group:
+        async with runner.stops.listening(), anyio.create_task_group() as group:
             other = await bench.start(task_id, 2)
             group.start_soon(runner.run, StepRef(task_id, 1, 1))
             while (await bench.reader.view(task_id)).steps[0].status != "running":
@@ -321,13 +387,16 @@ async def test_a_silent_agent_learns_that_its_step_is_gone(bench: Bench) -> None
             await stopped.wait()
 
     assert (await bench.types(task_id))[-1] == "task.failed"
+    assert await bench.statuses(task_id) == ["cancelled", "failed"]
 
 
 async def test_plain_functions_wait_for_a_thread_without_using_up_their_time(bench: Bench) -> None:
-    """With two threads, four functions that each need most of their time all complete."""
+    """With two threads, four functions that each need most of their time all complete, and know it."""
     busy = threading.Semaphore(0)
+    remaining_s: list[float] = []
 
     def slow(step: Any, ctx: StepContext) -> StepOutput:
+        remaining_s.append(ctx.remaining_s)
         busy.acquire(timeout=0.6)
         return StepOutput()
 
@@ -339,3 +408,58 @@ async def test_plain_functions_wait_for_a_thread_without_using_up_their_time(ben
     await bench.deliver(bench.runner(retriever=slow))
 
     assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED
+    assert min(remaining_s) > 0.8
+
+
+async def test_a_step_that_cannot_be_read_costs_its_siblings_nothing(bench: Bench) -> None:
+    """What goes wrong in the runner for one step of a batch lets the others end; the batch is delivered again."""
+
+    async def retriever(step: Any, ctx: StepContext) -> StepOutput:
+        await anyio.sleep(0.1)
+        return StepOutput()
+
+    plan = [{"step_id": n, "agent": "retriever", "payload": "x", "depends_on": []} for n in (1, 2)]
+    task_id = await bench.submit(plan)
+    await bench.redis.hset(bench.keys.task(task_id), "in:2", "no JSON")
+    with pytest.raises(ValidationError):
+        await bench.runner(retriever=retriever).run_batch(task_id, "1:1 2:1")
+
+    assert await bench.statuses(task_id) == ["completed", "running"]
+
+
+async def test_batches_that_run_alone_never_overlap(bench: Bench) -> None:
+    """Steps of batches whose workers died run one after another, in one process, whatever batch they are of."""
+    running, most = 0, 0
+
+    async def retriever(step: Any, ctx: StepContext) -> StepOutput:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await anyio.lowlevel.checkpoint()
+        running -= 1
+        return StepOutput()
+
+    plan = [{"step_id": n, "agent": "retriever", "payload": "x", "depends_on": []} for n in (1, 2, 3)]
+    task_ids = [await bench.submit(plan) for _ in range(2)]
+    runner = bench.runner(retriever=retriever)
+    async with anyio.create_task_group() as group:
+        for task_id in task_ids:
+            group.start_soon(partial(runner.run_batch, task_id, "1:1 2:1 3:1", alone=True))
+
+    assert most == 1
+    assert [await bench.statuses(task_id) for task_id in task_ids] == [["completed"] * 3] * 2
+
+
+async def test_a_redis_error_of_the_agents_own_fails_its_step(bench: Bench) -> None:
+    """An agent that says `Unavailable` of something of its own is tried again, and no death of a worker."""
+
+    async def retriever(step: Any, ctx: StepContext) -> StepOutput:
+        raise Unavailable("my own cache is away")
+
+    task_id = await bench.submit(LINE)
+    await bench.deliver(bench.runner(retriever=retriever))
+
+    step = (await bench.reader.view(task_id)).steps[0]
+    assert (step.status, step.failures, step.crashes) == ("failed", 3, 0)
+    assert step.error is not None
+    assert step.error["code"] == "unavailable"

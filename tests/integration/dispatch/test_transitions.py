@@ -6,12 +6,12 @@ import pytest
 
 from app.broker.keys import ShardKeys
 from app.dispatch.attempt import Fenced, StepRef
+from app.dispatch.intake import Intake
 from app.errors import BacklogFull, TaskNotFound
-from app.keys import Keys
-from app.model.events import ErrorInfo, StepProgress
+from app.model.events import ErrorInfo, OutputDelta, StepProgress
 from app.model.task import NewTask, StepStatus, TaskStatus
 
-from .conftest import DIAMOND, LIMITS, LINE, Bench
+from .conftest import DIAMOND, LIMITS, LINE, STEP_LIMITS, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -23,9 +23,9 @@ async def test_a_submitted_task_is_stored_logged_and_sent(bench: Bench) -> None:
     task_id = await bench.submit(LINE, labels={"team": "a"}, priority=1)
 
     view = await bench.reader.view(task_id)
-    assert (view.status, view.labels, view.last_seq) == (TaskStatus.QUEUED, {"team": "a"}, 4)
+    assert (view.status, view.labels, view.last_seq) == (TaskStatus.QUEUED, {"team": "a"}, 3)
     assert [step.status for step in view.steps] == [StepStatus.QUEUED, StepStatus.WAITING, StepStatus.WAITING]
-    assert await bench.types(task_id) == ["task.submitted", "plan.created", "step.queued", "batch.dispatched"]
+    assert await bench.types(task_id) == ["task.submitted", "plan.created", "step.queued"]
     (message,) = await bench.messages("retriever")
     assert (message["actor_name"], message["args"]) == ("retriever", [task_id, "1:1"])
     assert message["message_id"] == f"{task_id}:1:1"
@@ -37,7 +37,7 @@ async def test_submitting_the_same_task_again_changes_nothing(bench: Bench) -> N
     view = await bench.reader.view(task_id)
     again = NewTask(task_id=task_id, task="Do it", plan=bench.plan(LINE))
 
-    await bench.store.submit(again, bench.registry)
+    await bench.tasks.submit(Intake(again), bench.registry)
 
     assert await bench.reader.view(task_id) == view
     assert len(await bench.messages("retriever")) == 1
@@ -177,6 +177,7 @@ async def test_a_failure_schedules_another_attempt(bench: Bench) -> None:
     last = (await bench.events(task_id))[-1]
     assert (last.type, last.data["next_attempt"], last.data["delay_ms"]) == ("step.retry_scheduled", 2, 60_000)
     assert due == last.ts + 60_000
+    await bench.move()
     assert await bench.store.start(StepRef(task_id, 1, 1), worker="w") is None
     assert await bench.store.start(StepRef(task_id, 1, 2), worker="w") is not None
 
@@ -247,18 +248,18 @@ async def test_reports_are_written_once_and_bounded(bench: Bench) -> None:
     await bench.store.progress(attempt, 1, report)
     await bench.store.progress(attempt, 1, report)
     assert (await bench.types(task_id)).count("step.progress") == 1
-    await bench.store.progress(attempt, 2, report * 2 * LIMITS.events_max)
+    await bench.store.progress(attempt, 2, report * 2 * STEP_LIMITS.events_max)
     await bench.store.progress(attempt, 3, report)
     await bench.store.complete(attempt, b"{}", "")
 
     types = await bench.types(task_id)
     assert types.count("events.truncated") == 1
-    assert len([t for t in types if t == "step.progress"]) < LIMITS.events_max
+    assert len([t for t in types if t == "step.progress"]) < STEP_LIMITS.events_max
     assert "step.completed" in types
 
 
-async def test_every_event_is_pushed_and_copied(bench: Bench) -> None:
-    """The event's id and bytes go to the task's channel, and to the firehose unless it is a delta."""
+async def test_every_event_is_pushed_and_told(bench: Bench) -> None:
+    """The event's id and bytes go to the task's channel; the firehose says where they are."""
     pubsub = bench.redis.pubsub()
     task_id = await bench.submit(LINE)
     await pubsub.ssubscribe(bench.keys.events(task_id))
@@ -266,28 +267,30 @@ async def test_every_event_is_pushed_and_copied(bench: Bench) -> None:
         while (await pubsub.get_message(timeout=1) or {}).get("type") != "ssubscribe":
             pass
         await bench.start(task_id, 1)
-        pushed = []
+        pushed: list[bytes] = []
         while len(pushed) < 2:
             message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=1)
-            pushed += [message["data"]] if message else []
+            pushed += message["data"].split(b"\n") if message else []
     await pubsub.aclose()
 
     stored = (await bench.redis.xrange(bench.keys.events(task_id)))[-2:]
     assert pushed == [entry_id + b" " + fields[b"e"] for entry_id, fields in stored]
-    fire = [fields[b"e"] for _, fields in await bench.redis.xrange(bench.keys.fire)]
-    assert fire == [fields[b"e"] for _, fields in await bench.redis.xrange(bench.keys.events(task_id))]
+    told = [fields for _, fields in await bench.redis.xrange(bench.keys.fire)]
+    assert told == [
+        {b"t": task_id.encode(), b"s": b"1", b"n": b"3"},
+        {b"t": task_id.encode(), b"s": b"4", b"n": b"2"},
+    ]
 
 
-async def test_the_firehose_leaves_out_what_is_too_large(bench: Bench) -> None:
-    """A large plan is in the task's log; its copy on the firehose only says how large it is."""
-    task_id = await bench.submit([{**LINE[0], "payload": "x" * 9000}, {**LINE[1], "payload": "y" * 9000}])
+async def test_pieces_of_text_alone_are_not_told_to_the_firehose(bench: Bench) -> None:
+    """A dashboard that follows everything is not woken for each piece of a report."""
+    task_id = await bench.submit(LINE)
+    attempt = await bench.start(task_id, 1)
+    before = await bench.redis.xlen(bench.keys.fire)
 
-    fire = [orjson.loads(fields[b"e"]) for _, fields in await bench.redis.xrange(bench.keys.fire)]
-    plan = next(event for event in fire if event["type"] == "plan.created")
-    stored = next(event for event in await bench.events(task_id) if event.type == "plan.created")
-    assert plan["data"]["omitted_bytes"] > 18_000
-    assert (plan["seq"], plan["task_id"]) == (stored.seq, task_id)
-    assert len(stored.data["steps"]) == 2
+    await bench.store.progress(attempt, 1, [OutputDelta(artifact="a", offset=0, text="x")])
+
+    assert await bench.redis.xlen(bench.keys.fire) == before
 
 
 async def test_an_unknown_task_is_not_found(bench: Bench) -> None:
@@ -312,6 +315,6 @@ async def assert_everything_expires(bench: Bench) -> None:
     async for key in bench.redis.scan_iter(match=f"{bench.keys.tag}:*"):
         name = key.decode()
         drained = name.startswith((f"{bench.keys.tag}:q:", f"{bench.keys.tag}:dlq:"))
-        if drained or name in Keys(bench.keys.namespace).permanent | {ShardKeys(bench.keys.tag).queues}:
+        if drained or bench.keys.outlives_tasks(name) or name == ShardKeys(bench.keys.tag).queues:
             continue
         assert await bench.redis.pttl(key) > 0, name

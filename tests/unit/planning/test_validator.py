@@ -1,6 +1,7 @@
 """What the validator accepts, what it reports and where it points."""
 
 import json
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, Problem
-from app.model.agents import AgentRegistry
+from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
 from app.model.plan import Plan
 from app.planning import graph
-from app.planning.validator import PlanLimits, validate_plan
+from app.planning.validator import PAYLOAD_DEPTH_MAX, PlanLimits, validate_plan
 
 EXAMPLE = [
     {"step_id": 1, "agent": "retriever", "payload": "Research AI agents"},
@@ -46,6 +47,29 @@ def test_the_documented_example_runs_one_step_after_the_other(check: Any) -> Non
     assert [(s.step_id, s.depends_on) for s in plan.steps] == [(1, ()), (2, (1,)), (3, (2,))]
     assert plan.steps[0].payload == "Research AI agents"
     assert plan.planner == "client"
+
+
+class Anything(StepInput):
+    """Takes whatever JSON can hold."""
+
+    more: Any = None
+
+
+def test_a_payload_is_only_as_deep_as_every_reader_can_follow(limits: PlanLimits) -> None:
+    """What a worker or a reader of the log could not parse again is refused before it is accepted."""
+    agents = AgentRegistry()
+    agents.register(AgentSpec("any", lambda step, ctx: StepOutput(), Anything))
+
+    def check(levels: int) -> Plan:
+        deep = reduce(lambda inner, _: [inner], range(levels - 1), 1)
+        raw = [step(agent="any", payload={"text": "x", "more": deep})]
+        return validate_plan(raw, registry=agents, limits=limits, planner="client")
+
+    plan = check(PAYLOAD_DEPTH_MAX)
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    with pytest.raises(InvalidRequest) as refused:
+        check(PAYLOAD_DEPTH_MAX + 1)
+    assert refused.value.problems == [Problem("/plan/0/payload", "is nested more than 100 levels deep")]
 
 
 def test_consecutive_steps_of_one_agent_are_siblings(check: Any) -> None:

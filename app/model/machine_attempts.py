@@ -1,0 +1,250 @@
+"""
+What a worker does with a step: the other half of the specification in `app/model/machine.py`.
+
+Each function is one atomic transition with the same name as its script. An attempt acts under its token; when
+that is not the step's any more, the answer is `fenced` and nothing has happened.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from app.model.machine_flow import (
+    admitted,
+    conclude,
+    crash,
+    dispatch,
+    extend,
+    give_up,
+    hold,
+    leave,
+    resolve,
+    schedule,
+    send,
+    settle,
+    spread,
+)
+from app.model.machine_state import UNDER_WAY, StepState, TaskState, World, transition
+from app.model.plan import Step
+from app.model.task import StepStatus, TaskStatus
+
+FENCED = "fenced"
+
+
+class Claim(NamedTuple):
+    """Which step an attempt says it runs, and under which token."""
+
+    task_id: str
+    step_id: int
+    token: str
+
+
+@transition
+def start(world: World, task_id: str, step_id: int, dispatch_no: int, *, nonce: str, worker: str) -> str:
+    """
+    Begins an attempt: `run`. `drop` when this dispatch is not wanted, or not now; its message may go.
+
+    A step that is running already was running in a worker that died. One that has no place in its group yet takes
+    it now, or stands in line.
+    """
+    task = world.tasks[task_id]
+    step = task.steps[step_id]
+    if task.status.terminal or step.dispatch != dispatch_no or step.state not in UNDER_WAY:
+        return "drop"
+    lost_worker = step.worker if step.state is StepStatus.RUNNING else None
+    if lost_worker and _ends_with_its_worker(world, task, step):
+        return "drop"
+    if _not_now(world, task, step, lost_worker) or not admitted(world, task, step):
+        return "drop"
+    _begin(world, task, step, nonce, worker)
+    if lost_worker:
+        world.tell_attempt(task, "step.redelivered", step, from_worker=lost_worker, to_worker=worker)
+    return "run"
+
+
+@transition
+def progress(world: World, claim: Claim, kind: str) -> str:
+    """Tells what a running attempt reports about itself; changes nothing else."""
+    task, step = _named(world, claim)
+    if not _current(step, claim):
+        return FENCED
+    world.tell_attempt(task, kind, step)
+    return "ok"
+
+
+@transition
+def complete(world: World, claim: Claim, grown: Sequence[Step] = ()) -> str:
+    """
+    Settles an attempt as done. `grown` steps come between this one and what waits for it.
+
+    `renumber` when their ids are taken meanwhile. A task that is being ended takes no further steps, and a step
+    adds steps once: what it has added before runs again when it does.
+    """
+    task, step = _named(world, claim)
+    if step.state is StepStatus.COMPLETED and step.token == claim.token:
+        return "ok"
+    if not _current(step, claim):
+        return FENCED
+    grows = bool(grown) and task.cancel_mode is None and step.id not in task.grown
+    if grows and grown[0].step_id != task.next_step_id:
+        return "renumber"
+    if grows:
+        extend(world, task, step, grown)
+    settle(world, task, step, StepStatus.COMPLETED)
+    world.tell_attempt(task, "step.completed", step, cached=False)
+    if grows:
+        world.tell(task, "plan.extended", rev=task.rev, parent=step.id, steps=[new.step_id for new in grown])
+    dispatch(world, task, resolve(task, step))
+    conclude(world, task)
+    return "ok"
+
+
+@transition
+def fail(world: World, claim: Claim, error: str, *, retryable: bool, delay_ms: int, max_attempts: int) -> str:
+    """Settles an attempt as failed: `retrying`, another one after a delay, or `failed`, the end of the step."""
+    task, step = _named(world, claim)
+    if step.token == claim.token and step.state in (StepStatus.RETRYING, StepStatus.FAILED):
+        return str(step.state)
+    if not _current(step, claim):
+        return FENCED
+    step.failures += 1
+    left = max(0, max_attempts - step.failures)
+    if not retryable or left == 0 or task.status is TaskStatus.CANCELLING:
+        give_up(world, task, step, error, retryable=retryable, attempts_left=left)
+        return "failed"
+    step.state = StepStatus.RETRYING
+    schedule(world, task, step, world.at.ms + delay_ms)
+    task.retries += 1
+    world.tell_attempt(
+        task, "step.retry_scheduled", step, next_attempt=step.attempt + 1, delay_ms=delay_ms, error=error
+    )
+    leave(world, task, step)
+    return "retrying"
+
+
+@transition
+def defer(world: World, claim: Claim, *, delay_ms: int, provider: str, deferrals_max: int) -> str:
+    """Puts an attempt off; nobody asks the provider until then. `exhausted`: too often already, or the task ends."""
+    task, step = _named(world, claim)
+    if step.state is StepStatus.DEFERRED and step.token == claim.token:
+        return "ok"
+    if not _current(step, claim):
+        return FENCED
+    if step.deferrals >= deferrals_max or task.status is TaskStatus.CANCELLING:
+        return "exhausted"
+    world.providers[provider] = max(world.providers.get(provider, 0), world.at.ms + delay_ms)
+    step.deferrals += 1
+    step.state = StepStatus.DEFERRED
+    schedule(world, task, step, world.at.ms + spread(world, delay_ms))
+    world.tell_attempt(task, "step.deferred", step, reason="rate_limited", provider=provider)
+    leave(world, task, step)
+    return "ok"
+
+
+@transition
+def release(world: World, claim: Claim, reason: str) -> str:
+    """A worker that stops hands the step back; the message is the same, so its dispatch number stays."""
+    task, step = _named(world, claim)
+    if step.state in (StepStatus.QUEUED, StepStatus.CANCELLED) and step.token == claim.token:
+        return "ok"
+    if not _current(step, claim):
+        return FENCED
+    if task.status is TaskStatus.CANCELLING:
+        _end_attempt(world, task, step, reason)
+        return "ok"
+    step.state = StepStatus.QUEUED
+    world.tell_attempt(task, "step.released", step, reason=reason)
+    return "ok"
+
+
+@transition
+def stop(world: World, claim: Claim) -> str:
+    """Settles an attempt that its worker interrupted because its task is being cancelled."""
+    task, step = _named(world, claim)
+    if step.state is StepStatus.CANCELLED and step.token == claim.token:
+        return "ok"
+    if not _current(step, claim) or task.status is not TaskStatus.CANCELLING:
+        return FENCED
+    _end_attempt(world, task, step, "cancelled")
+    return "ok"
+
+
+@transition
+def time_out(world: World, task_id: str, step_id: int) -> str:
+    """The audit takes a step from a worker that is silent for longer than an attempt may last, as from a dead one."""
+    task = world.tasks[task_id]
+    step = task.steps[step_id]
+    if step.state is not StepStatus.RUNNING or task.status is TaskStatus.CANCELLING:
+        return "none"
+    if not crash(world, task, step):
+        world.tell_attempt(task, "step.released", step, reason="out of time")
+        send(world, task, [step], task.level)
+    return "taken"
+
+
+def wanted(world: World, claim: Claim) -> bool:
+    """Whether a worker should go on with an attempt."""
+    task, step = _named(world, claim)
+    return _current(step, claim) and task.status is not TaskStatus.CANCELLING
+
+
+def _named(world: World, claim: Claim) -> tuple[TaskState, StepState]:
+    task = world.tasks[claim.task_id]
+    return task, task.steps[claim.step_id]
+
+
+def _current(step: StepState, claim: Claim) -> bool:
+    return step.state is StepStatus.RUNNING and step.token == claim.token
+
+
+def _ends_with_its_worker(world: World, task: TaskState, step: StepState) -> bool:
+    """A dead worker's step ends when its task is being cancelled, or when it has killed too many."""
+    if task.status is TaskStatus.CANCELLING:
+        _end_attempt(world, task, step, "worker died")
+        return True
+    return crash(world, task, step)
+
+
+def _end_attempt(world: World, task: TaskState, step: StepState, reason: str) -> None:
+    """The last attempt of a task that is being cancelled ends the task."""
+    settle(world, task, step, StepStatus.CANCELLED)
+    world.tell_attempt(task, "step.cancelled", step, reason=reason, caused_by=None)
+    conclude(world, task)
+
+
+def _not_now(world: World, task: TaskState, step: StepState, lost_worker: str | None) -> bool:
+    """Whether the step must stand aside: in a pause, or while its provider is left alone. A lost attempt ends then."""
+    paused = task.status is TaskStatus.PAUSED
+    if not paused and world.providers.get(step.spec.provider, 0) <= world.at.ms:
+        return False
+    if lost_worker:
+        world.tell_attempt(task, "step.released", step, reason="worker died")
+    if paused:
+        _stand_aside(world, task, step)
+    else:
+        _wait_for_provider(world, task, step)
+    return True
+
+
+def _stand_aside(world: World, task: TaskState, step: StepState) -> None:
+    """Its turn came during a pause: somebody else of its group may go meanwhile."""
+    leave(world, task, step)
+    hold(world, task, step, StepStatus.HELD, "paused")
+
+
+def _wait_for_provider(world: World, task: TaskState, step: StepState) -> None:
+    """No attempt begins while the provider is left alone; this counts as no deferral."""
+    step.state = StepStatus.DEFERRED
+    schedule(world, task, step, world.at.ms + spread(world, world.providers[step.spec.provider] - world.at.ms))
+    world.tell(task, "step.deferred", step, reason="rate_limited", provider=step.spec.provider)
+    leave(world, task, step)
+
+
+def _begin(world: World, task: TaskState, step: StepState, nonce: str, worker: str) -> None:
+    step.attempt, step.delivery = step.attempt + 1, step.delivery + 1
+    step.state, step.nonce, step.worker = StepStatus.RUNNING, nonce, worker
+    if task.status is TaskStatus.QUEUED:
+        task.status = TaskStatus.RUNNING
+    if not task.started:
+        task.started = True
+        world.tell(task, "task.started", steps_total=len(task.steps))
+    world.tell_attempt(task, "step.started", step, delivery=step.delivery)
