@@ -103,11 +103,10 @@ class Hub:
 
     def _on_push(self, channel: str, payload: bytes) -> None:
         topic = self._topic_of(channel)
-        entry_id, _, body = payload.partition(b" ")
         # A payload that is no event is no reason to lose the connection; the log decides what is true.
         with suppress(ValueError):
             if topic:
-                topic.absorb([StoredEvent.of(entry_id, {b"e": body})])
+                topic.absorb([_pushed(line) for line in payload.split(b"\n")])
 
     def _on_confirmed(self, channel: str) -> None:
         if topic := self._topic_of(channel):
@@ -169,3 +168,9 @@ class Hub:
             idle = topic.idle_since is not None and (crowded or topic.idle_since <= deadline)
             if idle or topic.gone:
                 self._drop(topic)
+
+
+def _pushed(line: bytes) -> StoredEvent:
+    """One line of a push: the events of one transition come together."""
+    entry_id, _, body = line.partition(b" ")
+    return StoredEvent.of(entry_id, {b"e": body})

@@ -19,7 +19,7 @@ from app.errors import BadCursor
 from app.events.sse import frame
 from app.keys import Keys
 from app.model.events import TERMINAL_TYPES
-from app.redis_async import translated
+from app.redis_async import patient
 
 PAGE_MAX = 500
 RAND_MAX = 0xFFFF
@@ -96,11 +96,12 @@ class StoredEvent:
 
 
 class EventLog:
-    """Reads the logs of one shard; raises `Unavailable` when Redis is away."""
+    """Reads the logs of one shard; raises `Unavailable` when Redis is away for `retry_ms_max`."""
 
-    def __init__(self, client: "redis.asyncio.Redis", keys: Keys) -> None:
+    def __init__(self, client: "redis.asyncio.Redis", keys: Keys, *, retry_ms_max: int) -> None:
         self._redis = client
         self._keys = keys
+        self._retry_ms_max = retry_ms_max
 
     async def read(self, task_id: str, after: Cursor = START, limit: int = PAGE_MAX) -> list[StoredEvent]:
         """
@@ -108,9 +109,8 @@ class EventLog:
 
         Raises `RolledBack` when the stored entry at the cursor is another one or missing.
         """
-        with translated():
-            count = limit + (after.seq > 0)
-            rows = await self._redis.xrange(self._keys.events(task_id), min=f"{after.seq}-0", count=count)
+        key, count = self._keys.events(task_id), limit + (after.seq > 0)
+        rows = await patient(lambda: self._redis.xrange(key, min=f"{after.seq}-0", count=count), self._retry_ms_max)
         events = [StoredEvent.of(*row) for row in cast("list[Row]", rows)]
         if not after.admits(events[0] if events else None):
             raise RolledBack(f"The log does not hold the event at position {after.seq} any more.")
@@ -134,9 +134,12 @@ class EventLog:
 
     async def tails(self, task_ids: list[str]) -> list[StoredEvent | None]:
         """The newest event of each log, in one round trip."""
-        pipeline = self._redis.pipeline(transaction=False)
-        for task_id in task_ids:
-            pipeline.xrevrange(self._keys.events(task_id), count=1)
-        with translated():
-            replies = await pipeline.execute()
+
+        async def ask() -> list[list[Row]]:
+            pipeline = self._redis.pipeline(transaction=False)
+            for task_id in task_ids:
+                pipeline.xrevrange(self._keys.events(task_id), count=1)
+            return await pipeline.execute()
+
+        replies = await patient(ask, self._retry_ms_max)
         return [StoredEvent.of(*rows[0]) if rows else None for rows in replies]

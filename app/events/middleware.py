@@ -87,10 +87,12 @@ class EventBus(Middleware):
         client.close()
 
     def _flush(self, client: "redis.Redis") -> None:
-        pipeline = client.pipeline(transaction=False)
+        lines = []
         while self._pending:
-            pipeline.xadd(self._firehose, {"e": self._pending.popleft()}, maxlen=FIREHOSE_MAXLEN, approximate=True)
+            lines.append(self._pending.popleft())
+        if not lines:
+            return
         try:
-            pipeline.execute()
+            client.xadd(self._firehose, {"e": b"\n".join(lines)}, maxlen=FIREHOSE_MAXLEN, approximate=True)
         except redis.RedisError as error:
             log.debug("firehose_write_failed", error=str(error))

@@ -45,7 +45,8 @@ class Viewer:
     """
     Iterates over batches of events, with `RESET` where the log was rolled back.
 
-    Ends after the terminal event, when the log is gone, or when it is stopped. `close` gives its place back.
+    Ends after a terminal event that is the log's last, when the log is gone, or when it is stopped. `close`
+    gives its place back.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Viewer:
         self._checked = False  # the cursor was held against the log
         self._behind = True  # the log may hold more than the topic knows of
         self._ended = False
+        self._at_terminal = False  # the last event handed out was a terminal one
         self._failures = 0
         self.on_close: Callable[[], None] | None = None
         topic.places.add(self._place)
@@ -82,16 +84,21 @@ class Viewer:
     async def __anext__(self) -> list[StoredEvent] | Reset:
         if not self._checked:
             await self._await_subscription()
-        while not self._ended:
+        while not self._ended and not self._is_complete:
             self._place.bell.clear()
             found = await self._next()
             if isinstance(found, Reset):
                 return found
             if found:
                 return self._hand_out(found)
-            if not self._ended:
+            if not self._ended and not self._is_complete:
                 await self._pause()
         raise StopAsyncIteration
+
+    @property
+    def _is_complete(self) -> bool:
+        """Nothing follows the terminal event; when the task was retried, something does."""
+        return self._at_terminal and not self._behind and self._topic.newest.seq <= self._place.cursor.seq
 
     def stop(self) -> None:
         """Ends the iteration at its next step, without a terminal event."""
@@ -159,6 +166,7 @@ class Viewer:
     def _start_over(self) -> Reset:
         self._epoch = self._topic.epoch
         self._place.cursor = START
+        self._at_terminal = False
         self._checked = True
         self._behind = True
         self._counters.resets += 1
@@ -167,8 +175,7 @@ class Viewer:
     def _hand_out(self, events: list[StoredEvent]) -> list[StoredEvent]:
         self._place.cursor = events[-1].cursor
         self._counters.events_sent += len(events)
-        if events[-1].terminal:
-            self._ended = True
+        self._at_terminal = events[-1].terminal
         return events
 
     async def _await_subscription(self) -> None:

@@ -39,6 +39,7 @@ class RedisTruth:
     """What lies in Redis at the time of a scrape."""
 
     open_tasks: int
+    repaired: int
     queues: Mapping[str, QueueDepth]
 
 
@@ -49,11 +50,11 @@ class ApiMetrics:
         self._registry = CollectorRegistry()
         self.submissions = Counter(
             "stepstream_submissions",
-            "Submissions by outcome: accepted, invalid, refused.",
+            "Submissions by outcome: accepted, replayed, invalid, refused.",
             ["outcome"],
             registry=self._registry,
         )
-        for outcome in ("accepted", "invalid", "refused"):
+        for outcome in ("accepted", "replayed", "invalid", "refused"):
             self.submissions.labels(outcome)
         ProcessCollector(registry=self._registry)
 
@@ -93,6 +94,11 @@ class _Redis(Collector):
         if self._truth is None:
             return
         yield GaugeMetricFamily("stepstream_open_tasks", "Tasks that are not terminal.", value=self._truth.open_tasks)
+        yield CounterMetricFamily(
+            "stepstream_repaired",
+            "Steps and tasks that the audit has put right; above 0 something else has written to the keys.",
+            value=self._truth.repaired,
+        )
         for name, text, member, divisor in QUEUE_GAUGES:
             gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])
             for queue, depth in self._truth.queues.items():

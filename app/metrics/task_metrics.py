@@ -2,13 +2,15 @@
 What a task cost: a fold over its event log.
 
 Nothing is counted anywhere else, so the figures equal the log by construction. A log that is still
-growing gives the figures so far: running attempts count once they have ended.
+growing gives the figures so far: running attempts count once they have ended. A task that is retried goes
+on from its terminal event, and what it took before still counts.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from app.events.log import StoredEvent
+from app.metrics.critical_path import longest_chain_ms
 from app.metrics.figures import (
     AgentMetrics,
     CitationMetrics,
@@ -32,7 +34,7 @@ STATUS_AFTER = {
     "step.retry_scheduled": StepStatus.RETRYING,
     "step.released": StepStatus.QUEUED,
     "step.cancelled": StepStatus.CANCELLED,
-    "step.deferred": StepStatus.RETRYING,
+    "step.deferred": StepStatus.DEFERRED,
     "step.queued": StepStatus.QUEUED,
     "step.started": StepStatus.RUNNING,
     "step.skipped": StepStatus.SKIPPED,
@@ -105,10 +107,16 @@ class Fold:
         return self._steps.setdefault(step_id, StepMetrics(step_id=step_id, agent=agent or ""))
 
     def _add_step_event(self, event: Event, step: StepMetrics) -> None:
-        if event.type in ATTEMPT_ENDS:
-            step.busy_ms += max(0, event.ts - self._running_since.pop(step.step_id, event.ts))
-        if status := STATUS_AFTER.get(event.type):
-            step.status = status
+        status = STATUS_AFTER.get(event.type)
+        if event.type == "step.held":
+            status = StepStatus.HELD if event.data["reason"] == "paused" else StepStatus.LIMITED
+        if status is None:
+            return
+        step.status = status
+        # An attempt whose worker died has no end: its time is unknown and not counted.
+        since = self._running_since.pop(step.step_id, event.ts)
+        if event.type in ATTEMPT_ENDS and event.attempt is not None:
+            step.busy_ms += max(0, event.ts - since)
 
     def _plan_created(self, event: Event) -> None:
         self._timing.planning_ms = event.ts - (self._timing.submitted or event.ts)
@@ -116,15 +124,42 @@ class Fold:
             self._step(planned["step_id"], planned["agent"])
             self._parents[planned["step_id"]] = list(planned.get("depends_on", ()))
 
+    def _plan_extended(self, event: Event) -> None:
+        added = {planned["step_id"]: list(planned.get("depends_on", ())) for planned in event.data["steps"]}
+        waited_for = {parent for parents in added.values() for parent in parents}
+        for parents in self._parents.values():
+            if event.data["parent"] in parents:
+                parents += [step_id for step_id in added if step_id not in waited_for]
+        for planned in event.data["steps"]:
+            self._step(planned["step_id"], planned["agent"])
+        self._parents |= added
+
     def _task_started(self, event: Event) -> None:
         self._status = TaskStatus.RUNNING
         self._timing.started = event.ts
+
+    def _paused(self, _: Event) -> None:
+        self._status = TaskStatus.PAUSED
+
+    def _goes_on(self, _: Event) -> None:
+        self._status = TaskStatus.QUEUED if self._timing.started is None else TaskStatus.RUNNING
+
+    def _cancel_requested(self, event: Event) -> None:
+        if event.data["mode"] != "finish":
+            self._status = TaskStatus.CANCELLING
+        elif self._status is TaskStatus.PAUSED:
+            self._goes_on(event)
+
+    def _retried_as_a_whole(self, event: Event) -> None:
+        self._goes_on(event)
+        self._timing.finished = None
+        for step_id in event.data["steps"]:
+            self._step(step_id, None).status = StepStatus.WAITING
 
     def _step_started(self, event: Event) -> None:
         step = self._step(event.step_id or 0, event.agent)
         step.attempts += 1
         step.queue_wait_ms += event.data["queue_wait_ms"]
-        # An attempt whose worker died has no end: its time is unknown and not counted.
         self._running_since[step.step_id] = event.ts
 
     def _retried(self, _: Event) -> None:
@@ -176,6 +211,11 @@ class Fold:
 
 READERS: dict[str, Callable[[Fold, Event], None]] = {
     "plan.created": Fold._plan_created,
+    "plan.extended": Fold._plan_extended,
+    "task.paused": Fold._paused,
+    "task.resumed": Fold._goes_on,
+    "task.cancel_requested": Fold._cancel_requested,
+    "task.retried": Fold._retried_as_a_whole,
     "task.started": Fold._task_started,
     "step.started": Fold._step_started,
     "step.retry_scheduled": Fold._retried,
@@ -185,22 +225,6 @@ READERS: dict[str, Callable[[Fold, Event], None]] = {
     "llm.usage": Fold._llm_used,
     "citations.verified": Fold._citations_verified,
 }
-
-
-def longest_chain_ms(durations_ms: dict[int, int], parents: dict[int, list[int]]) -> int:
-    """The longest sum of durations along dependencies; parents are an acyclic plan's."""
-    ends: dict[int, int] = {}
-    waiting = list(durations_ms)
-    while waiting:
-        step_id = waiting[-1]
-        missing = [parent for parent in parents.get(step_id, ()) if parent in durations_ms and parent not in ends]
-        if missing:
-            waiting += missing
-            continue
-        waiting.pop()
-        latest = max((ends[parent] for parent in parents.get(step_id, ()) if parent in ends), default=0)
-        ends[step_id] = latest + durations_ms[step_id]
-    return max(ends.values(), default=0)
 
 
 def _by_agent(steps: list[StepMetrics]) -> dict[str, AgentMetrics]:

@@ -1,6 +1,7 @@
 """The small decisions of the HTTP edge."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.problems import KINDS
-from app.api.stream import TypeFilter, _chunks
-from app.api.tasks import prefers_markdown
+from app.api.stream import TypeFilter, _chunks, frames
+from app.api.tasks import matches, prefers_markdown
+from app.api.terms import parse_moment
 from app.errors import StepstreamError
 from app.events.log import StoredEvent
 from app.events.sse import frame
+from app.events.viewer import RESET, Reset
 from app.main import create_app
+from app.model.task import Moment
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,18 @@ def test_a_filter_never_holds_back_the_end(wanted: str | None, passing: set[str]
     assert {event.type for event in events if TypeFilter(wanted)(event)} == passing
 
 
+@pytest.mark.anyio
+async def test_an_end_that_was_rolled_back_is_not_sent_as_one() -> None:
+    """A stream that stops behind a reset, because the log has gone, does not say that nothing follows."""
+
+    async def found() -> AsyncIterator[list[StoredEvent] | Reset]:
+        yield [StoredEvent(1, 0, b'{"type":"task.completed"}')]
+        yield RESET
+
+    sent = [chunk async for chunk in frames(found(), TypeFilter(None))]
+    assert sent[-1].startswith(b"event: stream.reset")
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40_000), max_size=12))
 def test_frames_are_joined_without_loss(ready: list[bytes]) -> None:
     """Chunks put together are the frames put together, and no chunk is larger than it must be."""
@@ -85,6 +101,11 @@ def references(node: Any) -> set[str]:
     return set().union(*map(references, node)) if isinstance(node, list) else set()
 
 
+def _exemplified(body: dict[str, Any], schemas: dict[str, Any]) -> bool:
+    named = schemas[body["schema"]["$ref"].removeprefix("#/components/schemas/")]
+    return bool(body.get("examples") or named.get("examples"))
+
+
 def test_the_openapi_document_is_complete() -> None:
     """Every reference resolves, every refusal is a problem document, every operation explains itself."""
     document = create_app().openapi()
@@ -97,6 +118,56 @@ def test_the_openapi_document_is_complete() -> None:
             refusals = {status: reply for status, reply in operation["responses"].items() if status >= "400"}
             assert all(set(reply["content"]) == {"application/problem+json"} for reply in refusals.values())
             assert operation["description"], (path, method)
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+            assert body is None or _exemplified(body, schemas), (path, method)
     submission = document["paths"]["/run-task"]["post"]["responses"]
-    assert set(submission) == {"202", "400", "413", "415", "422", "503"}
+    assert set(submission) == {"202", "400", "410", "413", "415", "422", "503"}
     assert set(document["paths"]["/stream/{task_id}"]["get"]["responses"]) == {"200", "204", "400", "404", "410", "503"}
+
+
+@pytest.mark.parametrize(
+    ("header", "same"),
+    [
+        ('"5-running"', True),
+        ('W/"5-running"', True),
+        ('"4-running", "5-running"', True),
+        ("*", True),
+        ('"5-paused"', False),
+        ("5-running", False),
+        ("", False),
+    ],
+)
+def test_an_entity_tag_is_compared(header: str, same: bool) -> None:
+    """Weak and strong tags are the same to If-None-Match, and a star is any version."""
+    assert matches(header, '"5-running"') is same
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("PT30S", Moment(30_000, relative=True)),
+        ("PT0.25S", Moment(250, relative=True)),
+        ("P1W2DT3H4M5S", Moment(((9 * 24 + 3) * 60 + 4) * 60_000 + 5_000, relative=True)),
+        ("PT0S", Moment(0, relative=True)),
+        ("1970-01-01T00:00:01Z", Moment(1_000)),
+        ("1970-01-01t01:00:00.123456789+01:00", Moment(123)),
+        ("1969-12-31T23:59:59Z", Moment(-1_000)),
+    ],
+)
+def test_a_moment_is_a_time_or_a_duration(text: str, moment: Moment) -> None:
+    """Both are exact to the millisecond, rounded down."""
+    assert parse_moment(text) == moment
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        30, 30.5, True, None, "", "30", "soon", "P", "PT", "P1DT", "P1Y", "P1M", "-PT1S", "+PT1S", "pt1s", "PT1.5H",
+        "2026-05-01", "2026-05-01T12:00:00", "2026-05-01 12:00:00Z", "2026-05-01T12:00Z", "2026-02-30T12:00:00Z",
+        "2026-05-01T12:00:00+0100", "1700000000", "P999999999W", "PT\u0661S", ["PT1S"],
+    ],
+)  # fmt: skip
+def test_what_has_no_single_meaning_is_no_moment(value: object) -> None:
+    """Numbers, times without an offset, years and months, and what lies before now are refused in a sentence."""
+    with pytest.raises(ValueError, match=r"\w+ \w+"):
+        parse_moment(value)

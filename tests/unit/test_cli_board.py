@@ -138,3 +138,35 @@ def test_markup_in_an_event_is_shown_as_it_is() -> None:
         board.apply(event)
 
     assert "[red]x[/red] [/nothing]" in shown(board)
+
+
+def test_steering_is_told_too() -> None:
+    """Who asked for what, and how the task ended by it; a retried task is not over."""
+    board = Board()
+
+    lines = [
+        board.apply(event)
+        for event in events(
+            ("plan.created", None, {"steps": PLAN, "planner": "rules"}),
+            ("task.paused", None, {"by": "api", "reason": None}),
+            ("step.held", 1, {"reason": "paused"}),
+            ("task.resumed", None, {"by": "api", "reason": None}),
+            ("step.deferred", 1, {"delay_ms": 2000, "reason": "rate_limited", "provider": "library"}),
+            ("task.cancel_requested", None, {"by": "api", "mode": "force", "reason": "late"}),
+            ("task.cancelled", None, {"reason": "late"}),
+            ("task.retried", None, {"by": "api", "from_step": None, "steps": [1, 2]}),
+            ("task.expired", None, {"reason": "deadline"}),
+        )
+    ]
+
+    assert lines[1:] == [
+        "paused by api",
+        "step 1 retriever held: paused",
+        "resumed by api",
+        "step 1 retriever again soon: in 2.00 s, library asked for patience",
+        "asked to end (force) by api",
+        "task cancelled: late",
+        "2 steps run again, asked by api",
+        "task expired: deadline",
+    ]
+    assert not board.completed

@@ -1,72 +1,21 @@
 """The client against a server that drops connections, refuses, and lies."""
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from app.client import ApiError, ApiUnreachable, Client, StreamBroken
 from app.model.task import Document
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
-
-
-class ScriptedServer(ThreadingHTTPServer):
-    """Gives one prepared answer per request, the last one for ever, and remembers what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Scripted)
-        self.answers: list[Answer] = []
-        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of the play."""
-
-
-class Scripted(BaseHTTPRequestHandler):
-    """One request: recorded, then answered by the script."""
-
-    server: ScriptedServer
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append((self.command, self.path, headers, body))
-        answers = self.server.answers
-        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
-
-    do_POST = do_GET  # noqa: N815  # the name that http.server looks up
-
-    def log_message(self, *args: Any) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        yield http
-        http.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def client(server: ScriptedServer) -> Iterator[Client]:
-    with Client(server.url, silence_s_max=2.0) as api:
-        yield api
+from tests.unit.scripted_server import Answer, ScriptedServer, say
 
 
 def frame(seq: int, kind: str = "step.progress") -> str:
     event = {"v": 1, "seq": seq, "type": kind, "ts": 1, "task_id": "0-x", "data": {}}
     return f"id: {seq}-77\nevent: {kind}\ndata: {json.dumps(event)}\n\n"
+
+
+END = "event: stream.end\ndata: {}\n\n"
 
 
 def stream(*parts: str, broken: bool = False) -> Answer:
@@ -81,29 +30,15 @@ def stream(*parts: str, broken: bool = False) -> Answer:
     return answer
 
 
-def say(status: int, body: object = None, content_type: str = "application/problem+json", **headers: str) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        content = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        request.send_response(status)
-        request.send_header("Content-Type", content_type)
-        request.send_header("Content-Length", str(len(content)))
-        for name, value in headers.items():
-            request.send_header(name.replace("_", "-"), value)
-        request.end_headers()
-        request.wfile.write(content)
-
-    return answer
-
-
 def test_a_stream_is_followed_across_drops_refusals_and_restarts(server: ScriptedServer, client: Client) -> None:
     """Each event arrives once, in order; every reconnect says where the last event was."""
     server.answers = [
         stream(frame(1), frame(2), broken=True),
         say(503, {"detail": "Redis is away"}, Retry_After="0"),
-        stream(frame(3), "event: stream.end\ndata: {}\n\n"),
+        stream(frame(3), END),
         say(502, "<html>bad gateway</html>", content_type="text/html"),
         stream("event: step.progress\nid: 4-77\ndata: {", broken=True),
-        stream(frame(4), frame(5, "task.completed"), frame(6)),
+        stream(frame(4), frame(5, "task.completed"), END),
     ]
 
     assert [event.seq for event in client.follow("0-x")] == [1, 2, 3, 4, 5]
@@ -120,11 +55,21 @@ def test_a_finished_task_whose_end_was_seen_has_no_more_events(server: ScriptedS
     assert server.asked[0][2]["last-event-id"] == "9"
 
 
+def test_an_end_that_was_rolled_back_is_no_end(server: ScriptedServer, client: Client) -> None:
+    """A terminal event before `stream.reset` is void like all others: the client asks until it has one behind it."""
+    server.answers = [
+        stream(frame(1, "task.completed"), "event: stream.reset\ndata: {}\n\n", END),
+        stream(frame(1), frame(2, "task.failed"), END),
+    ]
+
+    assert [event.type for event in client.follow("0-x")] == ["task.completed", "step.progress", "task.failed"]
+
+
 def test_a_rolled_back_log_is_replayed_from_its_first_event(server: ScriptedServer, client: Client) -> None:
     """After `stream.reset` the numbers start again at 1, and a reconnect never names the forgotten position."""
     server.answers = [
         stream(frame(1), frame(2), "event: stream.reset\ndata: {}\n\n", broken=True),
-        stream(frame(1), frame(2, "task.completed")),
+        stream(frame(1), frame(2, "task.completed"), END),
     ]
 
     assert [event.seq for event in client.follow("0-x")] == [1, 2, 1, 2]

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.events.log import StoredEvent
-from app.metrics.task_metrics import Fold, fold, longest_chain_ms
+from app.metrics.critical_path import longest_chain_ms
+from app.metrics.task_metrics import Fold, fold
 from app.model.task import StepStatus, TaskStatus
 
 TASK = "0-0193a000-0000-7000-8000-000000000001"
@@ -127,7 +128,105 @@ def test_the_beginning_of_a_log_folds_like_the_whole(count: int) -> None:
     assert figures.result() == fold(events)
 
 
-@given(st.lists(st.sampled_from(STORY), max_size=40))
+#: What steering adds: (event, status of the task, statuses of steps 1 to 3) after each line.
+STEERED: list[tuple[Line, str, str]] = [
+    (STORY[0], "queued", ""),
+    (STORY[1], "queued", "waiting waiting waiting"),
+    (("step.queued", 1000, 1, {"queue": "retriever", "batch_id": "b", "deps": []}), "queued", "queued waiting waiting"),
+    (("step.held", 1000, 2, {"reason": "concurrency"}), "queued", "queued limited waiting"),
+    (("task.paused", 1001, None, {"by": "api", "reason": None}), "paused", "queued limited waiting"),
+    (("step.held", 1002, 1, {"reason": "paused"}), "paused", "held limited waiting"),
+    (("task.resumed", 1003, None, {"by": "api", "reason": None}), "queued", "held limited waiting"),
+    (STORY[2], "queued", "queued limited waiting"),
+    (STORY[3], "queued", "queued queued waiting"),
+    (STORY[4], "running", "queued queued waiting"),
+    (STORY[5], "running", "running queued waiting"),
+    (
+        ("step.deferred", 1030, 1, {"delay_ms": 9, "reason": "rate_limited", "provider": "p"}),
+        "running",
+        "deferred queued waiting",
+    ),
+    (("task.paused", 1031, None, {"by": "api", "reason": None}), "paused", "deferred queued waiting"),
+    (
+        ("task.cancel_requested", 1032, None, {"by": "api", "mode": "finish", "reason": None}),
+        "running",
+        "deferred queued waiting",
+    ),
+    (
+        ("task.cancel_requested", 1033, None, {"by": "api", "mode": "graceful", "reason": None}),
+        "cancelling",
+        "deferred queued waiting",
+    ),
+    (("step.skipped", 1033, 1, {"reason": "cancelled", "caused_by": None}), "cancelling", "skipped queued waiting"),
+    (
+        ("task.cancelled", 1040, None, {"reason": None, "stop_latency_ms": 7, "duration_ms": 40, "totals": TOTALS}),
+        "cancelled",
+        "skipped queued waiting",
+    ),
+    (
+        ("task.retried", 1050, None, {"by": "api", "from_step": None, "steps": [1, 2, 3]}),
+        "running",
+        "waiting waiting waiting",
+    ),
+]
+
+
+def test_steering_is_seen_in_the_figures() -> None:
+    """After each event the states of task and steps are those of the task itself; a retry opens it again."""
+    figures = Fold()
+
+    for event, (line, task, steps) in zip(stored([line for line, *_ in STEERED]), STEERED, strict=True):
+        figures.add(event)
+        found = figures.result()
+        assert (found.status, " ".join(step.status for step in found.per_step)) == (task, steps), line
+
+    end = figures.result()
+    assert (end.timing.finished, end.timing.wall_ms, end.timing.busy_ms) == (None, 50, 20)
+    assert (end.steps.deferrals, end.per_step[0].attempts) == (1, 1)
+
+
+def test_a_result_that_was_taken_over_took_nothing() -> None:
+    """A completed step without an attempt counts as completed, and as no work."""
+    data = {"duration_ms": 0, "summary": "", "bytes": 5, "cached": True}
+    lines: list[Line] = [*STORY[:2], ("step.completed", 1000, 1, data)]
+    events = stored(lines)
+    events[-1] = StoredEvent(3, 7, events[-1].body.replace(b',"attempt":1', b""))
+
+    figures = fold(events)
+
+    assert (figures.steps.completed, figures.timing.busy_ms, figures.retrieval.queries) == (1, 0, 0)
+
+
+def test_an_attempt_whose_worker_died_before_a_deferral_took_an_unknown_time() -> None:
+    """The deferral has no attempt: it is not the end of the one before."""
+    deferred: Line = ("step.deferred", 5000, 1, {"delay_ms": 9, "reason": "rate_limited", "provider": "p"})
+    events = stored([*STORY[:6], deferred])
+    events[-1] = StoredEvent(7, 7, events[-1].body.replace(b',"attempt":1', b""))
+
+    assert fold(events).timing.busy_ms == 0
+
+
+def test_added_steps_lengthen_the_critical_path() -> None:
+    """What depends on the step that grew waits for the last of the added ones too."""
+    added = [
+        {"step_id": 4, "agent": "writer", "payload": "d", "depends_on": [1]},
+        {"step_id": 5, "agent": "writer", "payload": "e", "depends_on": [4]},
+    ]
+    done = {"duration_ms": 1, "summary": "", "bytes": 1, "cached": False}
+    lines: list[Line] = [*STORY[:2]]
+    for number, step_id in enumerate((1, 4, 5, 3)):
+        lines.append(("step.started", 1000 + 100 * number, step_id, {"queue_wait_ms": 0, "delivery": 1}))
+        lines.append(("step.completed", 1100 + 100 * number, step_id, done))
+        if step_id == 1:
+            lines.append(("plan.extended", 1100, None, {"rev": 2, "parent": 1, "steps": added}))
+
+    figures = fold(stored(lines))
+
+    assert figures.steps.total == 5
+    assert figures.timing.critical_path_ms == 400
+
+
+@given(st.lists(st.sampled_from([*STORY, *[line for line, *_ in STEERED]]), max_size=40))
 def test_any_order_of_events_can_be_folded(lines: list[Line]) -> None:
     """Counts match and no figure is negative, whatever a log holds."""
     figures = fold(stored(lines))
@@ -135,6 +234,7 @@ def test_any_order_of_events_can_be_folded(lines: list[Line]) -> None:
     kinds = [kind for kind, *_ in lines]
     assert figures.events.count == len(lines)
     assert figures.steps.retries == kinds.count("step.retry_scheduled")
+    assert figures.steps.deferrals == kinds.count("step.deferred")
     assert figures.steps.redeliveries == kinds.count("step.redelivered")
     assert sum(step.attempts for step in figures.per_step) == kinds.count("step.started")
     assert sum(agent.busy_ms for agent in figures.per_agent.values()) == figures.timing.busy_ms >= 0

@@ -33,7 +33,7 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
     metrics.submissions.labels("accepted").inc()
     counters = HubCounters(viewers=2, events_sent=10, gap_fills=1, resets=3)
 
-    found = samples(metrics.render(counters, RedisTruth(open_tasks=7, queues={"writer": Depth()})))
+    found = samples(metrics.render(counters, RedisTruth(open_tasks=7, repaired=2, queues={"writer": Depth()})))
 
     expected = {
         ("stepstream_submissions_total", "accepted"): 1,
@@ -44,6 +44,7 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
         ("stepstream_stream_resets_total", ""): 3,
         ("stepstream_redis_up", ""): 1,
         ("stepstream_open_tasks", ""): 7,
+        ("stepstream_repaired_total", ""): 2,
         ("stepstream_queue_backlog", "writer"): 4,
         ("stepstream_queue_in_flight", "writer"): 3,
         ("stepstream_queue_delayed", "writer"): 2,

@@ -27,7 +27,7 @@ def keys(namespace: str) -> Keys:
 
 @pytest.fixture
 def log(client: "redis.asyncio.Redis", keys: Keys) -> EventLog:
-    return EventLog(client, keys)
+    return EventLog(client, keys, retry_ms_max=50)
 
 
 @pytest.fixture

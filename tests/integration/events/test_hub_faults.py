@@ -147,7 +147,7 @@ async def test_a_server_restart_in_the_middle_leaves_no_gap(private_server: Priv
     client, keys = redis_async.connect(private_server.start()), Keys("restart")
     writer = Writer(client, keys)
     await writer.append_many(3)
-    async with Hub(client, keys, EventLog(client, keys)) as hub:
+    async with Hub(client, keys, EventLog(client, keys, retry_ms_max=50)) as hub:
         with hub.watch(TASK) as viewer, hub.watch(TASK, Cursor(3)) as late:
             seen = await take(viewer, 3)
             private_server.stop()

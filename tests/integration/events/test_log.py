@@ -77,7 +77,7 @@ async def test_a_missing_server_is_unavailable() -> None:
     client = redis_async.connect("unix:///nonexistent/redis.sock")
 
     with pytest.raises(Unavailable):
-        await EventLog(client, Keys("x")).read(TASK, START)
+        await EventLog(client, Keys("x"), retry_ms_max=50).read(TASK, START)
     with pytest.raises(Unavailable):
-        await EventLog(client, Keys("x")).last(TASK)
+        await EventLog(client, Keys("x"), retry_ms_max=50).last(TASK)
     await client.aclose()

@@ -43,7 +43,7 @@ class Bench:
 
         inputs: dict[int, StepOutput] = more.pop("inputs", {})
         return StepContext(
-            task_id="0-task", task=task, step_id=more.pop("step_id", 1), agent=agent, attempt=1, idempotency_key="key",
+            task_id="0-task", task=task, step_id=more.pop("step_id", 1), agent=agent, attempt=1, run=0,
             inputs=inputs, emit=emit, task_inputs=TaskInputs(collection=more.pop("collection", None)), documents=load,
             cache_dir=self.cache_dir, **more,
         )  # fmt: skip

@@ -1,0 +1,56 @@
+"""A server that says what a test tells it to, and remembers what it was asked."""
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class ScriptedServer(ThreadingHTTPServer):
+    """Gives one prepared answer per request, the last one for ever, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Scripted)
+        self.answers: list[Answer] = []
+        self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is part of the play."""
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """One request: recorded, then answered by the script."""
+
+    server: ScriptedServer
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append((self.command, self.path, headers, body))
+        answers = self.server.answers
+        (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815  # the names that http.server looks up
+
+    def log_message(self, *args: Any) -> None:
+        """Quiet."""
+
+
+def say(status: int, body: object = None, content_type: str = "application/problem+json", **headers: str) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        content = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", content_type)
+        request.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(content)
+
+    return answer
