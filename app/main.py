@@ -7,11 +7,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import health, metrics, problems, stream, tasks
+from app.api import health, listing, metrics, problems, steering, stream, tasks
 from app.bootstrap import api_services
 from app.config import Settings
 from app.metrics.prometheus import ApiMetrics
 
+ROUTERS = (
+    tasks.submissions, listing.router, tasks.router, steering.steering, steering.router, stream.router, metrics.router,
+    health.router,
+)  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,
 fetch the result. Errors are `application/problem+json` (RFC 9457).
@@ -40,7 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.metrics = ApiMetrics()
     problems.install(app)
-    for router in (tasks.submissions, tasks.router, stream.router, metrics.router, health.router):
+    for router in ROUTERS:
         app.include_router(router)
     return app
 

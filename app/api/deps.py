@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import orjson
@@ -14,7 +15,7 @@ from app.api.problems import BodyTooLarge, MalformedBody, NotJson, TaskExpired
 from app.bootstrap import ApiServices
 from app.errors import TaskNotFound
 from app.metrics.prometheus import ApiMetrics
-from app.model.task import created_ms, is_task_id
+from app.model.task import TaskView, created_ms, is_task_id
 
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -51,6 +52,20 @@ def gone(task_id: str, services: ApiServices) -> TaskNotFound:
     if created_ms(task_id) < time.time() * 1000 - services.settings.retention_s * 1000:
         return TaskExpired(task_id)
     return TaskNotFound(task_id)
+
+
+@contextmanager
+def kept(services: ApiServices) -> Iterator[None]:
+    """Where a task that is named may be missing: says which of both ways."""
+    try:
+        yield
+    except TaskNotFound as error:
+        raise gone(error.task_id, services) from error
+
+
+async def view_of(task_id: str, services: ApiServices) -> TaskView:
+    with kept(services):
+        return await services.store.view(task_id)
 
 
 class StrictJsonRequest(Request):
@@ -90,16 +105,29 @@ class StrictJsonRequest(Request):
 class JsonRoute(APIRoute):
     """A route with a JSON body: checks the content type, then reads strictly."""
 
+    body_required = True
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
-            media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if media_type != "application/json":
-                raise NotJson("Send the body as application/json.")
             strict_request = StrictJsonRequest(request.scope, request.receive)
             # Read here, because what is raised inside the handler becomes an error of FastAPI's.
-            await strict_request.json()
+            if await self._expects_json(strict_request):
+                await strict_request.json()
             return await handler(strict_request)
 
         return strict
+
+    async def _expects_json(self, request: Request) -> bool:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        left_out = not self.body_required and media_type in ("", "application/json") and not await request.body()
+        if not left_out and media_type != "application/json":
+            raise NotJson("Send the body as application/json.")
+        return not left_out
+
+
+class OptionalJsonRoute(JsonRoute):
+    """A route whose body may be left out altogether, and the content type with it."""
+
+    body_required = False

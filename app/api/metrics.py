@@ -40,6 +40,7 @@ async def _truth(services: ApiServices) -> RedisTruth | None:
     try:
         with translated():
             open_tasks = await services.redis.zcard(services.keys.open)
-            return RedisTruth(open_tasks=open_tasks, queues=await services.queues())
+            repaired = int(await services.redis.hget(services.keys.audit, "repaired") or 0)
+            return RedisTruth(open_tasks=open_tasks, repaired=repaired, queues=await services.queues())
     except Unavailable:
         return None

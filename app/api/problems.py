@@ -4,12 +4,14 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 | problem              | status | when                                                     |
 |----------------------|--------|----------------------------------------------------------|
 | malformed-body       | 400    | the body is not JSON                                     |
-| bad-cursor           | 400    | a stream position that no log can have given out         |
+| bad-cursor           | 400    | a position that no log or list can have given out        |
 | task-not-found       | 404    | no task with this id                                     |
+| not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
 | task-expired         | 410    | the task is older than the retention                     |
 | body-too-large       | 413    | the body is larger than `body_bytes_max`                 |
 | not-json             | 415    | the content type is not JSON                             |
+| idempotency-conflict | 422    | the idempotency key came before with another request     |
 | invalid-request      | 422    | a rule is broken; `errors` lists every problem           |
 | backlog-full         | 503    | too much work waits already; see `Retry-After`           |
 | unavailable          | 503    | Redis is away or full; see `Retry-After`                 |
@@ -28,7 +30,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.errors import BacklogFull, BadCursor, InvalidRequest, StepstreamError, TaskNotFound, Unavailable
+from app.errors import (
+    BacklogFull,
+    BadCursor,
+    IdempotencyConflict,
+    InvalidRequest,
+    NotPossible,
+    StepstreamError,
+    TaskNotFound,
+    Unavailable,
+)
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:stepstream:problem:"
@@ -78,12 +89,14 @@ class NoResult(StepstreamError):
 #: Looked up along the error's classes, so the most specific one counts.
 KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     MalformedBody: (400, "malformed-body", "The body is not JSON"),
-    BadCursor: (400, "bad-cursor", "Not a position in an event log"),
+    BadCursor: (400, "bad-cursor", "Not a position in a log or a list"),
     TaskNotFound: (404, "task-not-found", "No such task"),
+    NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),
     TaskExpired: (410, "task-expired", "The task has expired"),
     BodyTooLarge: (413, "body-too-large", "The body is too large"),
     NotJson: (415, "not-json", "The content type is not JSON"),
+    IdempotencyConflict: (422, "idempotency-conflict", "The idempotency key belongs to another request"),
     InvalidRequest: (422, "invalid-request", "The request breaks a rule"),
     BacklogFull: (503, "backlog-full", "Too much work waits"),
     Unavailable: (503, "unavailable", "Not available at the moment"),
@@ -179,17 +192,21 @@ def _on_bug(request: Request, error: Exception) -> Response:
 
 
 def _documentation(status: int) -> dict[str, Any]:
-    name, title = next(((n, t) for s, n, t in KINDS.values() if s == status), ("", HTTPStatus(status).phrase))
-    example: dict[str, Any] = {
-        "type": TYPE_PREFIX + name if name else "about:blank", "title": title, "status": status,
-        "detail": title + ".", "instance": "/path",
-    }  # fmt: skip
-    if status == 422:
-        example["errors"] = [{"pointer": "/plan/0/agent", "detail": "is not an agent"}]
+    kinds = [(name, title) for known, name, title in KINDS.values() if known == status]
+    examples = {name: {"summary": title, "value": _example(status, name, title)} for name, title in kinds}
     documentation: dict[str, Any] = {
-        "description": title,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "example": example}},
+        "description": "; or: ".join(title for _, title in kinds),
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "examples": examples}},
     }
     if status == 503:
         documentation["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     return documentation
+
+
+def _example(status: int, name: str, title: str) -> dict[str, Any]:
+    example: dict[str, Any] = {
+        "type": TYPE_PREFIX + name, "title": title, "status": status, "detail": title + ".", "instance": "/path",
+    }  # fmt: skip
+    if name == "invalid-request":
+        example["errors"] = [{"pointer": "/plan/0/agent", "detail": "is not an agent"}]
+    return example

@@ -1,47 +1,15 @@
 """The JSON that clients send and get."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from app.api.terms import ConcurrencyBody, MomentText
+from app.api.text import LabelName, LabelText, PlanJson, Text, no_control_characters, one_line
 from app.model.plan import Plan
 from app.model.task import TaskStatus
 
 LABELS_MAX = 32
-FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _no_control_characters(text: str) -> str:
-    if found := FORBIDDEN.search(text):
-        raise ValueError(f"holds the control character U+{ord(found[0]):04X} at position {found.start()}")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if found := FORBIDDEN_IN_NAME.search(text):
-        raise ValueError(f"holds the control character U+{ord(found[0]):04X} at position {found.start()}")
-    return text
-
-
-def _printable(value: JsonValue) -> JsonValue:
-    """Every text inside a plan reaches an agent, so the same holds for it."""
-    if isinstance(value, str):
-        _no_control_characters(value)
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            _no_control_characters(name)
-            _printable(member)
-    elif isinstance(value, list):
-        for member in value:
-            _printable(member)
-    return value
-
-
-Text = Annotated[str, AfterValidator(_no_control_characters)]
-LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)]
-LabelText = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 
 
 class _Body(BaseModel):
@@ -51,7 +19,7 @@ class _Body(BaseModel):
 class DocumentBody(_Body):
     """A text to work on; `name` is what citations call it."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(one_line)]
     text: Text
 
 
@@ -81,18 +49,22 @@ class RunTask(_Body):
                     ],
                     "inputs": {"documents": [{"name": "agents.md", "text": "# Agents\n\nAn agent acts for someone."}]},
                     "labels": {"team": "research"},
+                    "deadline": "PT10M",
+                    "not_before": "2026-05-01T12:00:00Z",
+                    "concurrency": {"key": "team", "limit": 4},
                 },
             ]
         },
     )
 
-    task: Annotated[Text, Field(min_length=1, description="The goal, in words.")]
-    plan: Annotated[JsonValue, AfterValidator(_printable)] = Field(
-        None, description="Steps to run instead of a planner's; see the schema `Step`."
-    )
+    task: Annotated[str, Field(min_length=1, description="The goal, in words."), AfterValidator(no_control_characters)]
+    plan: PlanJson = Field(None, description="Steps to run instead of a planner's; see the schema `Step`.")
     inputs: InputsBody = InputsBody()
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = Field(5, description="0 runs first, 9 last.")
     labels: Annotated[dict[LabelName, LabelText], Field(max_length=LABELS_MAX)] = {}
+    deadline: MomentText | None = Field(None, description="When the task expires if it has not ended.")
+    not_before: MomentText | None = Field(None, description="Until when no step is sent to a queue.")
+    concurrency: ConcurrencyBody | None = Field(None, description="A limit shared by tasks with the same label.")
 
 
 class Links(BaseModel):
@@ -156,7 +128,12 @@ class EventsPage(BaseModel):
 
 
 class AgentBody(BaseModel):
-    """An agent, what it accepts and its limits."""
+    """
+    An agent, what it accepts and its limits.
+
+    Agents of one `provider` pause together when it asks for patience; one that `gathers` is cut short when a
+    task is told to finish.
+    """
 
     name: str
     description: str
@@ -164,4 +141,9 @@ class AgentBody(BaseModel):
     input_schema: dict[str, Any]
     timeout_ms: int
     max_attempts: int
+    backoff_ms: int
+    backoff_ms_max: int
     batch_size_max: int
+    deferrals_max: int
+    provider: str
+    gathers: bool

@@ -1,6 +1,6 @@
 """A task's events as a stream: replay from where the client was, then live, to the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Annotated, cast
 
 import anyio
@@ -115,12 +115,13 @@ def _heartbeat() -> ServerSentEvent:
     return ServerSentEvent(comment="heartbeat", sep="\n")
 
 
-async def frames(viewer: Viewer, wanted: TypeFilter) -> AsyncIterator[bytes]:
+async def frames(viewer: AsyncIterable[list[StoredEvent] | Reset], wanted: TypeFilter) -> AsyncIterator[bytes]:
     """The bytes of a stream; events that lie ready at the same time go out in one piece."""
     yield RETRY
     terminal = False
     async for found in viewer:
         if isinstance(found, Reset):
+            terminal = False
             yield RESET
             continue
         for chunk in _chunks([event.frame for event in found if wanted(event)]):

@@ -6,17 +6,19 @@ import orjson
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from app.api.deps import JsonRoute, Metrics, Services, TaskId, Traceparent, gone
-from app.api.problems import NoResult, documented
+from app.api.deps import JsonRoute, Metrics, Services, TaskId, Traceparent, gone, view_of
+from app.api.problems import NoResult, TaskExpired, documented
 from app.api.schemas import Accepted, AgentBody, EventsPage, Links, OutputBody, ResultBody, Running, RunTask
+from app.api.terms import IdempotencyKey
 from app.bootstrap import ApiServices
-from app.dispatch.dispatcher import Submission
-from app.errors import InvalidRequest, TaskNotFound, Unavailable
+from app.dispatch.dispatcher import Accepted as Task
+from app.dispatch.submission import Submission
+from app.errors import IdempotencyConflict, InvalidRequest, TaskNotFound, Unavailable
 from app.events.log import PAGE_MAX, Cursor
 from app.metrics.prometheus import ApiMetrics
 from app.model.agents import StepOutput
 from app.model.plan import Plan
-from app.model.task import Document, NewTask, TaskStatus, TaskView
+from app.model.task import Document, TaskStatus, TaskView
 
 MARKDOWN = "text/markdown"
 RETRY_AFTER_S = 1
@@ -25,31 +27,74 @@ router = APIRouter(tags=["tasks"])
 submissions = APIRouter(tags=["tasks"], route_class=JsonRoute)
 
 
-@submissions.post("/run-task", status_code=202, responses=documented(400, 413, 415, 422, 503))
-async def run_task(
-    body: RunTask, response: Response, services: Services, metrics: Metrics, traceparent: Traceparent
+@submissions.post(
+    "/run-task",
+    status_code=202,
+    responses={
+        202: {
+            "description": "Accepted, now or by an earlier request with the same idempotency key",
+            "headers": {
+                "Location": {"schema": {"type": "string"}, "description": "Where the task is."},
+                "Idempotency-Replayed": {
+                    "schema": {"type": "string", "enum": ["true"]},
+                    "description": "The task had been accepted before; the status is its present one.",
+                },
+            },
+        },
+        **documented(400, 410, 413, 415, 422, 503),
+    },
+)
+async def run_task(  # FastAPI passes all of them by name
+    body: RunTask,
+    response: Response,
+    services: Services,
+    metrics: Metrics,
+    traceparent: Traceparent,
+    idempotency_key: IdempotencyKey = None,
 ) -> Accepted:
     """
     Accepts a task and answers at once; workers run it.
 
-    Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`.
+    Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`. With
+    an `Idempotency-Key` the request may be sent again: it names the same task, and 410 when that is deleted.
     """
-    task = await _submit(_submission(body, traceparent), services, metrics)
+    task = await _submit(_submission(body, traceparent, idempotency_key), services, metrics)
+    status = TaskStatus.QUEUED
+    if task.replayed:
+        status = (await view_of(task.task_id, services)).status
+        response.headers["Idempotency-Replayed"] = "true"
     links = Links.of(task.task_id)
     response.headers["Location"] = links.self
-    return Accepted(task_id=task.task_id, status=TaskStatus.QUEUED, plan=task.plan, links=links)
+    return Accepted(task_id=task.task_id, status=status, plan=task.plan, links=links)
 
 
 @submissions.post("/plan", responses=documented(400, 413, 415, 422))
 async def plan(body: RunTask, services: Services) -> Plan:
     """The plan that `/run-task` would run for this body; runs nothing."""
-    return services.dispatcher.plan(_submission(body, None))
+    return services.dispatcher.plan(_submission(body))
 
 
-@router.get("/tasks/{task_id}", responses=documented(404, 410, 503))
-async def task(task_id: TaskId, services: Services) -> TaskView:
+@router.get(
+    "/tasks/{task_id}",
+    response_model=TaskView,
+    responses={
+        200: {"description": "The task", "headers": {"ETag": {"schema": {"type": "string"}}}},
+        304: {"description": "Nothing has changed since the `ETag` that was sent"},
+        **documented(404, 410, 503),
+    },
+)
+async def task(
+    task_id: TaskId,
+    services: Services,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of what the client has.")] = None,
+) -> Response:
     """The task and its steps as they stand."""
-    return await _view(task_id, services)
+    view = await view_of(task_id, services)
+    # Every change of a task writes an event, so the number of the last one tells its versions apart.
+    headers = {"ETag": f'"{view.last_seq}-{view.status}"'}
+    if if_none_match is not None and matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.get(
@@ -65,7 +110,7 @@ async def result(
     task_id: TaskId, services: Services, accept: Annotated[str, Header(description="JSON or Markdown.")] = "*/*"
 ) -> Response:
     """What the task made: JSON, or with `Accept: text/markdown` the document for people."""
-    view = await _view(task_id, services)
+    view = await view_of(task_id, services)
     if not view.status.terminal:
         running = Running(task_id=task_id, status=view.status, links=Links.of(task_id))
         return JSONResponse(running.model_dump(mode="json"), 202, headers={"Retry-After": str(RETRY_AFTER_S)})
@@ -114,26 +159,34 @@ async def agents(services: Services) -> list[AgentBody]:
             input_schema=spec.input_model.model_json_schema(),
             timeout_ms=spec.timeout_ms,
             max_attempts=spec.max_attempts,
+            backoff_ms=spec.backoff_ms,
+            backoff_ms_max=spec.backoff_ms_max,
             batch_size_max=spec.batch_size_max,
+            deferrals_max=spec.deferrals_max,
+            provider=spec.provider,
+            gathers=spec.gathers,
         )
         for spec in sorted(services.registry, key=lambda spec: spec.name)
     ]
 
 
-async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> NewTask:
+async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> Task:
     try:
         task = await services.dispatcher.submit(submission)
-    except InvalidRequest:
+    except TaskNotFound as error:
+        # Its idempotency key is still known: whoever repeats the request is told, and it is not run again.
+        raise TaskExpired(error.task_id) from error
+    except (InvalidRequest, IdempotencyConflict):
         metrics.submissions.labels("invalid").inc()
         raise
     except Unavailable:
         metrics.submissions.labels("refused").inc()
         raise
-    metrics.submissions.labels("accepted").inc()
+    metrics.submissions.labels("replayed" if task.replayed else "accepted").inc()
     return task
 
 
-def _submission(body: RunTask, traceparent: str | None) -> Submission:
+def _submission(body: RunTask, traceparent: str | None = None, idempotency_key: str | None = None) -> Submission:
     return Submission(
         task=body.task,
         plan=body.plan,
@@ -141,15 +194,12 @@ def _submission(body: RunTask, traceparent: str | None) -> Submission:
         collection=body.inputs.collection,
         priority=body.priority,
         labels=body.labels,
+        deadline=body.deadline,
+        not_before=body.not_before,
+        concurrency=body.concurrency.value() if body.concurrency else None,
+        idempotency_key=idempotency_key,
         traceparent=traceparent,
     )
-
-
-async def _view(task_id: str, services: ApiServices) -> TaskView:
-    try:
-        return await services.store.view(task_id)
-    except TaskNotFound as error:
-        raise gone(task_id, services) from error
 
 
 def _result_body(task_id: str, outputs: dict[int, StepOutput]) -> ResultBody:
@@ -175,3 +225,9 @@ def prefers_markdown(accept: str) -> bool:
     anything = weights.get("*/*", 0.0)
     markdown = weights.get(MARKDOWN, weights.get("text/*", anything))
     return markdown > weights.get("application/json", weights.get("application/*", anything))
+
+
+def matches(if_none_match: str, etag: str) -> bool:
+    """Whether the header names the present version; weak and strong are the same here (RFC 9110, section 13.1.2)."""
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in known or known == ["*"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import orjson
 import redis.asyncio
 import uvicorn
 from fastapi import FastAPI
@@ -13,8 +14,9 @@ from fastapi import FastAPI
 from app.bootstrap import ApiServices
 from app.config import Settings
 from app.dispatch.attempt import Attempt, StepRef
+from app.dispatch.record import STEP_STATE, parse_line
 from app.dispatch.scripts import ScriptRunner
-from app.dispatch.store import StoreLimits, TaskStore
+from app.dispatch.step_store import StepLimits, StepStore
 from app.keys import Keys
 from app.main import create_app
 from app.model.agents import StepOutput
@@ -25,7 +27,7 @@ LINE = [
     {"step_id": 2, "agent": "analyzer", "payload": "Think"},
     {"step_id": 3, "agent": "writer", "payload": "Write"},
 ]
-LIMITS = StoreLimits(events_max=100, backlog_max=100, crashes_max=3, retention_ms=60_000)
+LIMITS = StepLimits(events_max=100, crashes_max=3)
 
 
 @dataclass
@@ -39,6 +41,16 @@ class Api:
     def services(self) -> ApiServices:
         services: ApiServices = self.app.state.services
         return services
+
+    async def steer(self, task_id: str, verb: str, **body: Any) -> httpx2.Response:
+        return await self.http.post(f"/tasks/{task_id}/{verb}", json=body)
+
+    async def events(self, task_id: str) -> list[dict[str, Any]]:
+        return [orjson.loads(event.body) async for page in self.services.log.pages(task_id) for event in page]
+
+    async def view(self, task_id: str) -> dict[str, Any]:
+        view: dict[str, Any] = (await self.http.get(f"/tasks/{task_id}")).json()
+        return view
 
     async def submit(self, plan: list[dict[str, Any]] | None = None, **body: Any) -> str:
         reply = await self.http.post("/run-task", json={"task": "Do it", "plan": plan or LINE, **body})
@@ -62,10 +74,11 @@ class Worker:
     def __init__(self, client: "redis.asyncio.Redis", keys: Keys) -> None:
         self._redis = client
         self._keys = keys
-        self._store = TaskStore(ScriptRunner(client, retry_ms_max=1000), keys, LIMITS)
+        self._store = StepStore(ScriptRunner(client, keys, retry_ms_max=1000), LIMITS)
 
     async def start(self, task_id: str, step_id: int) -> Attempt:
-        number = int(await self._redis.hget(self._keys.task(task_id), f"dn:{step_id}") or 0)
+        line = await self._redis.hget(self._keys.task(task_id), f"s:{step_id}") or b""
+        number = int(parse_line(STEP_STATE, line.decode())["dispatch"])
         attempt = await self._store.start(StepRef(task_id, step_id, number), worker="w1")
         assert attempt is not None
         return attempt
@@ -80,6 +93,17 @@ class Worker:
         attempt = await self.start(task_id, step_id)
         error = ErrorInfo(type="ValueError", code="permanent", message="no good")
         await self._store.fail(attempt, error, retryable=False, delay_ms=0, max_attempts=1)
+
+    async def stop(self, attempt: Attempt) -> None:
+        """Ends an attempt as a worker does that was told to stop."""
+        await self._store.stop(attempt)
+
+    async def defer(self, task_id: str, step_id: int) -> None:
+        attempt = await self.start(task_id, step_id)
+        assert await self._store.defer(attempt, delay_ms=60_000, provider="elsewhere", deferrals_max=3)
+
+    async def is_wanted(self, attempt: Attempt) -> bool:
+        return await self._store.unwanted([attempt]) == []
 
 
 class ThreadlessServer(uvicorn.Server):

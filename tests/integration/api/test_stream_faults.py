@@ -103,7 +103,7 @@ async def test_a_stream_outlives_its_redis(private_server: PrivateServer) -> Non
     async with asyncio.timeout(WAIT_S), process.http.stream("GET", f"/stream/{task_id}") as reply:
         chunks = reply.aiter_bytes()
         body = await anext(chunks)
-        while b"batch.dispatched" not in body:
+        while b"step.queued" not in body:
             body += await anext(chunks)
         private_server.stop()
         heard = await anext(chunks)

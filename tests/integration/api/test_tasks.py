@@ -20,6 +20,7 @@ PER_TASK = [
     "/tasks/{}",
     "/tasks/{}/result",
     "/tasks/{}/events",
+    "/tasks/{}/plan",
     "/tasks/{}/events?after=5",
     "/metrics/{}",
     "/stream/{}",
@@ -120,6 +121,7 @@ async def test_task_metrics_are_the_fold_of_the_log(api: Api, worker: Worker) ->
 async def test_prometheus_sees_what_lies_in_redis(api: Api, client: "redis.asyncio.Redis") -> None:
     """Queue depths are asked at scrape time, so any API process tells the truth for all."""
     await api.submit()
+    await client.hset(api.services.keys.audit, "repaired", 3)
 
     reply = await api.http.get("/metrics")
 
@@ -127,6 +129,7 @@ async def test_prometheus_sees_what_lies_in_redis(api: Api, client: "redis.async
     lines = reply.text.splitlines()
     assert "stepstream_redis_up 1.0" in lines
     assert "stepstream_open_tasks 1.0" in lines
+    assert "stepstream_repaired_total 3.0" in lines
     assert 'stepstream_queue_backlog{queue="retriever"} 1.0' in lines
     assert 'stepstream_queue_backlog{queue="writer"} 0.0' in lines
     assert any(line.startswith('stepstream_queue_oldest_age_seconds{queue="retriever"}') for line in lines)
@@ -139,6 +142,9 @@ async def test_agents_are_listed_with_what_they_accept(api: Api) -> None:
     by_name = {agent["name"]: agent for agent in agents}
     assert {"retriever", "analyzer", "writer"} <= set(by_name)
     assert "text" in by_name["writer"]["input_schema"]["properties"]
+    limits = {"deferrals_max", "provider", "gathers", "backoff_ms", "backoff_ms_max"}
+    assert all(limits <= set(agent) for agent in agents)
+    assert [agent["name"] for agent in agents if agent["gathers"]] == ["retriever"]
 
 
 @pytest.mark.parametrize(
@@ -163,8 +169,9 @@ async def test_a_bug_does_not_show_its_traceback(api: Api) -> None:
     assert "secret" not in problem_of(reply, 500)["detail"] + reply.text
 
 
-async def test_without_redis_the_process_lives_and_says_so() -> None:
+async def test_without_redis_the_process_lives_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Liveness needs nothing, readiness and work do; every refusal says when to come back."""
+    monkeypatch.setattr("app.bootstrap.API_RETRY_MS_MAX", 50)
     async with running(redis_url="unix:///nonexistent/redis.sock", namespace="x") as api:
         http: httpx2.AsyncClient = api.http
         live = await http.get("/healthz")

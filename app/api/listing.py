@@ -1,0 +1,83 @@
+"""Lists of tasks, and the plan of one with the state of each step."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator, BaseModel, PlainValidator
+
+from app.api.deps import Services, TaskId, kept
+from app.api.problems import documented
+from app.api.schemas import LABELS_MAX
+from app.api.terms import parse_time
+from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
+from app.model.plan import PlannerName, Step
+from app.model.task import StepStatus, TaskPage, TaskStatus
+
+#: The only one there is until callers have names.
+TENANT = "default"
+WORDS_CHARS_MAX = 200
+
+router = APIRouter(tags=["tasks"])
+
+
+class PlannedStep(Step):
+    """A step of the plan, and how far it has come."""
+
+    status: StepStatus
+    attempts: int
+
+
+class PlanBody(BaseModel):
+    """The plan of a task as it stands; steps that were added to it are the last ones."""
+
+    task_id: str
+    planner: PlannerName
+    steps: list[PlannedStep]
+
+
+def _is_label(text: str) -> str:
+    parse_label(text)
+    return text
+
+
+@router.get("/tasks", responses=documented(400, 422, 503))
+async def tasks(  # noqa: PLR0913, PLR0917  # FastAPI passes all of them by name
+    services: Services,
+    status: Annotated[TaskStatus | None, Query(description="Only tasks in this state.")] = None,
+    label: Annotated[
+        list[Annotated[str, AfterValidator(_is_label)]],
+        Query(max_length=LABELS_MAX, description="Only tasks with this label, `name:value`; may be repeated."),
+    ] = [],  # noqa: B006  # FastAPI copies it
+    q: Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")] = "",
+    created_after: Annotated[
+        int | None,
+        PlainValidator(parse_time, json_schema_input_type=str),
+        Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`)."),
+    ] = None,
+    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 20,
+) -> TaskPage:
+    """
+    Tasks, newest first.
+
+    The page ends the list when `next` is null; a page may hold fewer than `limit` tasks and still have a `next`.
+    """
+    wanted = TaskFilter(status, tuple(parse_label(text) for text in label), q, created_after)
+    return await services.tasks.page(TENANT, wanted, cursor=cursor, limit=limit)
+
+
+@router.get("/tasks/{task_id}/plan", responses=documented(404, 410, 503))
+async def plan_of_task(task_id: TaskId, services: Services) -> PlanBody:
+    """The plan as it stands, with the state of each step."""
+    with kept(services):
+        plan = await services.store.plan(task_id)
+        view = await services.store.view(task_id)
+    states = {step.step_id: step for step in view.steps}
+    return PlanBody(
+        task_id=task_id,
+        planner=plan.planner,
+        steps=[
+            PlannedStep(**dict(step), status=states[step.step_id].status, attempts=states[step.step_id].attempts)
+            for step in plan.steps
+        ],
+    )

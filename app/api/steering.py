@@ -1,0 +1,141 @@
+"""Tasks that are under way or over: end, pause, resume, run again, branch off, delete."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.api.deps import OptionalJsonRoute, Services, TaskId, kept, view_of
+from app.api.problems import documented
+from app.api.schemas import Accepted, Links
+from app.api.text import PlanJson, no_control_characters
+from app.model.plan import StepId
+from app.model.task import CancelMode, TaskStatus, TaskView
+
+REASON_CHARS_MAX = 300
+#: Who steers, in the events; callers have no names yet.
+BY = "api"
+
+Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX), AfterValidator(no_control_characters)]
+
+router = APIRouter(tags=["steering"])
+steering = APIRouter(tags=["steering"], route_class=OptionalJsonRoute)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Cancel(_Body):
+    """
+    How the task is to end.
+
+    `graceful`: nothing starts any more, running steps are interrupted. `force`: it ends now. `finish`:
+    gathering ends, the rest works with what there is.
+    """
+
+    mode: CancelMode = CancelMode.GRACEFUL
+    reason: Reason | None = None
+
+
+class Why(_Body):
+    """A sentence for the event log."""
+
+    reason: Reason | None = None
+
+
+class Retry(_Body):
+    """Without `from_step` all that did not succeed runs again; with it that step and all that depends on it too."""
+
+    from_step: StepId | None = None
+
+
+class Fork(_Body):
+    """Which step runs again, or an edited plan, or both; what neither touches keeps its result."""
+
+    from_step: StepId | None = None
+    plan: PlanJson = Field(None, description="The new task's plan; steps that are the same keep their results.")
+
+
+def examples(**values: dict[str, Any]) -> Any:
+    return Body(openapi_examples={name: {"value": value} for name, value in values.items()})
+
+
+CancelBody = Annotated[
+    Cancel, examples(graceful={}, force={"mode": "force"}, finish={"mode": "finish", "reason": "Enough sources"})
+]
+WhyBody = Annotated[Why, examples(silent={}, said={"reason": "Waiting for the new quota"})]
+RetryBody = Annotated[Retry, examples(rest={}, again={"from_step": 2})]
+EDITED = [
+    {"step_id": 1, "agent": "retriever", "payload": "Research AI agents"},
+    {"step_id": 2, "agent": "writer", "payload": "Write two pages"},
+]
+ForkBody = Annotated[Fork, examples(again={"from_step": 2}, edited={"plan": EDITED})]
+NO_REASON, NO_STEP = Why(), Retry()
+
+
+@steering.post(
+    "/tasks/{task_id}/cancel",
+    status_code=202,
+    responses={
+        200: {"description": "It had ended already", "model": TaskView},
+        **documented(400, 404, 410, 413, 415, 422, 503),
+    },
+)
+async def cancel(task_id: TaskId, response: Response, services: Services, body: CancelBody = Cancel()) -> TaskView:  # noqa: B008  # nothing changes it
+    """Ends the task early; a second request may ask for more than the first, never for less."""
+    with kept(services):
+        accepted = await services.dispatcher.cancel(task_id, body.mode, by=BY, reason=body.reason)
+    response.status_code = 202 if accepted else 200
+    return await view_of(task_id, services)
+
+
+@steering.post("/tasks/{task_id}/pause", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
+async def pause(task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
+    """Nothing starts any more until the task is resumed; what runs is finished."""
+    with kept(services):
+        await services.dispatcher.pause(task_id, by=BY, reason=body.reason)
+    return await view_of(task_id, services)
+
+
+@steering.post("/tasks/{task_id}/resume", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
+async def resume(task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
+    """The task goes on; what was held back goes first."""
+    with kept(services):
+        await services.dispatcher.resume(task_id, by=BY, reason=body.reason)
+    return await view_of(task_id, services)
+
+
+@steering.post("/tasks/{task_id}/retry", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
+async def retry(task_id: TaskId, services: Services, body: RetryBody = NO_STEP) -> TaskView:
+    """Runs a failed, cancelled or expired task again, in place: its log goes on, what had succeeded is kept."""
+    with kept(services):
+        await services.dispatcher.retry(task_id, from_step=body.from_step, by=BY)
+    return await view_of(task_id, services)
+
+
+@steering.post(
+    "/tasks/{task_id}/fork",
+    status_code=202,
+    responses={
+        202: {
+            "description": "The new task",
+            "headers": {"Location": {"schema": {"type": "string"}, "description": "Where the new task is."}},
+        },
+        **documented(400, 404, 409, 410, 413, 415, 422, 503),
+    },
+)
+async def fork(task_id: TaskId, response: Response, services: Services, body: ForkBody = Fork()) -> Accepted:  # noqa: B008  # nothing changes it
+    """A new task from one that has ended: results that the change does not touch are taken over."""
+    with kept(services):
+        task = await services.dispatcher.fork(task_id, from_step=body.from_step, plan=body.plan)
+    links = Links.of(task.task_id)
+    response.headers["Location"] = links.self
+    return Accepted(task_id=task.task_id, status=TaskStatus.QUEUED, plan=task.plan, links=links)
+
+
+@router.delete("/tasks/{task_id}", status_code=204, responses=documented(404, 409, 410, 503))
+async def delete(task_id: TaskId, services: Services) -> None:
+    """Deletes a task that has ended: its state, its events and its results."""
+    with kept(services):
+        await services.dispatcher.delete(task_id)

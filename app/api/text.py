@@ -1,0 +1,48 @@
+"""Text in requests: nothing that nobody can see or mean gets in."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, JsonValue
+
+FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+FORBIDDEN_IN_NAME = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def no_control_characters(text: str) -> str:
+    if found := FORBIDDEN.search(text):
+        raise ValueError(f"holds the control character U+{ord(found[0]):04X} at position {found.start()}")
+    return text
+
+
+def one_line(text: str) -> str:
+    if found := FORBIDDEN_IN_NAME.search(text):
+        raise ValueError(f"holds the control character U+{ord(found[0]):04X} at position {found.start()}")
+    return text
+
+
+def printable(value: JsonValue) -> JsonValue:
+    """Every text inside a plan reaches an agent, so the same holds for it."""
+    if isinstance(value, str):
+        no_control_characters(value)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            no_control_characters(name)
+            printable(member)
+    elif isinstance(value, list):
+        for member in value:
+            printable(member)
+    return value
+
+
+def no_colon(name: str) -> str:
+    """Lists are filtered by `name:value`."""
+    if ":" in name:
+        raise ValueError("holds a colon")
+    return name
+
+
+Text = Annotated[str, AfterValidator(no_control_characters)]
+LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(one_line), AfterValidator(no_colon)]
+LabelText = Annotated[str, Field(max_length=200), AfterValidator(one_line)]
+PlanJson = Annotated[JsonValue, AfterValidator(printable)]
