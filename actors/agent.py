@@ -11,7 +11,8 @@ The one import an agent needs.
 Name the module in `STEPSTREAM_AGENT_MODULES`: the API and the workers import it, and the import
 registers the agent. An agent may be called again for a step it has run before, so what it does outside
 must bear that: hand `ctx.idempotency_key` on. It raises `Permanent` for input that can never work and
-`Retryable` for passing trouble; anything else it raises counts as `Retryable`.
+`Retryable` for passing trouble, `RateLimited` when a provider asks for patience; anything else it raises
+counts as `Retryable`.
 """
 
 import inspect
@@ -19,23 +20,26 @@ from collections.abc import Callable
 from typing import TypedDict, TypeVar, Unpack
 
 from app.dispatch.context import StepContext
-from app.errors import Permanent, Retryable
+from app.errors import Permanent, RateLimited, Retryable
 from app.model.agents import AgentFunction, AgentSpec, StepInput, StepOutput, registry
 
-__all__ = ["AgentLimits", "Permanent", "Retryable", "StepContext", "StepInput", "StepOutput", "agent"]
+__all__ = ["AgentLimits", "Permanent", "RateLimited", "Retryable", "StepContext", "StepInput", "StepOutput", "agent"]
 
 Function = TypeVar("Function", bound=AgentFunction)
 
 
 class AgentLimits(TypedDict, total=False):
-    """What may be set per agent; `AgentSpec` has the defaults. An empty queue means the agent's own."""
+    """What may be set per agent; `AgentSpec` has the defaults. An empty queue or provider means the agent's own."""
 
     timeout_ms: int
     max_attempts: int
     backoff_ms: int
     backoff_ms_max: int
     batch_size_max: int
+    deferrals_max: int
     queue: str
+    provider: str
+    gathers: bool
 
 
 def agent(

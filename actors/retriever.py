@@ -16,7 +16,12 @@ class RetrieverInput(StepInput):
     passages_max: int = Field(8, ge=1, le=50, description="Most passages to return.")
 
 
-@agent("retriever", input_model=RetrieverInput, description="Finds relevant passages in the task's documents.")
+@agent(
+    "retriever",
+    input_model=RetrieverInput,
+    description="Finds relevant passages in the task's documents.",
+    gathers=True,
+)
 async def run(step: RetrieverInput, ctx: StepContext) -> StepOutput:
     await ctx.progress(1, 2, "reading the documents")
     documents = await load_documents(ctx)

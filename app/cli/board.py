@@ -114,6 +114,12 @@ TASK_LINES: dict[str, Tell] = {
     "events.truncated": lambda d: f"from here on only transitions are recorded (limit {d.get('limit')})",
     "task.completed": lambda d: f"task done in {seconds(d.get('duration_ms'))}",
     "task.failed": lambda d: f"task failed in step {d.get('failed_step')}: {_error(d)}",
+    "task.cancelled": lambda d: f"task cancelled: {d.get('reason') or 'no reason given'}",
+    "task.expired": lambda d: f"task expired: {d.get('reason')}",
+    "task.cancel_requested": lambda d: f"asked to end ({d.get('mode')}) by {d.get('by')}",
+    "task.paused": lambda d: f"paused by {d.get('by')}",
+    "task.resumed": lambda d: f"resumed by {d.get('by')}",
+    "task.retried": lambda d: f"{len(d.get('steps', []))} steps run again, asked by {d.get('by')}",
 }
 STEP_LINES: dict[str, tuple[str, Tell]] = {
     "step.queued": ("queued", lambda _: ""),
@@ -123,6 +129,11 @@ STEP_LINES: dict[str, tuple[str, Tell]] = {
     "step.failed": ("failed", _error),
     "step.retry_scheduled": ("again soon", lambda d: f"in {seconds(d.get('delay_ms'))}: {d.get('reason')}"),
     "step.redelivered": ("running", lambda d: f"again, because {d.get('from_worker')} went silent"),
+    "step.held": ("held", lambda d: str(d.get("reason", ""))),
+    "step.deferred": (
+        "again soon",
+        lambda d: f"in {seconds(d.get('delay_ms'))}, {d.get('provider')} asked for patience",
+    ),
     "step.released": ("queued", lambda d: f"handed back ({d.get('reason')})"),
     "step.skipped": ("skipped", lambda d: str(d.get("reason", ""))),
     "step.cancelled": ("skipped", lambda d: str(d.get("reason", ""))),

@@ -25,6 +25,7 @@ from app.cli.follow import DONE, FAILED, INTERRUPTED, UNREACHABLE, USAGE, Outcom
 from app.cli.inputs import BadInput, read_documents, read_plan, read_task
 from app.cli.keeper import StackError
 from app.cli.queues import dlq_cli, queues_cli
+from app.cli.tasks import tasks_cli
 from app.cli.terminal import consoles, plain
 from app.cli.up import NOTICE, PortTaken, Shape, Stack
 from app.client import Client
@@ -40,6 +41,7 @@ cli = typer.Typer(
     rich_markup_mode=None,
     help="Multi-step agent tasks as durable background work you can watch.",
 )
+cli.add_typer(tasks_cli, name="tasks")
 cli.add_typer(queues_cli, name="queues")
 cli.add_typer(dlq_cli, name="dlq")
 

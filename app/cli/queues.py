@@ -18,11 +18,14 @@ from redis.retry import Retry
 
 from app import local_redis
 from app.broker import DeadLetter, DeadLetters, QueueAdmin
+from app.broker.broker import SHARED_STREAM
 from app.cli.terminal import json_line, one_line
 from app.config import Settings
 
 NOTHING, USAGE, UNREACHABLE = 1, 2, 3
 TIMEOUT_S = 5.0
+#: Why `bury` in `app/dispatch/lua/_flow.lua` wrote a letter. Its step is settled: another delivery would do nothing.
+STEP_FAILED = "step failed"
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 Queue = Annotated[str, typer.Argument(help="Name of the queue.")]
@@ -98,10 +101,20 @@ def requeue(
     reason: Reason = None,
     as_json: Json = False,
 ) -> None:
-    """Put dead letters back into their queue, at their level and without their retries."""
+    """Put dead letters back into their queue, at their level and without their retries; not those of failed steps."""
     _demand(bool(ids) or every or bool(actor or reason), "name ids, or a filter, or --all")
+    wanted = _filter(actor, reason) or (lambda _: True)
+    steps: list[DeadLetter] = []
+
+    def moves(letter: DeadLetter) -> bool:
+        if letter.reason == STEP_FAILED and wanted(letter):
+            steps.append(letter)
+        return letter.reason != STEP_FAILED and wanted(letter)
+
     with _letters(queue) as letters:
-        moved = letters.requeue(ids or None, where=_filter(actor, reason))
+        moved = letters.requeue(ids or None, where=moves)
+    if steps:
+        typer.echo(f"{len(steps)} of failed steps stay: `stepstream tasks retry TASK` runs such a step again", err=True)
     _answer({"queue": queue, "requeued": moved}, as_json, changed=moved > 0)
 
 
@@ -135,7 +148,7 @@ def _admin() -> Iterator[QueueAdmin]:
     options: dict[str, Any] = {"protocol": 2, "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     client: redis.Redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
     try:
-        yield QueueAdmin(client, settings.namespace)
+        yield QueueAdmin(client, settings.namespace, shared=SHARED_STREAM if settings.layout == "single" else "")
     except (RedisError, OSError) as error:
         _end(f"redis: {error}", UNREACHABLE)
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import anyio
@@ -52,3 +53,12 @@ async def loopkiller(step: StepInput, ctx: StepContext) -> StepOutput:
         await anyio.sleep(30)
         await ctx_task
     return StepOutput(summary="survived")
+
+
+@agent("mortal")
+async def mortal(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Takes its whole process with it when it is told to die; else it lives for a moment."""
+    await anyio.sleep(0.2)
+    if step.text == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return StepOutput(summary="lived")

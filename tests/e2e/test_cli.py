@@ -118,6 +118,7 @@ def write_plan(folder: Path, plan: object) -> str:
     return str(path)
 
 
+@pytest.mark.full
 def test_a_task_runs_in_an_empty_directory_without_any_set_up(
     environment: dict[str, str], docs: Path, tmp_path: Path
 ) -> None:
@@ -250,6 +251,7 @@ def test_ctrl_c_leaves_the_task_running_and_says_its_name(up: dict[str, str], tm
         assert [event.type for event in client.follow(task_id)][-1] == "task.completed"
 
 
+@pytest.mark.full
 def test_an_interrupted_task_goes_on_with_the_next_up(environment: dict[str, str], tmp_path: Path) -> None:
     """A task that was started without `up` is kept when its processes end, and is finished later."""
     home, gate = tmp_path / "state", tmp_path / "gate"

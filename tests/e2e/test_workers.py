@@ -3,6 +3,7 @@
 import signal
 
 import orjson
+import pytest
 import redis
 
 from app.model.events import Event
@@ -47,6 +48,7 @@ def test_a_killed_workers_step_is_finished_by_another(bare_stack: Stack) -> None
     assert stack.get(f"/tasks/{task_id}")["steps"][1]["crashes"] == 1
 
 
+@pytest.mark.full
 def test_a_stopped_worker_hands_its_step_back(bare_stack: Stack) -> None:
     """SIGTERM: the running step is released within the grace, costs no failure, and another worker ends it."""
     stack = bare_stack
@@ -99,13 +101,15 @@ def test_the_workers_tell_the_firehose(stack: Stack, redis_client: "redis.Redis"
     key = f"{{{namespace}:0}}:fire"
 
     def types() -> list[str]:
-        return [orjson.loads(fields[b"e"])["type"] for _, fields in redis_client.xrange(key)]
+        lines = [line for _, fields in redis_client.xrange(key) for line in fields.get(b"e", b"").splitlines()]
+        return [orjson.loads(line)["type"] for line in lines]
 
     wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
     assert "worker.up" in types()
-    assert "task.completed" in types()
+    assert {fields[b"t"] for _, fields in redis_client.xrange(key) if b"t" in fields} == {task_id.encode()}
 
 
+@pytest.mark.full
 def test_a_worker_whose_loop_has_died_ends(bare_stack: Stack) -> None:
     """A process that can run nothing any more does not go on taking work; the next worker finishes the task."""
     stack = bare_stack
@@ -117,3 +121,30 @@ def test_a_worker_whose_loop_has_died_ends(bare_stack: Stack) -> None:
     stack.worker()
 
     assert_sound([event for _, event in read(stack, task_id)], steps=1)
+
+
+@pytest.mark.full
+def test_a_deadly_step_takes_no_neighbour_with_it(bare_stack: Stack) -> None:
+    """After two deaths the steps of the batch run one after another: only the one that kills is given up."""
+    stack = bare_stack
+    stack.api()
+    plan = [
+        {
+            "step_id": n,
+            "agent": "mortal",
+            "payload": "die" if n == 2 else "live",
+            "depends_on": [],
+            "on_failure": "continue",
+        }
+        for n in range(1, 5)
+    ]
+    task_id = stack.submit(plan)
+
+    for _ in range(3):
+        assert stack.worker().wait(timeout=20) != 0
+    stack.worker()
+    read(stack, task_id)
+
+    steps = stack.get(f"/tasks/{task_id}")["steps"]
+    assert [step["status"] for step in steps] == ["completed", "failed", "completed", "completed"]
+    assert steps[1]["error"]["code"] == "poison"
