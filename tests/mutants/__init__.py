@@ -1,1 +1,1 @@
-"""Are the tests able to fail? Breaks the broker on purpose, one line at a time: `python -m tests.mutants`."""
+"""Are the tests able to fail? Breaks broker and dispatch on purpose, one line at a time: `python -m tests.mutants`."""

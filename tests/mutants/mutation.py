@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 FOLDER = "tests/integration/broker"
 CONTRACT = f"{FOLDER}/test_broker_contract.py"
+IDLING = f"{FOLDER}/test_broker_idling.py"
 LEASES = f"{FOLDER}/test_broker_leases.py"
 SENDING = f"{FOLDER}/test_broker_sending.py"
 SETTLEMENT = f"{FOLDER}/test_broker_settlement.py"

@@ -169,6 +169,20 @@ MUTATIONS = (
         (f"{SURVIVORS}::test_an_old_call_that_comes_late_adds_nothing",),
     ),
     Mutation(
+        "a repeated short call is taken for new",
+        "app/broker/lua/send.lua",
+        "if count > sequence then",
+        "if false then",
+        (f"{SENDING}::test_no_broken_connection_loses_or_doubles_one_of_many_single_sends",),
+    ),
+    Mutation(
+        "a forgotten sender counts from one",
+        "app/broker/lua/send.lua",
+        "elseif count < sequence then",
+        "elseif false then",
+        (f"{SENDING}::test_a_sender_whom_the_server_forgot_is_still_exact",),
+    ),
+    Mutation(
         "a lost fetch is not looked for",
         "app/broker/reading.py",
         "for entry_id in strays:",
@@ -185,6 +199,13 @@ MUTATIONS = (
     Mutation(
         "new work accepted when memory is short",
         "app/broker/lua/enqueue.lua",
+        "#!lua\n",
+        "#!lua flags=allow-oom\n",
+        (f"{TROUBLE}::test_a_full_redis_refuses_new_work_and_drains",),
+    ),
+    Mutation(
+        "single messages accepted when memory is short",
+        "app/broker/lua/send.lua",
         "#!lua\n",
         "#!lua flags=allow-oom\n",
         (f"{TROUBLE}::test_a_full_redis_refuses_new_work_and_drains",),

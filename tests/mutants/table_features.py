@@ -1,6 +1,6 @@
 """The mutations of what surrounds that: poison, limits, layouts, pauses, threads."""
 
-from .mutation import FOLDER, Mutation
+from .mutation import FOLDER, IDLING, SENDING, Mutation
 
 FEATURES = (
     Mutation(
@@ -58,5 +58,47 @@ FEATURES = (
         "not thread.is_alive() and thread.running",
         "False",
         (f"{FOLDER}/test_broker_threads.py::test_a_worker_thread_that_died_is_replaced",),
+    ),
+    Mutation(
+        "the limit is looked at once",
+        "app/broker/sending.py",
+        "min(LOOK_EVERY, room // SHARES)",
+        "LOOK_EVERY * room",
+        (f"{SENDING}::test_a_sender_that_goes_the_short_way_still_meets_the_limit",),
+    ),
+    Mutation(
+        "the next look is a lease away, whatever is pending",
+        "app/broker/lua/sweep.lua",
+        "math.min(reply[2], lease - silent)",
+        "reply[2]",
+        (f"{IDLING}::test_a_look_names_the_moment_when_something_can_have_lapsed",),
+    ),
+    Mutation(
+        "every look is followed by the next at once",
+        "app/broker/lua/sweep.lua",
+        "left >= 0 and math.min(longest, left) or longest",
+        "0",
+        (f"{IDLING}::test_an_appointment_holds_for_the_whole_fleet",),
+    ),
+    Mutation(
+        "a release calls nobody",
+        "app/broker/lua/release.lua",
+        "  redis.call('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])\n",
+        "",
+        (f"{IDLING}::test_a_released_entry_is_taken_at_once_by_a_worker_at_rest",),
+    ),
+    Mutation(
+        "what was said before one listens is not made up for",
+        "app/broker/delays.py",
+        "                self._missed()\n",
+        "                pass\n",
+        (f"{IDLING}::test_a_call_that_nobody_heard_is_made_up_for",),
+    ),
+    Mutation(
+        "a call that comes before the wait is slept over",
+        "app/broker/reading.py",
+        "return max(1, min(block_ms, until_look_ms))",
+        "return block_ms",
+        (f"{IDLING}::test_an_idle_reader_waits_no_longer_than_until_its_next_look",),
     ),
 )

@@ -31,8 +31,7 @@ def test_a_sweep_goes_on_where_the_last_one_stopped(
     found = []
     for _ in range(30):
         redis_client.delete(names.sweep_lock)
-        _, entries = broker.presence.leases.sweep(names, 1) or ("", [])
-        found += [entry.entry_id for entry in entries]
+        found += [entry.entry_id for entry in broker.presence.leases.sweep(names, 1).entries]
 
     assert found == [last.decode()]
 
@@ -167,17 +166,22 @@ def test_a_sleeping_mover_hears_of_an_earlier_message(broker: RedisStreamsBroker
     assert 0.4 <= ran.get(timeout=9) - sent_s <= 0.75
 
 
-def test_an_old_call_that_comes_late_adds_nothing(broker: RedisStreamsBroker) -> None:
-    """A call whose repetition was accepted long ago arrives after all, behind newer ones: it is recognised."""
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_old_call_that_comes_late_adds_nothing(broker: RedisStreamsBroker, count: int) -> None:
+    """A call whose repetition was accepted long ago arrives after all, behind newer ones, the short way or the long."""
     actor = dramatiq.actor(lambda: None, actor_name="nothing", broker=broker)
     producer = broker.presence.sender._borrow()
     broker.presence.sender._idle.append(producer)
+
+    def send() -> None:
+        broker.enqueue_many([actor.message() for _ in range(count)])
+
     for _ in range(3):
-        actor.send()
+        send()
     assert producer.sequence == 3
 
     for late in (1, 2, 3):
         producer.sequence = late - 1
-        actor.send()
+        send()
 
-    assert broker.admin.stats("default").waiting == 3
+    assert broker.admin.stats("default").waiting == 3 * count

@@ -10,7 +10,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app import local_redis
+from app.local_redis import NO_SERVER
+from app.redis_binary import find_binary
 
 START_TIMEOUT_S = 20.0
 
@@ -19,9 +20,9 @@ class Server:
     """One server on a socket below `home`, with a file that holds whatever was answered."""
 
     def __init__(self, home: Path, name: str, binary: Path | None = None) -> None:
-        found = binary or local_redis.find_binary()
+        found = binary or find_binary()
         if found is None:
-            raise FileNotFoundError(local_redis.NO_SERVER)
+            raise FileNotFoundError(NO_SERVER)
         folder = home / name
         folder.mkdir()
         self._command = [
@@ -45,6 +46,13 @@ class Server:
                 return
             pause.wait(0.01)
         raise TimeoutError("the server did not answer")
+
+    def limit_memory(self, limit: int) -> None:
+        """Sets `maxmemory`, in bytes; 0 is no limit."""
+        # The connection that lies ready may have been cut.
+        with suppress(redis.ConnectionError):
+            self.client.ping()
+        self.client.config_set("maxmemory", limit)
 
     def kill(self) -> None:
         if self._process is not None:

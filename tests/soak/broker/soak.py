@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -14,14 +15,17 @@ import redis
 from app.broker import QueueAdmin, RedisStreamsBroker
 from app.broker.keys import QueueKeys
 
+from ..faults import Fault, Terms
+from ..fleet import Fleet
+from ..injector import Injector
+from ..servers import Server
 from .actors import NAMESPACE, QUEUE, declare, make_broker, read_runs
 from .checker import Findings, check
-from .evidence import Evidence, Remains, Terms
-from .fleet import Fleet
-from .injector import Injector
+from .evidence import Evidence, Remains
 from .producer import Producer
-from .servers import Server
 
+#: How often each fault is chosen.
+WEIGHTS = {Fault.KILL: 4, Fault.FREEZE: 2, Fault.RESTART: 2, Fault.CUT: 4, Fault.TERMINATE: 2}
 PROGRESS_S = 5.0
 DEADLY_FIRST_S = 5.0
 DEADLY_EVERY_S = 15.0
@@ -82,12 +86,16 @@ def soak(plan: Plan, say: Say) -> Outcome:
 
 
 def _run(plan: Plan, say: Say, home: Path, server: Server, ledger: Server) -> Outcome:
-    broker = make_broker(server.url, plan.lease_ms)
+    worker = [sys.executable, "-m", "tests.soak.broker.worker", server.url, ledger.url]
     log_file = Path(os.environ.get("SOAK_LOG") or home / "workers.log")
-    fleet = Fleet(plan.workers, [server.url, ledger.url, str(plan.lease_ms), str(plan.threads)], log_file)
-    injector = Injector(fleet, server, plan.lease_ms / 1000, plan.seed)
+    with Fleet([[*worker, str(plan.lease_ms), str(plan.threads)]] * plan.workers, log_file) as fleet:
+        return _load(plan, say, fleet, server, ledger)
+
+
+def _load(plan: Plan, say: Say, fleet: Fleet, server: Server, ledger: Server) -> Outcome:
+    broker = make_broker(server.url, plan.lease_ms)
+    injector = Injector(fleet, server, WEIGHTS, lease_s=plan.lease_ms / 1000, seed=plan.seed)
     producers = _producers(plan, broker)
-    fleet.start()
     for producer in producers:
         producer.start()
     if not plan.control:
@@ -106,6 +114,7 @@ def _run(plan: Plan, say: Say, home: Path, server: Server, ledger: Server) -> Ou
         remains=remains(server.client, broker.keys.queue(QUEUE)),
     )
     troubles = [f"sending failed: {producer.failure!r}" for producer in producers if producer.failure]
+    troubles += [f"the injector failed: {injector.failure!r}"] if injector.failure else []
     troubles += [] if clean else ["a worker did not stop when asked"]
     findings = check(evidence, plan.terms)
     return Outcome(evidence, replace(findings, violations=[*findings.violations, *troubles]), drained_s)

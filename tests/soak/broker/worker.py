@@ -1,4 +1,4 @@
-"""One worker process of a soak: `python -m tests.soak.worker URL LEDGER_URL LEASE_MS THREADS`, until SIGTERM."""
+"""One worker process of a soak: `python -m tests.soak.broker.worker URL LEDGER_URL LEASE_MS THREADS`, until SIGTERM."""
 
 import logging
 import signal

@@ -17,7 +17,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from .evidence import Blow, Evidence, Fault, Kind, Run, Terms
+from ..faults import Blow, Fault, Terms, attribute
+from .evidence import Evidence, Kind, Run
 
 #: Two clocks of one machine are compared, both in whole milliseconds at worst.
 CLOCK_SLACK_S = 0.005
@@ -57,30 +58,6 @@ def check(evidence: Evidence, terms: Terms) -> Findings:
 def _murders(evidence: Evidence, deadly: set[str]) -> list[Blow]:
     """Each start of a deadly message is the death of a worker."""
     return [Blow(Fault.KILL, r.started_s, r.started_s) for r in evidence.runs if r.message_id in deadly]
-
-
-def attribute(repeats: Sequence[Run], blows: Sequence[Blow], terms: Terms) -> tuple[Counter[str], list[Run]]:
-    """
-    Gives each second start to a fault in whose window it lies and that has room for it.
-
-    In order of time, to the window that closes first: if any distribution explains them all, this one does.
-    """
-    room = [terms.allowance(blow.fault) for blow in blows]
-    explained: Counter[str] = Counter()
-    unexplained = []
-    for run in sorted(repeats, key=lambda run: run.started_s):
-        fitting = [n for n, blow in enumerate(blows) if room[n] and _covers(blow, run, terms)]
-        if not fitting:
-            unexplained.append(run)
-            continue
-        first = min(fitting, key=lambda n: blows[n].ended_s)
-        room[first] -= 1
-        explained[blows[first].fault.value] += 1
-    return explained, unexplained
-
-
-def _covers(blow: Blow, run: Run, terms: Terms) -> bool:
-    return blow.began_s - terms.margin_s <= run.started_s <= blow.ended_s + terms.lease_s + terms.margin_s
 
 
 def _by_attempt(runs: Sequence[Run]) -> dict[tuple[str, int], list[Run]]:

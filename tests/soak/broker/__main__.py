@@ -1,7 +1,7 @@
 """
 Breaks a broker at random for a while and judges what is left.
 
-    python -m tests.soak [--seconds 120] [--seed 1] [--control]
+    python -m tests.soak.broker [--seconds 120] [--seed 1] [--control]
 
 Workers are killed and frozen, Redis is killed and restarted with its append-only file, connections are cut;
 an independent ledger in a second Redis holds every start and end. Exit code 1 on any violation.
@@ -11,41 +11,30 @@ SOAK_LOG=file keeps what the workers log.
 import argparse
 import sys
 
+from ..faults import by_kind
+from ..scorecard import counts, end_cleanly, say, show
 from .soak import Outcome, Plan, soak
 
-VIOLATIONS_SHOWN = 20
 
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def show(outcome: Outcome, plan: Plan) -> None:
+def rows(outcome: Outcome, plan: Plan) -> dict[str, str]:
     """The scorecard."""
     evidence, findings = outcome.evidence, outcome.findings
     unsure = sum(not sent.accepted for sent in evidence.sent)
-    blows = ", ".join(f"{kind} {count}" for kind, count in sorted(evidence.blows_by_kind().items()))
-    explained = ", ".join(f"{kind} {count}" for kind, count in sorted(findings.explained.items()))
-    rows = {
+    return {
         "seed": str(plan.seed),
         "seconds": f"{plan.seconds:.0f} and {outcome.drained_s:.1f} to drain",
         "messages": f"{len(evidence.sent)}, of which {unsure} unsure",
         "runs": str(len(evidence.runs)),
-        "faults": f"{len(evidence.blows)}: {blows or 'none'}",
-        "duplicates": f"{findings.duplicates} explained: {explained or 'none'}",
+        "faults": f"{len(evidence.blows)}: {counts(by_kind(evidence.blows))}",
+        "duplicates": f"{findings.duplicates} explained: {counts(findings.explained)}",
         "a run cut off starts again": f"{findings.recovery_s_max:.1f} s after its first start at most",
         "lease": f"{plan.lease_ms / 1000:.1f} s; the longest messages take {plan.long_ms / 1000:.1f} s",
         "lost": str(sum(violation.startswith("lost") for violation in findings.violations)),
-        "violations": str(len(findings.violations)),
     }
-    for name, value in rows.items():
-        say(f"  {name:28}{value}")
-    for violation in findings.violations[:VIOLATIONS_SHOWN]:
-        say(f"  ! {violation}")
 
 
 def main() -> int:
+    end_cleanly()
     defaults = Plan()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=defaults.seconds)
@@ -58,7 +47,7 @@ def main() -> int:
     parser.add_argument("--server", help="path of the server binary; default: the bundled one")
     plan = Plan(**vars(parser.parse_args()))
     outcome = soak(plan, say)
-    show(outcome, plan)
+    show(rows(outcome, plan), outcome.findings.violations)
     return 1 if outcome.findings.violations else 0
 
 

@@ -1,0 +1,1 @@
+"""The properties: each takes the evidence and yields one sentence per violation."""
