@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check format up api worker bench bench-broker soak mutants clean
+.PHONY: help setup demo test test-full check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Stepstream needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -49,18 +49,28 @@ worker: setup ## Workers alone
 bench: setup ## Measure a whole task: latency, throughput, share per station
 	$(BIN)/python -m benchmarks.task_latency
 
+bench-dispatch: setup ## What dispatch costs Redis, and what batching gains (about 10 minutes)
+	$(BIN)/python -m benchmarks.dispatch_scale
+	$(BIN)/python -m benchmarks.batching
+
+bench-rivals: setup ## Three-step tasks beside other queues, which it installs (about 20 minutes)
+	$(BIN)/python -m benchmarks.task_rivals
+
 bench-broker: setup ## Measure the broker against Dramatiq's own (about 15 minutes)
 	$(BIN)/python -m benchmarks.broker_throughput
+	$(BIN)/python -m benchmarks.broker_floor
 	$(BIN)/python -m benchmarks.broker_latency
 	$(BIN)/python -m benchmarks.broker_scale
 	$(BIN)/python -m benchmarks.broker_recovery
 	$(BIN)/python -m benchmarks.broker_delays
 
-soak: setup ## Two minutes of random faults against the broker, judged by an independent ledger
-	$(BIN)/python -m tests.soak --seconds 5 --control
-	$(BIN)/python -m tests.soak --seconds 120
+soak: setup ## Minutes of random faults against the broker, then against everything; a ledger judges
+	$(BIN)/python -m tests.soak.broker --seconds 5 --control
+	$(BIN)/python -m tests.soak.broker --seconds 120
+	$(BIN)/python -m tests.soak.tasks --seconds 10 --control
+	$(BIN)/python -m tests.soak.tasks --seconds 120
 
-mutants: setup ## Break the broker on purpose: every mutation must be caught by a test
+mutants: setup ## Break broker and dispatch on purpose: every mutation must be caught by a test
 	$(BIN)/python -m tests.mutants
 
 clean: ## Remove everything that was generated

@@ -4,7 +4,7 @@ How long does a message wait for an idle worker, and what does idling cost?
     python -m benchmarks.broker_latency [--messages 50]
 
 One message at a time, 0.8 to 1.6 s apart, so that every worker is idle; ours and stock side by side, each on a
-server of its own. The load of idling is counted over ten seconds without any message.
+server of its own. The load of idling is counted over thirty seconds without any message.
 """
 
 import argparse
@@ -13,12 +13,14 @@ from random import Random
 
 from .broker_rig import Bench, bench, quantile, show, wait_for
 
-IDLE_S = 10.0
+#: Three leases; before them the traces of starting must be over.
+IDLE_S, SETTLE_S = 30.0, 3.0
 PROCESSES = 2
 
 
 def idle_load(sides: list[Bench]) -> dict[str, tuple[float, float]]:
     """Requests, and commands with those inside scripts, per second and queue of one process."""
+    time.sleep(SETTLE_S)
     before = {side.kind: side.counters() for side in sides}
     time.sleep(IDLE_S)
     used = {side.kind: side.counters() - before[side.kind] for side in sides}

@@ -15,6 +15,7 @@ from typing import Any
 import redis
 
 from app import local_redis
+from app.redis_binary import find_binary
 
 from .broker_actors import PADDING, RECORD, declare, make_broker
 
@@ -137,7 +138,7 @@ class Bench:
 @contextmanager
 def bench(kind: str, binary: str | None = None) -> Iterator[Bench]:
     """A bench on a fresh server without files."""
-    found = Path(binary) if binary else local_redis.find_binary()
+    found = Path(binary) if binary else find_binary()
     if found is None:
         raise SystemExit(local_redis.NO_SERVER)
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:

@@ -9,6 +9,7 @@ turns. Only ratios within one run mean anything.
 
 import argparse
 import statistics
+import threading
 import time
 from collections import defaultdict
 
@@ -18,6 +19,7 @@ CHUNK = 1_000
 IO_MS = 10
 IO_MESSAGES = 4_000
 PROCESSES, THREADS = 2, 8
+SENDERS = 8
 
 Figures = dict[str, float]
 
@@ -37,13 +39,37 @@ def enqueue_one_by_one(side: Bench, messages: int) -> Figures:
     }
 
 
+def enqueue_from_threads(side: Bench, messages: int) -> Figures:
+    """As the threads of a web server send."""
+    side.forget()
+    side.send(-1)
+    share = messages // SENDERS
+    senders = [
+        threading.Thread(target=lambda: [side.send(number) for number in range(share)]) for _ in range(SENDERS)
+    ]  # fmt: skip
+    before, began = side.counters(), time.perf_counter()
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    took_s, used = time.perf_counter() - began, side.counters() - before
+    return {
+        f"enqueue from {SENDERS} threads, per s": share * SENDERS / took_s,
+        "Redis CPU per enqueue from threads, us": used.cpu_s / share / SENDERS * 1e6,
+    }
+
+
 def enqueue_in_bulk(side: Bench, messages: int) -> Figures:
     """For a broker that has no bulk call this is one by one again."""
     side.forget()
-    began = time.perf_counter()
+    before, began = side.counters(), time.perf_counter()
     for start in range(0, messages, CHUNK):
         side.send_many(range(start, start + CHUNK))
-    return {"enqueue_many, per s": messages / (time.perf_counter() - began)}
+    took_s, used = time.perf_counter() - began, side.counters() - before
+    return {
+        "enqueue_many, per s": messages / took_s,
+        "Redis CPU per message of enqueue_many, us": used.cpu_s / messages * 1e6,
+    }
 
 
 def drain(side: Bench, messages: int, work_ms: int) -> tuple[float, float, float]:
@@ -74,7 +100,12 @@ def drains(side: Bench, messages: int) -> Figures:
 
 
 def one_round(side: Bench, messages: int) -> Figures:
-    return enqueue_one_by_one(side, messages) | enqueue_in_bulk(side, messages) | drains(side, messages)
+    found = enqueue_one_by_one(side, messages) | enqueue_from_threads(side, messages) | enqueue_in_bulk(side, messages)
+    found |= drains(side, messages)
+    drained = found["Redis CPU per drained message, us"]
+    for way in ("enqueue", "enqueue from threads", "message of enqueue_many"):
+        found[f"Redis CPU, {way} and drain, us"] = found[f"Redis CPU per {way}, us"] + drained
+    return found
 
 
 def main() -> None:

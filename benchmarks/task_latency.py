@@ -1,44 +1,45 @@
 """
-How long does a three-step task of no-op agents take, where does the time go, and how many fit in a second?
+How long does a three-step task of agents that do nothing take, where does the time go, and how many fit in a second?
 
     python -m benchmarks.task_latency [--tasks 300] [--drain 2000]
 
-Starts a Redis of its own, one API and two worker processes of eight threads. Latency: one task at a time over
-HTTP, read over SSE until the terminal event. Throughput: tasks are submitted by 50 concurrent clients while no
-worker runs, then drained. Times between events come from the Redis server's clock (whole milliseconds, so shares
-are means over all tasks). Only ratios within one run mean anything.
+Starts a Redis of its own, one API and two worker processes of eight threads. Throughput: tasks are submitted by 50
+clients while no worker runs, then drained, timed from the first start on. Latency: one task at a time over HTTP, read
+over SSE until the terminal event. Event times are whole milliseconds of the Redis server's clock and the agent's own
+two come with its summary, so shares are means over all tasks. Only ratios within one run mean anything.
 """
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import orjson
-import redis
 
-from app import local_redis
+from .broker_rig import quantile, show, wait_for
+from .redis_work import measured
+from .rival_stores import free_port
+from .task_rig import TaskRig, bundled_binary, chain, task_rig
 
-PORT = 18_765
-URL = f"http://127.0.0.1:{PORT}"
-PLAN = [{"step_id": n, "agent": "noop", "payload": "x", "depends_on": [n - 1] if n > 1 else []} for n in (1, 2, 3)]
-BODY = {"task": "Nothing, three times", "plan": PLAN}
+BODY = {"task": "Nothing, three times", "plan": chain("clock")}
+STEPS = (1, 2, 3)
 CLIENTS = 50
+WARM_UP = 20
+READY_S = 30.0
+#: The server cuts its times off, so on average an event is half a millisecond later than it says.
+CUT_MS = 0.5
 
 
 @dataclass
 class Timing:
-    """One task: the client's wall clock at both ends and the server's event times, all epoch milliseconds."""
+    """One task: the client's wall clock at both ends and the events in between, all epoch milliseconds."""
 
     began_ms: float
     ended_ms: float
@@ -48,60 +49,50 @@ class Timing:
     def total_ms(self) -> float:
         return self.ended_ms - self.began_ms
 
+    def event(self, kind: str, step: int | None = None) -> dict[str, Any]:
+        return next(e for e in self.events if e["type"] == kind and e.get("step_id") == step)
+
     def at(self, kind: str, step: int | None = None) -> float:
-        return float(next(e["ts"] for e in self.events if e["type"] == kind and e.get("step_id") == step))
+        return float(self.event(kind, step)["ts"]) + CUT_MS
+
+    def called(self, step: int) -> tuple[float, float]:
+        """When the agent was called and when it returned, as it says itself."""
+        began, ended = self.event("step.completed", step)["data"]["summary"].split()
+        return float(began), float(ended)
 
     def stations(self) -> dict[str, float]:
         """Where the time went; the parts add up to the whole."""
-        steps = (1, 2, 3)
+        calls = {n: self.called(n) for n in STEPS}
         return {
-            "accept: HTTP, plan, submit": self.at("task.submitted") - self.began_ms,
-            "wait: queued to started, x3": sum(self.at("step.started", n) - self.at("step.queued", n) for n in steps),
-            "run: started to completed, x3": sum(
-                self.at("step.completed", n) - self.at("step.started", n) for n in steps
-            ),
-            "deliver: last event to client": self.ended_ms - self.at("task.completed"),
+            "submit: HTTP, plan, script": self.at("task.submitted") - self.began_ms,
+            "wait: queued to started, x3": sum(self.at("step.started", n) - self.at("step.queued", n) for n in STEPS),
+            "start: started to the agent's call, x3": sum(calls[n][0] - self.at("step.started", n) for n in STEPS),
+            "agent: call to return, x3": sum(calls[n][1] - calls[n][0] for n in STEPS),
+            "complete: return to completed, x3": sum(self.at("step.completed", n) - calls[n][1] for n in STEPS),
+            "event: last event to client": self.ended_ms - self.at("task.completed"),
         }
 
 
 @contextmanager
-def program(folder: Path, url: str) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """The API, and room for workers; all are ended at the end."""
-    environment = {
-        **os.environ,
-        "REDIS_URL": url,
-        "STEPSTREAM_AGENT_MODULES": "benchmarks.agents",
-        "STEPSTREAM_DATA_DIR": str(folder),
-    }
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(*command: str) -> None:
-        binary = str(Path(sys.executable).parent / command[0])
-        log = (folder / f"{command[0]}.log").open("wb")
-        processes.append(subprocess.Popen([binary, *command[1:]], env=environment, stdout=log, stderr=log))
-
-    start("uvicorn", "--factory", "app.main:create_app", "--port", str(PORT), "--log-level", "warning")
-    wait_until(lambda: httpx2.get(f"{URL}/readyz").status_code == 200)
-    program.start_workers = lambda: start("dramatiq", "actors", "-p", "2", "-t", "8")  # type: ignore[attr-defined]
+def api(rig: TaskRig) -> Iterator[str]:
+    """One API process; its URL."""
+    url = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--log-level", "warning"]
+    with (rig.folder / "api.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--port", url.rpartition(":")[2]], stdout=log, stderr=log)
     try:
-        yield processes
+        if not wait_for(lambda: is_ready(url), READY_S):
+            raise SystemExit("the API did not get ready")
+        yield url
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=30)
+        process.terminate()
+        process.wait(timeout=30)
 
 
-def wait_until(condition: Any, timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except httpx2.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise SystemExit("the program did not get ready")
+def is_ready(url: str) -> bool:
+    with suppress(httpx2.HTTPError):
+        return httpx2.get(f"{url}/readyz").status_code == 200
+    return False
 
 
 def run_one(client: httpx2.Client) -> Timing:
@@ -118,57 +109,46 @@ def run_one(client: httpx2.Client) -> Timing:
     return Timing(began_ms, time.time() * 1000, events)
 
 
-def latency(tasks: int) -> None:
-    with httpx2.Client(base_url=URL, timeout=30) as client:
-        for _ in range(20):
+def latency(rig: TaskRig, url: str, tasks: int) -> None:
+    with httpx2.Client(base_url=url, timeout=30) as client, rig.workers(["clock"]):
+        for _ in range(WARM_UP):
             run_one(client)
         timings = [run_one(client) for _ in range(tasks)]
-    totals = sorted(timing.total_ms for timing in timings)
-    print(f"latency of one task, {tasks} tasks one after the other:")
-    print(f"  p50 {totals[len(totals) // 2]:.1f} ms   p99 {totals[int(len(totals) * 0.99)]:.1f} ms")
+    totals = [timing.total_ms for timing in timings]
     mean = statistics.fmean(totals)
-    for name in timings[0].stations():
-        value = statistics.fmean(timing.stations()[name] for timing in timings)
-        print(f"  {name:32} {value:6.2f} ms  {value / mean:4.0%}")
+    stations = [timing.stations() for timing in timings]
+    means = {name: statistics.fmean(station[name] for station in stations) for name in stations[0]}
+    show(f"Latency of one task, {tasks} one after the other", ["p50 ms", "p90 ms", "p99 ms", "mean ms"],
+         [[*(quantile(totals, share) for share in (0.5, 0.9, 0.99)), mean]])  # fmt: skip
+    show("Its stations", ["station", "mean ms", "share"],
+         [[name, value, f"{value / mean:.0%}"] for name, value in means.items()])  # fmt: skip
 
 
-def throughput(tasks: int, client: "redis.Redis", start_workers: Any) -> None:
-    """Submission by many clients, then the drain; with what Redis did for it."""
-    client.config_resetstat()
-    began = time.perf_counter()
-    with ThreadPoolExecutor(CLIENTS) as pool, httpx2.Client(base_url=URL, timeout=60) as api:
-        list(pool.map(lambda _: api.post("/run-task", json=BODY).raise_for_status(), range(tasks)))
-    submit_s = time.perf_counter() - began
-    print(f"submission: {tasks / submit_s:.0f} tasks/s with {CLIENTS} clients")
-    start_workers()
-    while client.zcard("{stepstream:0}:open") == tasks:
-        time.sleep(0.005)
-    began = time.perf_counter()
-    while client.zcard("{stepstream:0}:open"):
-        time.sleep(0.01)
-    drain_s = time.perf_counter() - began
-    stats = client.info("commandstats")
-    scripts_us = sum(stats.get(f"cmdstat_{name}", {"usec": 0})["usec"] for name in ("evalsha", "eval"))
-    print(f"drain: {tasks / drain_s:.0f} tasks/s, {3 * tasks / drain_s:.0f} steps/s, two processes of eight threads")
-    print(f"Redis time in scripts: {scripts_us / (3 * tasks):.0f} us per step, submission included")
+def throughput(rig: TaskRig, url: str, tasks: int) -> None:
+    """Submission by many clients, then the drain; with what Redis did for both."""
+    with measured(rig.client) as work:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(CLIENTS) as pool, httpx2.Client(base_url=url, timeout=60) as client:
+            list(pool.map(lambda _: client.post("/run-task", json=BODY).raise_for_status(), range(tasks)))
+        submit_s = time.perf_counter() - began
+        with rig.workers(["clock"]):
+            drain_s = rig.timed(rig.wait_done)
+    show(
+        f"Throughput, {tasks} tasks",
+        [f"submitted/s, {CLIENTS} clients", "drained tasks/s", "steps/s", "Redis in scripts, us per step"],
+        [[tasks / submit_s, tasks / drain_s, 3 * tasks / drain_s, work.scripts_us / (3 * tasks)]],
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=300)
     parser.add_argument("--drain", type=int, default=2000)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        server = local_redis.ensure_server(folder)
-        client = redis.Redis.from_url(server.url, protocol=2)
-        try:
-            with program(folder, server.url):
-                throughput(arguments.drain, client, program.start_workers)  # type: ignore[attr-defined]
-                latency(arguments.tasks)
-        finally:
-            client.close()
-            server.stop()
+    parser.add_argument("--server", default=bundled_binary(), help="a redis-server or valkey-server")
+    options = parser.parse_args()
+    with task_rig(options.server, appendonly=True) as rig, api(rig) as url:
+        throughput(rig, url, options.drain)
+        latency(rig, url, options.tasks)
 
 
 if __name__ == "__main__":
