@@ -12,12 +12,14 @@ from app import local_redis
 
 ROOT = Path(__file__).parent.parent.parent
 
-FOLDERS = ("tests/integration", "tests/faults", "tests/contract", "tests/property")
+#: What runs there, and which of it: the whole comparison with the stock broker is among the slow proofs.
+RUNS = {"not full": ("tests/integration", "tests/faults", "tests/property"), "full or not full": ("tests/contract",)}
 
 pytestmark = pytest.mark.full
 
 
-def test_the_server_on_path_behaves_alike(tmp_path: Path) -> None:
+@pytest.mark.parametrize("which", RUNS)
+def test_the_server_on_path_behaves_alike(tmp_path: Path, which: str) -> None:
     """Broker, dispatch and events pass their tests on the system's Redis too."""
     binary = shutil.which("redis-server")
     if binary is None:
@@ -27,7 +29,7 @@ def test_the_server_on_path_behaves_alike(tmp_path: Path) -> None:
     server = local_redis.start_server(Path(binary), tmp_path, appendonly=False)
     try:
         result = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-m", "not full", *FOLDERS],
+            [sys.executable, "-m", "pytest", "-q", "-m", which, *RUNS[which]],
             cwd=ROOT,
             env={**os.environ, "STEPSTREAM_TEST_REDIS_URL": server.url},
             capture_output=True,
