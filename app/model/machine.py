@@ -12,8 +12,8 @@ The states of a step, and what leads from one to the next:
   finish; limited when its group has no place then.
 - limited: queued when its group has a place for it and nobody stands before it.
 - queued, retrying, deferred: running at its start; held instead during a pause, deferred while its provider is
-  left alone. They have a message, and a place in their group. Only what a delayed task begins with has none until
-  its start, and is limited then if there is none.
+  left alone. They have a message. Queued, they have a place in their group, unless a delayed task begins with
+  them; what has none takes one at its start, and is limited then if there is none.
 - held: queued by resume, or limited.
 - running: completed, retrying, deferred, queued (by release) or failed, as its worker says; when its worker died,
   what a start makes of it, or failed; cancelled when it was stopped or is dropped.

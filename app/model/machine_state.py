@@ -65,8 +65,8 @@ class StepState:
     """
     A step. `open` is the number of dependencies it still waits for, `since_ms` since when it stands in line.
 
-    `inside`: it has a place in its group. Only what is under way has one, but not all of it: a step of a delayed
-    task takes its place when it starts.
+    `inside`: it has a place in its group. Only what is under way has one, but not all of it: what waits for a
+    retry, a provider or the start of its task takes its place when it starts.
     """
 
     plan: Step

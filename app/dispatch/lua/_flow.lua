@@ -9,7 +9,7 @@ local DEAD_MAX, DEAD_DROPPED_MAX = 10000, 100
 local HISTORY_MAX = 100
 -- Keys outlive the retention by this much, so that what they index can be taken down in order.
 local RETENTION_SLACK_MS = 600000
--- States in which a step holds its place in the gate of its group.
+-- States in which a step has a message; only in these can it have a place in the gate of its group.
 local UNDER_WAY = {queued = true, running = true, retrying = true, deferred = true}
 local SETTLED = {completed = true, failed = true, skipped = true, cancelled = true}
 
