@@ -3,36 +3,21 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BaseModel, PlainValidator
+from pydantic import AfterValidator, PlainValidator
 
 from app.api.deps import Services, TaskId, kept
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.api.terms import parse_time
 from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
-from app.model.plan import PlannerName, Step
-from app.model.task import StepStatus, TaskPage, TaskStatus
+from app.model.answers import PlanBody, PlannedStep
+from app.model.task import TaskPage, TaskStatus
 
 #: The only one there is until callers have names.
 TENANT = "default"
 WORDS_CHARS_MAX = 200
 
 router = APIRouter(tags=["tasks"])
-
-
-class PlannedStep(Step):
-    """A step of the plan, and how far it has come."""
-
-    status: StepStatus
-    attempts: int
-
-
-class PlanBody(BaseModel):
-    """The plan of a task as it stands; steps that were added to it are the last ones."""
-
-    task_id: str
-    planner: PlannerName
-    steps: list[PlannedStep]
 
 
 def _is_label(text: str) -> str:

@@ -1,13 +1,11 @@
-"""The JSON that clients send and get."""
+"""The JSON that clients send; what they get is in app/model/answers.py."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.terms import ConcurrencyBody, MomentText
 from app.api.text import LabelName, LabelText, PlanJson, Text, no_control_characters, one_line
-from app.model.plan import Plan
-from app.model.task import TaskStatus
 
 LABELS_MAX = 32
 
@@ -65,85 +63,3 @@ class RunTask(_Body):
     deadline: MomentText | None = Field(None, description="When the task expires if it has not ended.")
     not_before: MomentText | None = Field(None, description="Until when no step is sent to a queue.")
     concurrency: ConcurrencyBody | None = Field(None, description="A limit shared by tasks with the same label.")
-
-
-class Links(BaseModel):
-    """Where to go on from a task."""
-
-    self: str
-    stream: str
-    result: str
-    events: str
-    metrics: str
-
-    @classmethod
-    def of(cls, task_id: str) -> "Links":
-        task = f"/tasks/{task_id}"
-        return cls(
-            self=task, stream=f"/stream/{task_id}", result=f"{task}/result",
-            events=f"{task}/events", metrics=f"/metrics/{task_id}",
-        )  # fmt: skip
-
-
-class Accepted(BaseModel):
-    """A task that will reach a terminal state."""
-
-    task_id: str
-    status: TaskStatus
-    plan: Plan
-    links: Links
-
-
-class Running(BaseModel):
-    """A task whose result is not there yet."""
-
-    task_id: str
-    status: TaskStatus
-    links: Links
-
-
-class OutputBody(BaseModel):
-    """What one of the last steps left behind."""
-
-    step_id: int
-    summary: str
-    data: JsonValue
-    text: str | None
-
-
-class ResultBody(BaseModel):
-    """The outputs of the steps that nothing waited for."""
-
-    task_id: str
-    outputs: list[OutputBody]
-
-
-class EventsPage(BaseModel):
-    """A page of the event log; `next` is the `after` of the following one."""
-
-    task_id: str
-    events: list[dict[str, Any]]
-    next: str
-    more: bool
-
-
-class AgentBody(BaseModel):
-    """
-    An agent, what it accepts and its limits.
-
-    Agents of one `provider` pause together when it asks for patience; one that `gathers` is cut short when a
-    task is told to finish.
-    """
-
-    name: str
-    description: str
-    queue: str
-    input_schema: dict[str, Any]
-    timeout_ms: int
-    max_attempts: int
-    backoff_ms: int
-    backoff_ms_max: int
-    batch_size_max: int
-    deferrals_max: int
-    provider: str
-    gathers: bool

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.deps import OptionalJsonRoute, Services, TaskId, kept, view_of
 from app.api.problems import documented
-from app.api.schemas import Accepted, Links
 from app.api.text import PlanJson, no_control_characters
+from app.model.answers import Accepted, Links
 from app.model.plan import StepId
 from app.model.task import CancelMode, TaskStatus, TaskView
 

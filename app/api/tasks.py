@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 
 from app.api.deps import JsonRoute, Metrics, Services, TaskId, Traceparent, gone, view_of
 from app.api.problems import NoResult, TaskExpired, documented
-from app.api.schemas import Accepted, AgentBody, EventsPage, Links, OutputBody, ResultBody, Running, RunTask
+from app.api.schemas import RunTask
 from app.api.terms import IdempotencyKey
 from app.bootstrap import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
@@ -17,6 +17,7 @@ from app.errors import IdempotencyConflict, InvalidRequest, TaskNotFound, Unavai
 from app.events.log import PAGE_MAX, Cursor
 from app.metrics.prometheus import ApiMetrics
 from app.model.agents import StepOutput
+from app.model.answers import Accepted, AgentBody, EventsPage, Links, OutputBody, ResultBody, Running
 from app.model.plan import Plan
 from app.model.task import Document, TaskStatus, TaskView
 

@@ -1,0 +1,105 @@
+"""The JSON that clients get, apart from views of tasks and events, which have modules of their own."""
+
+from typing import Any
+
+from pydantic import BaseModel, JsonValue
+
+from app.model.plan import Plan, PlannerName, Step
+from app.model.task import StepStatus, TaskStatus
+
+
+class Links(BaseModel):
+    """Where to go on from a task."""
+
+    self: str
+    stream: str
+    result: str
+    events: str
+    metrics: str
+
+    @classmethod
+    def of(cls, task_id: str) -> "Links":
+        task = f"/tasks/{task_id}"
+        return cls(
+            self=task, stream=f"/stream/{task_id}", result=f"{task}/result",
+            events=f"{task}/events", metrics=f"/metrics/{task_id}",
+        )  # fmt: skip
+
+
+class Accepted(BaseModel):
+    """A task that will reach a terminal state."""
+
+    task_id: str
+    status: TaskStatus
+    plan: Plan
+    links: Links
+
+
+class Running(BaseModel):
+    """A task whose result is not there yet."""
+
+    task_id: str
+    status: TaskStatus
+    links: Links
+
+
+class OutputBody(BaseModel):
+    """What one of the last steps left behind."""
+
+    step_id: int
+    summary: str
+    data: JsonValue
+    text: str | None
+
+
+class ResultBody(BaseModel):
+    """The outputs of the steps that nothing waited for."""
+
+    task_id: str
+    outputs: list[OutputBody]
+
+
+class EventsPage(BaseModel):
+    """A page of the event log; `next` is the `after` of the following one."""
+
+    task_id: str
+    events: list[dict[str, Any]]
+    next: str
+    more: bool
+
+
+class AgentBody(BaseModel):
+    """
+    An agent, what it accepts and its limits.
+
+    Agents of one `provider` pause together when it asks for patience; one that `gathers` is cut short when a
+    task is told to finish.
+    """
+
+    name: str
+    description: str
+    queue: str
+    input_schema: dict[str, Any]
+    timeout_ms: int
+    max_attempts: int
+    backoff_ms: int
+    backoff_ms_max: int
+    batch_size_max: int
+    deferrals_max: int
+    provider: str
+    gathers: bool
+
+
+class PlannedStep(Step):
+    """A step of the plan, and how far it has come."""
+
+    status: StepStatus
+    attempts: int
+
+
+class PlanBody(BaseModel):
+    """The plan of a task as it stands; steps that were added to it are the last ones."""
+
+    task_id: str
+    planner: PlannerName
+    steps: list[PlannedStep]
