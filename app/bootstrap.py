@@ -16,13 +16,13 @@ from anyio import to_thread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app import local_redis, logs, redis_async
+from app import bounds, local_redis, logs, redis_async
+from app.access.tenancy import Tenancy
 from app.broker.admin import QueueAdmin, QueueStats
 from app.broker.broker import SHARED_STREAM, RedisStreamsBroker
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher
-from app.dispatch.execute import Executor, ExecutorOptions
-from app.dispatch.growth import GrowthLimits
+from app.dispatch.execute import Executor
 from app.dispatch.housekeeping import Housekeeper
 from app.dispatch.invoke import Invoker
 from app.dispatch.listing import TaskList
@@ -32,15 +32,13 @@ from app.dispatch.runner import StepRunner
 from app.dispatch.scripts import ScriptRunner
 from app.dispatch.step_store import StepLimits, StepStore
 from app.dispatch.stops import Stops
-from app.dispatch.store import TaskLimits, TaskStore
-from app.dispatch.submission import SubmissionLimits
+from app.dispatch.store import TaskStore
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.events.middleware import EventBus
 from app.keys import Keys
 from app.model.agents import AgentRegistry, registry
 from app.planning.rules import RulePlanner
-from app.planning.validator import PlanLimits
 from app.redis_shared import SharedConnection
 
 QueueDepths = Callable[[], Awaitable[dict[str, QueueStats]]]
@@ -66,6 +64,7 @@ class ApiServices:
     log: EventLog
     hub: Hub
     queues: QueueDepths
+    tenancy: Tenancy
 
 
 def load_agents(settings: Settings) -> AgentRegistry:
@@ -87,14 +86,14 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     reader = TaskReader(client, keys, retry_ms_max=API_RETRY_MS_MAX)
     shared = SharedConnection(client)
     scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
-    store = TaskStore(scripts, _task_limits(settings))
+    store = TaskStore(scripts, bounds.task_limits(settings))
     housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
     dispatcher = Dispatcher(
         planner=RulePlanner(),
         registry=agents,
         store=store,
         reader=reader,
-        limits=_submission_limits(settings),
+        limits=bounds.submission_limits(settings),
         collections=frozenset(settings.collections),
         on_deadline=housekeeper.wake,
     )
@@ -113,6 +112,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 log=log,
                 hub=hub,
                 queues=_queue_stats(admin_client, keys, agents, shared_stream(settings)),
+                tenancy=Tenancy(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
             )
     finally:
         await shared.aclose()
@@ -165,10 +165,10 @@ def _runner_factory(
             store=store,
             reader=TaskReader(client, keys, retry_ms_max=WORKER_RETRY_MS_MAX),
             registry=agents,
-            options=_executor_options(settings),
+            options=bounds.executor_options(settings),
             invoke=Invoker(settings.agent_threads_max),
         )
-        tasks = TaskStore(scripts, _task_limits(settings))
+        tasks = TaskStore(scripts, bounds.task_limits(settings))
         try:
             async with (
                 stops.listening(),
@@ -193,41 +193,6 @@ async def _running(housekeeper: Housekeeper) -> AsyncIterator[None]:
 def shared_stream(settings: Settings) -> str:
     """The stream of the layout `single`, or nothing when each queue has its own."""
     return SHARED_STREAM if settings.layout == "single" else ""
-
-
-def _task_limits(settings: Settings) -> TaskLimits:
-    return TaskLimits(
-        backlog_max=settings.backlog_max,
-        open_tasks_max=settings.open_tasks_max,
-        retention_ms=settings.retention_s * 1000,
-        idempotency_ttl_ms=settings.idempotency_s * 1000,
-        cancel_grace_ms=settings.cancel_grace_ms,
-        crashes_max=settings.crashes_max,
-        audit_interval_ms=settings.audit_interval_ms,
-        audit_grace_ms=settings.audit_grace_ms,
-    )
-
-
-def _executor_options(settings: Settings) -> ExecutorOptions:
-    return ExecutorOptions(
-        result_bytes_max=settings.result_bytes_max,
-        cache_dir=settings.data_dir / "cache",
-        collections=settings.collections,
-        growth=GrowthLimits(
-            added_max=settings.steps_added_max,
-            steps_max=settings.plan_steps_max,
-            payload_bytes_max=settings.payload_bytes_max,
-        ),
-    )
-
-
-def _submission_limits(settings: Settings) -> SubmissionLimits:
-    return SubmissionLimits(
-        task_chars_max=settings.task_chars_max,
-        documents_max=settings.documents_max,
-        documents_bytes_max=settings.documents_bytes_max,
-        plan=PlanLimits(steps_max=settings.plan_steps_max, payload_bytes_max=settings.payload_bytes_max),
-    )
 
 
 def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry, shared: str) -> QueueDepths:

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one.")
+    auth: Literal["auto", "required"] = Field(
+        "auto", description="When requests need a key: `auto` everywhere but at loopback addresses, or `required`."
+    )
     body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
     documents_max: int = Field(500, gt=0, description="Most documents that one task may carry.")

@@ -11,11 +11,12 @@ ROOT = Path(__file__).parent.parent
 
 #: Lower levels never import higher ones; within a level anything goes that makes no circle.
 LEVELS: list[tuple[str, ...]] = [
-    ("app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.logs"),
+    ("app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.logs",
+     "app.access.principal", "app.access.errors", "app.access.exposure"),
     ("app.broker",),
     ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary"),
     (
-        "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.fork",
+        "app.access", "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.fork",
         "app.dispatch.growth", "app.dispatch.intake", "app.dispatch.listing",
         "app.dispatch.progress", "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry",
         "app.dispatch.scripts", "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
@@ -25,7 +26,7 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.portal",
         "app.dispatch.runner", "app.dispatch.stops", "app.metrics",
     ),
-    ("app.bootstrap", "app.client"),
+    ("app.bootstrap", "app.bounds", "app.client"),
     ("app.api", "actors"),
     ("app.main", "app.cli", "app.__main__"),
 ]  # fmt: skip

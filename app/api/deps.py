@@ -2,15 +2,17 @@
 
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Depends, Header, Path, Request
+from fastapi import Depends, Header, Path, Request, Security
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
+from app.access.principal import Principal, Scope
+from app.api.auth import admitted, caller, declared_scope
 from app.api.problems import BodyTooLarge, MalformedBody, NotJson, TaskExpired
 from app.bootstrap import ApiServices
 from app.errors import TaskNotFound
@@ -30,12 +32,6 @@ def _metrics(request: Request) -> ApiMetrics:
     return metrics
 
 
-def _task_id(task_id: Annotated[str, Path(description="Id of a task.")]) -> str:
-    if not is_task_id(task_id):
-        raise TaskNotFound(task_id[:80])
-    return task_id
-
-
 def _traceparent(traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None) -> str | None:
     """The trace a client continues; a malformed one is ignored, as the standard asks."""
     return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
@@ -43,8 +39,32 @@ def _traceparent(traceparent: Annotated[str | None, Header(description="W3C trac
 
 Services = Annotated[ApiServices, Depends(_services)]
 Metrics = Annotated[ApiMetrics, Depends(_metrics)]
-TaskId = Annotated[str, Depends(_task_id)]
 Traceparent = Annotated[str | None, Depends(_traceparent)]
+#: Who asks. A route declares its scope by one of these three, and is open to all without; see `app/api/auth.py`.
+Reader = Annotated[Principal, Security(caller, scopes=[Scope.READ])]
+Submitter = Annotated[Principal, Security(caller, scopes=[Scope.SUBMIT])]
+Admin = Annotated[Principal, Security(caller, scopes=[Scope.ADMIN])]
+
+
+async def prove_owned(task_ids: Sequence[str], principal: Principal, services: ApiServices) -> None:
+    """Raises `TaskNotFound` for the first that is no task of the caller's tenant, whether or not it is another's."""
+    for task_id in task_ids:
+        if not is_task_id(task_id):
+            raise TaskNotFound(task_id[:80])
+    owned = await services.tenancy.owned(principal.tenant, task_ids)
+    for task_id, ours in zip(task_ids, owned, strict=True):
+        if not ours:
+            raise gone(task_id, services)
+
+
+async def _task_id(
+    request: Request, services: Services, task_id: Annotated[str, Path(description="Id of a task.")]
+) -> str:
+    await prove_owned([task_id], await admitted(request), services)
+    return task_id
+
+
+TaskId = Annotated[str, Depends(_task_id)]
 
 
 def gone(task_id: str, services: ApiServices) -> TaskNotFound:
@@ -111,6 +131,9 @@ class JsonRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            # Before the body: nobody sends megabytes to be told that they may not.
+            if declared_scope(self.endpoint) is not None:
+                await admitted(request)
             strict_request = StrictJsonRequest(request.scope, request.receive)
             # Read here, because what is raised inside the handler becomes an error of FastAPI's.
             if await self._expects_json(strict_request):

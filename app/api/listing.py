@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AfterValidator, PlainValidator
 
-from app.api.deps import Services, TaskId, kept
+from app.api.deps import Reader, Services, TaskId, kept
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.api.terms import parse_time
@@ -13,8 +13,6 @@ from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
 from app.model.answers import PlanBody, PlannedStep
 from app.model.task import TaskPage, TaskStatus
 
-#: The only one there is until callers have names.
-TENANT = "default"
 WORDS_CHARS_MAX = 200
 
 router = APIRouter(tags=["tasks"])
@@ -26,7 +24,8 @@ def _is_label(text: str) -> str:
 
 
 @router.get("/tasks", responses=documented(400, 422, 503))
-async def tasks(  # noqa: PLR0913, PLR0917  # FastAPI passes all of them by name
+async def tasks(  # FastAPI passes all of them by name
+    caller: Reader,
     services: Services,
     status: Annotated[TaskStatus | None, Query(description="Only tasks in this state.")] = None,
     label: Annotated[
@@ -48,11 +47,11 @@ async def tasks(  # noqa: PLR0913, PLR0917  # FastAPI passes all of them by name
     The page ends the list when `next` is null; a page may hold fewer than `limit` tasks and still have a `next`.
     """
     wanted = TaskFilter(status, tuple(parse_label(text) for text in label), q, created_after)
-    return await services.tasks.page(TENANT, wanted, cursor=cursor, limit=limit)
+    return await services.tasks.page(caller.tenant, wanted, cursor=cursor, limit=limit)
 
 
 @router.get("/tasks/{task_id}/plan", responses=documented(404, 410, 503))
-async def plan_of_task(task_id: TaskId, services: Services) -> PlanBody:
+async def plan_of_task(_: Reader, task_id: TaskId, services: Services) -> PlanBody:
     """The plan as it stands, with the state of each step."""
     with kept(services):
         plan = await services.store.plan(task_id)

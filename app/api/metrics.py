@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.api.deps import Metrics, Services, TaskId, gone
+from app.api.deps import Admin, Metrics, Reader, Services, TaskId, gone
 from app.api.problems import documented
 from app.bootstrap import ApiServices
 from app.errors import Unavailable
@@ -15,7 +15,7 @@ router = APIRouter(tags=["metrics"])
 
 
 @router.get("/metrics/{task_id}", responses=documented(404, 410, 503))
-async def task_metrics(task_id: TaskId, services: Services) -> TaskMetrics:
+async def task_metrics(_: Reader, task_id: TaskId, services: Services) -> TaskMetrics:
     """What the task took, folded from its event log at the time of asking."""
     figures = Fold()
     async for page in services.log.pages(task_id):
@@ -31,7 +31,7 @@ async def task_metrics(task_id: TaskId, services: Services) -> TaskMetrics:
     response_class=Response,
     responses={200: {"description": "Prometheus text format", "content": {"text/plain": {}}}},
 )
-async def metrics(services: Services, metrics: Metrics) -> Response:
+async def metrics(_: Admin, services: Services, metrics: Metrics) -> Response:
     """What Prometheus scrapes: this process, and the queues in Redis."""
     return Response(metrics.render(services.hub.counters, await _truth(services)), media_type=CONTENT_TYPE)
 

@@ -5,7 +5,10 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 |----------------------|--------|----------------------------------------------------------|
 | malformed-body       | 400    | the body is not JSON                                     |
 | bad-cursor           | 400    | a position that no log or list can have given out        |
-| task-not-found       | 404    | no task with this id                                     |
+| key-needed           | 401    | the request needs a key and has none                     |
+| key-refused          | 401    | the key is unknown, revoked or expired                   |
+| scope-missing        | 403    | the key is good, but not for this                        |
+| task-not-found       | 404    | no task with this id, or another tenant's                |
 | not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
 | task-expired         | 410    | the task is older than the retention                     |
@@ -30,6 +33,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from app.access.errors import KeyNeeded, KeyRefused, Refused, ScopeMissing
 from app.errors import (
     BacklogFull,
     BadCursor,
@@ -90,6 +94,9 @@ class NoResult(StepstreamError):
 KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     MalformedBody: (400, "malformed-body", "The body is not JSON"),
     BadCursor: (400, "bad-cursor", "Not a position in a log or a list"),
+    KeyNeeded: (401, "key-needed", "A key is needed"),
+    KeyRefused: (401, "key-refused", "The key is not valid"),
+    ScopeMissing: (403, "scope-missing", "The key is not for this"),
     TaskNotFound: (404, "task-not-found", "No such task"),
     NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),
@@ -101,6 +108,8 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     BacklogFull: (503, "backlog-full", "Too much work waits"),
     Unavailable: (503, "unavailable", "Not available at the moment"),
 }
+#: What every route that asks for a scope may answer.
+KEYED = (401, 403)
 
 
 def install(app: FastAPI) -> None:
@@ -125,6 +134,8 @@ def described(openapi: dict[str, Any]) -> dict[str, Any]:
     schemas |= body.pop("$defs") | {"ProblemBody": body}
     for path in openapi["paths"].values():
         for operation in path.values():
+            if "security" in operation:
+                operation["responses"] |= {str(status): _documentation(status) for status in KEYED}
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
     return openapi
@@ -149,6 +160,8 @@ def _on_own_error(request: Request, error: Exception) -> Response:
     )
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, Refused):
+        response.headers.update(error.headers)
     return response
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.api.deps import OptionalJsonRoute, Services, TaskId, kept, view_of
+from app.api.deps import OptionalJsonRoute, Services, Submitter, TaskId, kept, view_of
 from app.api.problems import documented
 from app.api.text import PlanJson, no_control_characters
 from app.model.answers import Accepted, Links
@@ -13,8 +13,6 @@ from app.model.plan import StepId
 from app.model.task import CancelMode, TaskStatus, TaskView
 
 REASON_CHARS_MAX = 300
-#: Who steers, in the events; callers have no names yet.
-BY = "api"
 
 Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX), AfterValidator(no_control_characters)]
 
@@ -82,35 +80,41 @@ NO_REASON, NO_STEP = Why(), Retry()
         **documented(400, 404, 410, 413, 415, 422, 503),
     },
 )
-async def cancel(task_id: TaskId, response: Response, services: Services, body: CancelBody = Cancel()) -> TaskView:  # noqa: B008  # nothing changes it
+async def cancel(
+    caller: Submitter,
+    task_id: TaskId,
+    response: Response,
+    services: Services,
+    body: CancelBody = Cancel(),  # noqa: B008  # nothing changes it
+) -> TaskView:
     """Ends the task early; a second request may ask for more than the first, never for less."""
     with kept(services):
-        accepted = await services.dispatcher.cancel(task_id, body.mode, by=BY, reason=body.reason)
+        accepted = await services.dispatcher.cancel(task_id, body.mode, by=caller.name, reason=body.reason)
     response.status_code = 202 if accepted else 200
     return await view_of(task_id, services)
 
 
 @steering.post("/tasks/{task_id}/pause", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
-async def pause(task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
+async def pause(caller: Submitter, task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
     """Nothing starts any more until the task is resumed; what runs is finished."""
     with kept(services):
-        await services.dispatcher.pause(task_id, by=BY, reason=body.reason)
+        await services.dispatcher.pause(task_id, by=caller.name, reason=body.reason)
     return await view_of(task_id, services)
 
 
 @steering.post("/tasks/{task_id}/resume", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
-async def resume(task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
+async def resume(caller: Submitter, task_id: TaskId, services: Services, body: WhyBody = NO_REASON) -> TaskView:
     """The task goes on; what was held back goes first."""
     with kept(services):
-        await services.dispatcher.resume(task_id, by=BY, reason=body.reason)
+        await services.dispatcher.resume(task_id, by=caller.name, reason=body.reason)
     return await view_of(task_id, services)
 
 
 @steering.post("/tasks/{task_id}/retry", status_code=202, responses=documented(400, 404, 409, 410, 413, 415, 422, 503))
-async def retry(task_id: TaskId, services: Services, body: RetryBody = NO_STEP) -> TaskView:
+async def retry(caller: Submitter, task_id: TaskId, services: Services, body: RetryBody = NO_STEP) -> TaskView:
     """Runs a failed, cancelled or expired task again, in place: its log goes on, what had succeeded is kept."""
     with kept(services):
-        await services.dispatcher.retry(task_id, from_step=body.from_step, by=BY)
+        await services.dispatcher.retry(task_id, from_step=body.from_step, by=caller.name)
     return await view_of(task_id, services)
 
 
@@ -125,7 +129,13 @@ async def retry(task_id: TaskId, services: Services, body: RetryBody = NO_STEP) 
         **documented(400, 404, 409, 410, 413, 415, 422, 503),
     },
 )
-async def fork(task_id: TaskId, response: Response, services: Services, body: ForkBody = Fork()) -> Accepted:  # noqa: B008  # nothing changes it
+async def fork(
+    _: Submitter,
+    task_id: TaskId,
+    response: Response,
+    services: Services,
+    body: ForkBody = Fork(),  # noqa: B008  # nothing changes it
+) -> Accepted:
     """A new task from one that has ended: results that the change does not touch are taken over."""
     with kept(services):
         task = await services.dispatcher.fork(task_id, from_step=body.from_step, plan=body.plan)
@@ -135,7 +145,7 @@ async def fork(task_id: TaskId, response: Response, services: Services, body: Fo
 
 
 @router.delete("/tasks/{task_id}", status_code=204, responses=documented(404, 409, 410, 503))
-async def delete(task_id: TaskId, services: Services) -> None:
+async def delete(_: Submitter, task_id: TaskId, services: Services) -> None:
     """Deletes a task that has ended: its state, its events and its results."""
     with kept(services):
         await services.dispatcher.delete(task_id)

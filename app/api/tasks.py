@@ -6,7 +6,7 @@ import orjson
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from app.api.deps import JsonRoute, Metrics, Services, TaskId, Traceparent, gone, view_of
+from app.api.deps import JsonRoute, Metrics, Reader, Services, Submitter, TaskId, Traceparent, gone, view_of
 from app.api.problems import NoResult, TaskExpired, documented
 from app.api.schemas import RunTask
 from app.api.terms import IdempotencyKey
@@ -47,6 +47,7 @@ submissions = APIRouter(tags=["tasks"], route_class=JsonRoute)
 )
 async def run_task(  # FastAPI passes all of them by name
     body: RunTask,
+    caller: Submitter,
     response: Response,
     services: Services,
     metrics: Metrics,
@@ -59,7 +60,7 @@ async def run_task(  # FastAPI passes all of them by name
     Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`. With
     an `Idempotency-Key` the request may be sent again: it names the same task, and 410 when that is deleted.
     """
-    task = await _submit(_submission(body, traceparent, idempotency_key), services, metrics)
+    task = await _submit(_submission(body, caller.tenant, traceparent, idempotency_key), services, metrics)
     status = TaskStatus.QUEUED
     if task.replayed:
         status = (await view_of(task.task_id, services)).status
@@ -70,9 +71,9 @@ async def run_task(  # FastAPI passes all of them by name
 
 
 @submissions.post("/plan", responses=documented(400, 413, 415, 422))
-async def plan(body: RunTask, services: Services) -> Plan:
+async def plan(body: RunTask, caller: Submitter, services: Services) -> Plan:
     """The plan that `/run-task` would run for this body; runs nothing."""
-    return services.dispatcher.plan(_submission(body))
+    return services.dispatcher.plan(_submission(body, caller.tenant))
 
 
 @router.get(
@@ -85,6 +86,7 @@ async def plan(body: RunTask, services: Services) -> Plan:
     },
 )
 async def task(
+    _: Reader,
     task_id: TaskId,
     services: Services,
     if_none_match: Annotated[str | None, Header(description="The `ETag` of what the client has.")] = None,
@@ -108,7 +110,10 @@ async def task(
     },
 )
 async def result(
-    task_id: TaskId, services: Services, accept: Annotated[str, Header(description="JSON or Markdown.")] = "*/*"
+    _: Reader,
+    task_id: TaskId,
+    services: Services,
+    accept: Annotated[str, Header(description="JSON or Markdown.")] = "*/*",
 ) -> Response:
     """What the task made: JSON, or with `Accept: text/markdown` the document for people."""
     view = await view_of(task_id, services)
@@ -130,6 +135,7 @@ async def result(
     responses=documented(400, 404, 410, 422, 503),
 )
 async def events(
+    _: Reader,
     task_id: TaskId,
     services: Services,
     after: Annotated[str | None, Query(description="Position: a number or an event id.")] = None,
@@ -150,7 +156,7 @@ async def events(
 
 
 @router.get("/agents")
-async def agents(services: Services) -> list[AgentBody]:
+async def agents(_: Reader, services: Services) -> list[AgentBody]:
     """The agents that plans may name."""
     return [
         AgentBody(
@@ -187,7 +193,9 @@ async def _submit(submission: Submission, services: ApiServices, metrics: ApiMet
     return task
 
 
-def _submission(body: RunTask, traceparent: str | None = None, idempotency_key: str | None = None) -> Submission:
+def _submission(
+    body: RunTask, tenant: str, traceparent: str | None = None, idempotency_key: str | None = None
+) -> Submission:
     return Submission(
         task=body.task,
         plan=body.plan,
@@ -198,6 +206,7 @@ def _submission(body: RunTask, traceparent: str | None = None, idempotency_key: 
         deadline=body.deadline,
         not_before=body.not_before,
         concurrency=body.concurrency.value() if body.concurrency else None,
+        tenant=tenant,
         idempotency_key=idempotency_key,
         traceparent=traceparent,
     )

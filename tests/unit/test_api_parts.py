@@ -120,9 +120,10 @@ def test_the_openapi_document_is_complete() -> None:
             assert operation["description"], (path, method)
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             assert body is None or _exemplified(body, schemas), (path, method)
-    submission = document["paths"]["/run-task"]["post"]["responses"]
-    assert set(submission) == {"202", "400", "410", "413", "415", "422", "503"}
-    assert set(document["paths"]["/stream/{task_id}"]["get"]["responses"]) == {"200", "204", "400", "404", "410", "503"}
+    submission, stream = document["paths"]["/run-task"]["post"], document["paths"]["/stream/{task_id}"]["get"]
+    keyed = {"401", "403"}
+    assert set(submission["responses"]) == keyed | {"202", "400", "410", "413", "415", "422", "503"}
+    assert set(stream["responses"]) == keyed | {"200", "204", "400", "404", "410", "503"}
 
 
 @pytest.mark.parametrize(

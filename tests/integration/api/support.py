@@ -64,7 +64,8 @@ async def running(**settings: Any) -> AsyncIterator[Api]:
     """The application without a server: good for all but streams."""
     app = create_app(Settings(**settings))
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
+    http = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1")
+    async with app.router.lifespan_context(app), http:
         yield Api(app, http)
 
 

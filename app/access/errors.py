@@ -1,0 +1,38 @@
+"""Why a request is refused before its route sees it."""
+
+from collections.abc import Mapping
+
+from app.access.principal import Scope
+from app.errors import StepstreamError
+
+
+class Refused(StepstreamError):
+    """Base; `headers` go with the answer."""
+
+    headers: Mapping[str, str] = {}
+
+
+class KeyNeeded(Refused):
+    """The request needs a key and has none."""
+
+    headers = {"WWW-Authenticate": 'Bearer realm="stepstream"'}  # noqa: RUF012  # a Mapping
+
+    def __init__(self) -> None:
+        super().__init__("Send a key, as in `Authorization: Bearer sk_…`; `stepstream keys create` makes one.")
+
+
+class KeyRefused(Refused):
+    """The key is unknown, revoked or expired; which of them is nobody's business."""
+
+    headers = {"WWW-Authenticate": 'Bearer realm="stepstream", error="invalid_token"'}  # noqa: RUF012  # a Mapping
+
+    def __init__(self) -> None:
+        super().__init__("The key is unknown, revoked or expired.")
+
+
+class ScopeMissing(Refused):
+    """The key is good, but not for this."""
+
+    def __init__(self, needed: Scope) -> None:
+        self.headers = {"WWW-Authenticate": f'Bearer realm="stepstream", error="insufficient_scope", scope="{needed}"'}
+        super().__init__(f"This needs a key with the scope {needed}.")

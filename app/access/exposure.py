@@ -1,0 +1,42 @@
+"""Where a request came in, as far as this process can see for itself."""
+
+import ipaddress
+from collections.abc import Iterable
+
+from starlette.types import Scope
+
+#: What proxies add. A request that carries one was sent from elsewhere, wherever it comes in.
+FORWARDED = frozenset(
+    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+)
+
+
+def is_local(scope: Scope) -> bool:
+    """
+    Whether only this machine can have sent the request: it came in at a loopback address or a Unix socket, and
+    no proxy says that it passed it on.
+
+    This is the address of our own end of the connection, which no header can change: uvicorn's proxy headers
+    touch `client` and `scheme` only.
+    """
+    server = scope.get("server")
+    if server is None or _forwarded(name for name, _ in scope["headers"]):
+        return False
+    host, port = server
+    return port is None or is_loopback(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name `localhost`, is reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _forwarded(names: Iterable[bytes]) -> bool:
+    return not FORWARDED.isdisjoint(names)

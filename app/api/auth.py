@@ -1,0 +1,70 @@
+"""
+Who sends a request, and whether they may.
+
+`Reader`, `Submitter` and `Admin` (`app/api/deps.py`) in the signature of a route say which scope it asks for;
+`admitted` finds out who asks and holds them to it, once per request and before the body is read.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
+
+from fastapi import Depends, Request, params
+from fastapi.security import HTTPBearer
+
+from app.access.errors import KeyNeeded, KeyRefused, ScopeMissing
+from app.access.exposure import is_local
+from app.access.principal import OPEN, Principal, Scope
+
+BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="key",
+    bearerFormat="sk_<id>_<secret>",
+    description="A key of `stepstream keys create`. At a loopback address the server may do without.",
+)
+
+
+async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Principal:
+    """Who asks; raises `KeyNeeded`, `KeyRefused` or `ScopeMissing`."""
+    return await admitted(request)
+
+
+async def admitted(request: Request) -> Principal:
+    """Who asks, found to have the scope that the route declares; the same for the whole request."""
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
+    needed = declared_scope(request.scope["route"].endpoint)
+    if needed is None:
+        raise LookupError(f"{request.scope['route'].path} needs a caller and declares no scope")
+    principal = await _authenticated(request)
+    if not principal.may(needed):
+        raise ScopeMissing(needed)
+    request.state.principal = principal
+    return principal
+
+
+@cache
+def declared_scope(endpoint: Callable[..., Any]) -> Scope | None:
+    """The scope that a route's signature asks for, or `None` when it is open to all."""
+    hints = get_type_hints(endpoint, include_extras=True)
+    found = {scope for name in inspect.signature(endpoint).parameters if (scope := _scope_of(hints.get(name)))}
+    if len(found) > 1:
+        raise LookupError(f"{endpoint.__qualname__} declares more than one scope")
+    return found.pop() if found else None
+
+
+def _scope_of(hint: object) -> Scope | None:
+    if get_origin(hint) is not Annotated:
+        return None
+    marks = [mark for mark in get_args(hint)[1:] if isinstance(mark, params.Security) and mark.dependency is caller]
+    return Scope(cast("list[str]", marks[0].scopes)[0]) if marks else None
+
+
+async def _authenticated(request: Request) -> Principal:
+    if "authorization" in request.headers:
+        raise KeyRefused
+    if request.app.state.settings.auth == "auto" and is_local(request.scope):
+        return OPEN
+    raise KeyNeeded

@@ -1,0 +1,43 @@
+"""The bounds that services hold to, from the settings."""
+
+from app.config import Settings
+from app.dispatch.execute import ExecutorOptions
+from app.dispatch.growth import GrowthLimits
+from app.dispatch.store import TaskLimits
+from app.dispatch.submission import SubmissionLimits
+from app.planning.validator import PlanLimits
+
+
+def task_limits(settings: Settings) -> TaskLimits:
+    return TaskLimits(
+        backlog_max=settings.backlog_max,
+        open_tasks_max=settings.open_tasks_max,
+        retention_ms=settings.retention_s * 1000,
+        idempotency_ttl_ms=settings.idempotency_s * 1000,
+        cancel_grace_ms=settings.cancel_grace_ms,
+        crashes_max=settings.crashes_max,
+        audit_interval_ms=settings.audit_interval_ms,
+        audit_grace_ms=settings.audit_grace_ms,
+    )
+
+
+def executor_options(settings: Settings) -> ExecutorOptions:
+    return ExecutorOptions(
+        result_bytes_max=settings.result_bytes_max,
+        cache_dir=settings.data_dir / "cache",
+        collections=settings.collections,
+        growth=GrowthLimits(
+            added_max=settings.steps_added_max,
+            steps_max=settings.plan_steps_max,
+            payload_bytes_max=settings.payload_bytes_max,
+        ),
+    )
+
+
+def submission_limits(settings: Settings) -> SubmissionLimits:
+    return SubmissionLimits(
+        task_chars_max=settings.task_chars_max,
+        documents_max=settings.documents_max,
+        documents_bytes_max=settings.documents_bytes_max,
+        plan=PlanLimits(steps_max=settings.plan_steps_max, payload_bytes_max=settings.payload_bytes_max),
+    )
