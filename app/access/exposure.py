@@ -1,9 +1,10 @@
 """Where a request came in, as far as this process can see for itself."""
 
-import ipaddress
 from collections.abc import Iterable
 
 from starlette.types import Scope
+
+from app.loopback import is_loopback
 
 #: What proxies add. A request that carries one was sent from elsewhere, wherever it comes in.
 FORWARDED = frozenset(
@@ -24,18 +25,6 @@ def is_local(scope: Scope) -> bool:
         return False
     host, port = server
     return port is None or is_loopback(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name `localhost`, is reached from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _forwarded(names: Iterable[bytes]) -> bool:

@@ -9,6 +9,7 @@ A synchronous client: submit a task, follow its events to the end, fetch what it
     ClientError
     ├── ApiUnreachable    nobody answers there, or not any more
     ├── ApiError          the API said no: HTTP status and problem document (RFC 9457)
+    ├── KeyExposed        the key would travel where others can read it
     └── StreamBroken      the event stream contradicts itself: a gap, or not an event
 """
 
@@ -21,6 +22,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from app.client.credentials import key_headers
 from app.client.errors import ApiError, ApiUnreachable
 from app.client.position import Position
 from app.client.transport import Transport, check, object_of
@@ -38,11 +40,25 @@ When = datetime | timedelta | str
 
 
 class Client:
-    """One API at one address, as a context manager; not for use by several threads at once."""
+    """
+    One API at one address, as a context manager; not for use by several threads at once.
 
-    def __init__(self, base_url: str, *, silence_s_max: float = SILENCE_S_MAX) -> None:
+    `api_key` (else `STEPSTREAM_API_KEY` of the environment) goes to this address only, redirects are not
+    followed, and never over plain http to another machine (`KeyExposed`), unless `allow_insecure` or
+    `STEPSTREAM_ALLOW_INSECURE=1` says that the network in between is trusted.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str | None = None,
+        *,
+        allow_insecure: bool = False,
+        silence_s_max: float = SILENCE_S_MAX,
+    ) -> None:
         self._silence_s_max = silence_s_max
-        self._api = Transport(base_url, silence_s_max=silence_s_max)
+        headers = key_headers(base_url, api_key, allow_insecure=allow_insecure)
+        self._api = Transport(base_url, silence_s_max=silence_s_max, headers=headers)
         self.base_url = self._api.base_url
 
     def __enter__(self) -> Self:

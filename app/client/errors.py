@@ -12,6 +12,10 @@ class ApiUnreachable(ClientError):
     """Nothing answers at the address, or a stream stayed silent for longer than `SILENCE_S_MAX`."""
 
 
+class KeyExposed(ClientError, ValueError):
+    """The key would travel where others can read it; see `allow_insecure` of `Client`."""
+
+
 class StreamBroken(ClientError):
     """An event is missing, out of order or no event at all."""
 

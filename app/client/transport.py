@@ -2,12 +2,14 @@
 
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from app.client.errors import ApiError, ApiUnreachable
+from app.loopback import is_loopback
 
 TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 BACKOFF_S = 0.1
@@ -17,11 +19,18 @@ RETRY_AFTER_S_MAX = 10.0
 class Transport:
     """A connection to one API."""
 
-    def __init__(self, base_url: str, *, silence_s_max: float) -> None:
+    def __init__(self, base_url: str, *, silence_s_max: float, headers: Mapping[str, str]) -> None:
         self.base_url = base_url.rstrip("/")
         self._silence_s_max = silence_s_max
         # A proxy from the environment must not stand between a person and their own machine.
-        self.http = httpx2.Client(base_url=self.base_url, timeout=TIMEOUT, trust_env=not _is_loopback(base_url))
+        # Redirects are not followed: the key is for this address and no other.
+        self.http = httpx2.Client(
+            base_url=self.base_url,
+            timeout=TIMEOUT,
+            trust_env=not is_loopback(urlsplit(base_url).hostname or ""),
+            headers=headers,
+            follow_redirects=False,
+        )
 
     def send(self, method: str, path: str, **request: Any) -> httpx2.Response:
         """The answer; raises `ApiError` for a refusal, `ApiUnreachable` when there is no answer."""
@@ -76,8 +85,3 @@ def _json_object(response: httpx2.Response) -> dict[str, Any] | None:
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
