@@ -20,6 +20,7 @@ sweep lock is this appointment, for the whole fleet: who comes earlier learns wh
                                                                                         as there is room
     a queue is paused or resumed                `pause:<queue>`, `resume:<queue>`       at once
     a call is missed, the channel was lost      who subscribes anew looks at all        at once
+    the channel hangs                           the ear asks after 2 s of silence       the socket timeout
     a call is never made, the lock is lost      any look                                10 s or a lease
     a worker starts                             its first look                          at once
 """

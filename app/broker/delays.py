@@ -8,14 +8,12 @@ when an earlier one is added, and moves a bounded number per call. Any worker mo
 import threading
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from random import Random
-from typing import Any
 
 import redis
-from redis.exceptions import RedisError
 
 from .backoff import Backoff
+from .ear import Ear
 from .keys import ShardKeys
 from .retrying import Trouble
 from .scripts import ScriptArgument, command, load_script, run_script
@@ -50,7 +48,7 @@ class Mover:
         self._random = Random()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
-        self._ear: Any = None
+        self._ear = Ear(client, keys.wake)
         self._trouble = Trouble("delayed messages")
         self._listed: set[str] = set()
         self._list_at_s = 0.0
@@ -89,33 +87,25 @@ class Mover:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self._listen()
+                # Before the look, so that nothing falls between look and sleep.
+                if self._ear.listen():
+                    # Who knows what was said before.
+                    self._missed()
                 sleep_ms = self.move()
                 self._trouble.over()
                 self._sleep(sleep_ms)
             # Whatever it was, delayed messages depend on the next look.
             except Exception as error:  # noqa: BLE001
                 failures = self._trouble.met(error)
-                self._hang_up()
+                self._ear.hang_up()
                 self._stopped.wait(ERROR_BACKOFF.ceiling_ms(failures) * self._random.uniform(0.5, 1) / 1000)
-        self._hang_up()
-
-    def _listen(self) -> None:
-        """Subscribes before the first look, so that nothing falls between look and sleep."""
-        if self._ear is None:
-            self._ear = self._client.pubsub()  # type: ignore[no-untyped-call]
-            self._ear.ssubscribe(self._keys.wake)
+        self._ear.hang_up()
 
     def _sleep(self, sleep_ms: int) -> None:
         until_s = time.monotonic() + (sleep_ms + self._random.randint(0, JITTER_MS)) / 1000
         while not self._stopped.is_set() and (left_s := until_s - time.monotonic()) > 0:
-            heard = self._ear.get_message(timeout=min(left_s, 0.25))
-            if heard is None:
-                continue
-            if heard["type"] == "ssubscribe":
-                # Now we listen; who knows what was said before.
-                self._missed()
-            elif heard["type"] == "smessage" and self._must_look(heard["data"].decode()):
+            said = self._ear.hear(min(left_s, 0.25))
+            if said is not None and self._must_look(said):
                 return
 
     def _must_look(self, said: str) -> bool:
@@ -123,9 +113,3 @@ class Mover:
             return False
         self._listed.add(said)
         return True
-
-    def _hang_up(self) -> None:
-        if self._ear is not None:
-            with suppress(RedisError, OSError):
-                self._ear.close()
-            self._ear = None

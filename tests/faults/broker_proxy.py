@@ -8,13 +8,14 @@ CHUNK = 1 << 16
 
 
 class SwallowingProxy:
-    """Forwards everything but, once armed, the reply of the k-th request it sees from then on."""
+    """Forwards everything but, once armed, the reply of the k-th request from then on, or of the k-th of a kind."""
 
     def __init__(self, redis_url: str, *, hangs: bool) -> None:
         self._path = redis_url.removeprefix("unix://").partition("?")[0]
         self._hangs = hangs
         self._lock = threading.Lock()
         self._left = 0
+        self._kind = b""
         self.requests = 0
         self.swallowed = threading.Event()
         self._sockets: list[socket.socket] = []
@@ -22,9 +23,11 @@ class SwallowingProxy:
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def arm(self, k: int) -> None:
+    def arm(self, k: int, kind: str = "") -> None:
+        """`kind` is an argument of its own in the request: its verb, or the hash of its script."""
         with self._lock:
             self._left = k
+            self._kind = f"\r\n{kind}\r\n".encode() if kind else b""
 
     def close(self) -> None:
         for one in (self._listener, *self._sockets):
@@ -41,12 +44,12 @@ class SwallowingProxy:
                 self._sockets += [near, far]
                 _Pair(self, near, far).start()
 
-    def strikes(self) -> bool:
+    def strikes(self, request: bytes) -> bool:
         """Whether this request is the one whose reply nobody shall see."""
         with self._lock:
             self.requests += 1
-            self._left -= 1
-            struck = self._left == 0
+            self._left -= self._kind in request
+            struck = self._left == 0 and self._kind in request
         if struck:
             self.swallowed.set()
         return struck
@@ -71,7 +74,7 @@ class _Pair:
         with suppress(OSError):
             while chunk := self._near.recv(CHUNK):
                 # Set before the request leaves: its reply must find it.
-                self._mute = self._mute or self._proxy.strikes()
+                self._mute = self._mute or self._proxy.strikes(chunk)
                 self._far.sendall(chunk)
         self._end()
 

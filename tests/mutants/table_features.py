@@ -90,9 +90,27 @@ FEATURES = (
     Mutation(
         "what was said before one listens is not made up for",
         "app/broker/delays.py",
-        "                self._missed()\n",
-        "                pass\n",
+        "                    self._missed()\n",
+        "                    pass\n",
         (f"{IDLING}::test_a_call_that_nobody_heard_is_made_up_for",),
+    ),
+    Mutation(
+        "a mover that hears nothing does not ask why",
+        "app/broker/ear.py",
+        "            self._line.ping()\n",
+        "            pass\n",
+        ("tests/faults/test_broker_half_open.py::test_a_mover_that_hears_nothing_any_more_listens_anew",),
+    ),
+    Mutation(
+        "a mover does not wait for its subscription",
+        "app/broker/ear.py",
+        """        while self._next(connections.SOCKET_TIMEOUT_S) is None:
+            pass
+""",
+        """        self._asked_s = None
+        self._heard_s = time.monotonic() + 60
+""",
+        ("tests/faults/test_broker_half_open.py::test_a_swallowed_reply_is_got_over",),
     ),
     Mutation(
         "a call that comes before the wait is slept over",
