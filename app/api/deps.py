@@ -22,17 +22,20 @@ from app.model.task import TaskView, created_ms, is_task_id
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def _services(request: Request) -> ApiServices:
+# Plain functions would each be run in a thread, which costs as much as all the rest of a small request.
+async def _services(request: Request) -> ApiServices:
     services: ApiServices = request.app.state.services
     return services
 
 
-def _metrics(request: Request) -> ApiMetrics:
+async def _metrics(request: Request) -> ApiMetrics:
     metrics: ApiMetrics = request.app.state.metrics
     return metrics
 
 
-def _traceparent(traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None) -> str | None:
+async def _traceparent(
+    traceparent: Annotated[str | None, Header(description="W3C trace context.")] = None,
+) -> str | None:
     """The trace a client continues; a malformed one is ignored, as the standard asks."""
     return traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
 

@@ -152,7 +152,7 @@ def problem(
     return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
 
-def _on_own_error(request: Request, error: Exception) -> Response:
+async def _on_own_error(request: Request, error: Exception) -> Response:
     kind = next(KINDS[cls] for cls in type(error).__mro__ if cls in KINDS)
     found = error.problems if isinstance(error, InvalidRequest) else []
     response = problem(
@@ -172,7 +172,7 @@ def _sentence(error: Exception) -> str:
     return str(error)
 
 
-def _on_invalid(request: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
     items = [_item(found) for found in error.errors()]
     detail = f"{len(items)} problem{'s' if len(items) > 1 else ''} found; see errors."
@@ -191,7 +191,7 @@ def _escaped(part: object) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def _on_http_error(request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     title = HTTPStatus(error.status_code).phrase
     response = problem(request, (error.status_code, "", title), f"{request.method} {request.url.path}: {error.detail}")
@@ -199,7 +199,7 @@ def _on_http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-def _on_bug(request: Request, error: Exception) -> Response:
+async def _on_bug(request: Request, error: Exception) -> Response:
     log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
     return problem(request, (500, "", "Internal Server Error"), "Something went wrong here; it has been logged.")
 
