@@ -48,7 +48,7 @@ class Runner:
         """Never raises for what can go wrong with the task, the API or the person at the keyboard."""
         task_id: str | None = None
         try:
-            task_id = str(self._client.submit(request.task, plan=request.plan, documents=request.documents)["task_id"])
+            task_id = self._client.submit(request.task, plan=request.plan, documents=request.documents).task_id
             self._err.print(f"task {plain(task_id)}")
             completed = self._follow(task_id, request)
             self._deliver(task_id, request, completed=completed)
@@ -85,7 +85,7 @@ class Runner:
             found = self._client.result(task_id) if completed else self._client.task(task_id)
             self._out.out(json_line(found), highlight=False)
         elif completed:
-            self._print_report(plain(self._client.report(task_id)))
+            self._print_report(plain(self._client.markdown(task_id)))
 
     def _print_report(self, report: str) -> None:
         if self._out.is_terminal:

@@ -105,7 +105,7 @@ def demo(
         with _client(settings, url, err) as (client, lasting):
             outcome = Runner(client, out, err).run(Request(read_task(task), documents=documents))
             if outcome.code == DONE and outcome.task_id:
-                out.print(demonstration.metrics_table(client.metrics(outcome.task_id)))
+                out.print(demonstration.metrics_table(client.metrics(outcome.task_id).model_dump(mode="json")))
             _say_where(err, outcome, client.base_url if lasting else None)
     raise typer.Exit(outcome.code)
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import httpx2
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.cli.claim import running_api
 from app.cli.inputs import BadInput, read_plan
@@ -21,7 +21,8 @@ from app.cli.task_tables import print_task, print_tasks
 from app.cli.terminal import json_line, one_line, plain
 from app.client import ApiError, Client, ClientError
 from app.config import Settings
-from app.model.task import CancelMode, TaskStatus, is_task_id
+from app.model.answers import Accepted
+from app.model.task import CancelMode, TaskStatus, TaskView, is_task_id
 
 NOTHING, USAGE, UNREACHABLE = 1, 2, 3
 #: What the API answers when the request itself is at fault.
@@ -93,7 +94,7 @@ def cancel(
     wanted = {TaskStatus.CANCELLING, TaskStatus.CANCELLED}
     if mode is CancelMode.FINISH:
         wanted |= {TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.COMPLETED}
-    if task["status"] not in wanted:
+    if task.status not in wanted:
         raise typer.Exit(NOTHING)
 
 
@@ -150,7 +151,7 @@ def rm(
     with _api(url) as client:
         for task_id in task_ids:
             client.delete(task_id)
-            _answer({"task_id": task_id, "status": "deleted"}, as_json)
+            _say({"task_id": task_id, "status": "deleted"}, as_json)
 
 
 @contextmanager
@@ -194,14 +195,18 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _answer(task: dict[str, Any], as_json: bool) -> None:
+def _answer(task: TaskView | Accepted, as_json: bool) -> None:
     if as_json:
         _echo_json(task)
     else:
-        typer.echo(f"{one_line(task['task_id'])}  {one_line(task['status'])}")
+        _say({"task_id": task.task_id, "status": task.status}, as_json)
 
 
-def _echo_json(*rows: dict[str, Any]) -> None:
+def _say(row: dict[str, str], as_json: bool) -> None:
+    typer.echo(json_line(row) if as_json else f"{one_line(row['task_id'])}  {one_line(row['status'])}")
+
+
+def _echo_json(*rows: BaseModel) -> None:
     for row in rows:
         typer.echo(json_line(row))
 

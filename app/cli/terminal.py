@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 
 #: C0 but newline and tab, DEL, and C1: what terminals take as commands. Lone surrogates: no text file takes them.
@@ -22,7 +23,8 @@ def one_line(text: str, chars_max: int = 200) -> str:
 
 def json_line(value: Any) -> str:
     """One line of ASCII JSON, the same for a terminal and for a program."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    found = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return json.dumps(found, ensure_ascii=True, separators=(",", ":"))
 
 
 def consoles() -> tuple[Console, Console]:

@@ -1,6 +1,16 @@
-"""The client of the HTTP API: needs no server code."""
+"""The client of the HTTP API, synchronous and asynchronous: needs no server code."""
 
+from app.client.async_client import AsyncClient
 from app.client.client import Client
-from app.client.errors import ApiError, ApiUnreachable, ClientError, KeyExposed, StreamBroken
+from app.client.errors import ApiError, ApiUnreachable, ClientError, KeyExposed, StreamBroken, WaitTimeout
 
-__all__ = ["ApiError", "ApiUnreachable", "Client", "ClientError", "KeyExposed", "StreamBroken"]
+__all__ = [
+    "ApiError",
+    "ApiUnreachable",
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "KeyExposed",
+    "StreamBroken",
+    "WaitTimeout",
+]

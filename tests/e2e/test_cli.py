@@ -145,8 +145,8 @@ def test_a_running_up_is_used(up: dict[str, str], docs: Path) -> None:
     assert "starting Redis" not in done.stderr
     url, _, task_id = done.stderr.splitlines()[-1].removeprefix("metrics: ").partition("/metrics/")
     with Client(url) as client:
-        assert client.metrics(task_id)["status"] == "completed"
-        assert client.report(task_id).strip() == done.stdout.strip()
+        assert client.metrics(task_id).status == "completed"
+        assert client.markdown(task_id).strip() == done.stdout.strip()
 
 
 def test_json_is_one_object_per_line_and_the_result_comes_last(up: dict[str, str], docs: Path) -> None:

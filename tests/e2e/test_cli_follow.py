@@ -12,7 +12,7 @@ def test_a_follower_survives_the_death_of_the_api(stack: Stack) -> None:
             {"step_id": 1, "agent": "gated", "payload": "gate"},
             {"step_id": 2, "agent": "noop", "payload": "x", "depends_on": [1]},
         ]
-        task_id = client.submit("Do it", plan=plan)["task_id"]
+        task_id = client.submit("Do it", plan=plan).task_id
         events = client.follow(task_id)
         seen = [next(events)]
         while seen[-1].type != "step.started":

@@ -7,6 +7,17 @@ from typing import Any
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
+LINKS = dict.fromkeys(("self", "stream", "result", "events", "metrics"), "/")
+ACCEPTED = {"task_id": "0-x", "status": "queued", "plan": {"planner": "rules", "steps": []}, "links": LINKS}
+VIEW = {
+    "task_id": "0-x", "task": "hello", "status": "completed", "tenant": "default", "priority": 5, "labels": {},
+    "planner": "rules", "created_ms": 1, "last_seq": 5, "steps": [],
+}  # fmt: skip
+SUMMARY = {
+    "task_id": "0-x", "task": "hello", "status": "completed", "priority": 5, "labels": {}, "created_ms": 1,
+    "steps": 1, "steps_left": 0,
+}  # fmt: skip
+
 
 class ScriptedServer(ThreadingHTTPServer):
     """Gives one prepared answer per request, the last one for ever, and remembers what was asked."""
@@ -52,5 +63,25 @@ def say(status: int, body: object = None, content_type: str = "application/probl
             request.send_header(name.replace("_", "-"), value)
         request.end_headers()
         request.wfile.write(content)
+
+    return answer
+
+
+def frame(seq: int, kind: str = "step.progress") -> str:
+    event = {"v": 1, "seq": seq, "type": kind, "ts": 1, "task_id": "0-x", "data": {}}
+    return f"id: {seq}-77\nevent: {kind}\ndata: {json.dumps(event)}\n\n"
+
+
+END = "event: stream.end\ndata: {}\n\n"
+
+
+def stream(*parts: str, broken: bool = False) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        text = ("retry: 2000\n\n: hello\n\n" + "".join(parts)).encode()
+        request.send_response(200)
+        request.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        request.send_header("Content-Length", str(len(text) + (100 if broken else 0)))
+        request.end_headers()
+        request.wfile.write(text)
 
     return answer

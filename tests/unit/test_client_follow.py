@@ -1,33 +1,13 @@
 """The client against a server that drops connections, refuses, and lies."""
 
 import json
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from app.client import ApiError, ApiUnreachable, Client, StreamBroken
 from app.model.task import Document
-from tests.unit.scripted_server import Answer, ScriptedServer, say
-
-
-def frame(seq: int, kind: str = "step.progress") -> str:
-    event = {"v": 1, "seq": seq, "type": kind, "ts": 1, "task_id": "0-x", "data": {}}
-    return f"id: {seq}-77\nevent: {kind}\ndata: {json.dumps(event)}\n\n"
-
-
-END = "event: stream.end\ndata: {}\n\n"
-
-
-def stream(*parts: str, broken: bool = False) -> Answer:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        text = ("retry: 2000\n\n: hello\n\n" + "".join(parts)).encode()
-        request.send_response(200)
-        request.send_header("Content-Type", "text/event-stream; charset=utf-8")
-        request.send_header("Content-Length", str(len(text) + (100 if broken else 0)))
-        request.end_headers()
-        request.wfile.write(text)
-
-    return answer
+from tests.unit.conftest import Connect
+from tests.unit.scripted_server import ACCEPTED, END, Answer, ScriptedServer, frame, say, stream
 
 
 def test_a_stream_is_followed_across_drops_refusals_and_restarts(server: ScriptedServer, client: Client) -> None:
@@ -94,11 +74,11 @@ def test_something_that_is_no_event_is_an_error(server: ScriptedServer, client: 
 
 
 @pytest.mark.parametrize("answer", [stream(), say(503, {}, Retry_After="1")], ids=["empty streams", "refusals"])
-def test_endless_silence_ends(server: ScriptedServer, client: Client, answer: Answer) -> None:
+def test_endless_silence_ends(server: ScriptedServer, connect: Connect, answer: Answer) -> None:
     """A server that answers and never says anything is given up after the limit."""
     server.answers = [answer]
 
-    with pytest.raises(ApiUnreachable, match="No contact"):
+    with connect(server.url, silence_s_max=1.2) as client, pytest.raises(ApiUnreachable, match="No contact"):
         list(client.follow("0-x"))
     assert len(server.asked) < 20
 
@@ -115,9 +95,9 @@ def test_a_refusal_that_will_not_pass_is_raised_at_once(server: ScriptedServer, 
 
 def test_a_submission_carries_what_was_given(server: ScriptedServer, client: Client) -> None:
     """The body has the documents of the API's shape and nothing that was left out."""
-    server.answers = [say(202, {"task_id": "0-x"}, content_type="application/json")]
+    server.answers = [say(202, ACCEPTED, content_type="application/json")]
 
-    assert client.submit("hello")["task_id"] == "0-x"
+    assert client.submit("hello").task_id == "0-x"
     client.submit("hello", plan=[], documents=[Document(name="a.md", text="A")], collection="c", labels={"k": "v"})
 
     method, path, _, body = server.asked[1]
@@ -147,14 +127,16 @@ def test_a_running_task_has_no_report_yet(server: ScriptedServer, client: Client
     server.answers = [say(202, {"status": "running"}, content_type="application/json")]
 
     with pytest.raises(ApiError, match="still running"):
-        client.report("0-x")
+        client.markdown("0-x")
 
 
-def test_a_closed_port_and_a_foreign_server_are_unreachable(server: ScriptedServer, client: Client) -> None:
+def test_a_closed_port_and_a_foreign_server_are_unreachable(
+    server: ScriptedServer, client: Client, connect: Connect
+) -> None:
     """Whatever is not this API is reported as such, with the address."""
     server.answers = [say(200, "<html>", content_type="text/html")]
     with pytest.raises(ApiUnreachable, match="is not this API"):
         client.task("0-x")
 
-    with Client("http://127.0.0.1:1") as nobody, pytest.raises(ApiUnreachable, match="No API answers at http"):
+    with connect("http://127.0.0.1:1") as nobody, pytest.raises(ApiUnreachable, match="No API answers at http"):
         nobody.submit("hello")

@@ -3,21 +3,22 @@
 import pytest
 
 from app.client import ApiError, Client, KeyExposed
-from tests.unit.scripted_server import ScriptedServer, say
+from tests.unit.conftest import Connect
+from tests.unit.scripted_server import VIEW, ScriptedServer, say
 
 KEY = "sk_id_secret"
-TASK = say(200, {"task_id": "0-x"}, content_type="application/json")
+TASK = say(200, VIEW, content_type="application/json")
 
 
 def keys_seen(server: ScriptedServer) -> list[str | None]:
     return [headers.get("authorization") for _, _, headers, _ in server.asked]
 
 
-def test_a_key_is_sent_with_every_request_and_stream(server: ScriptedServer) -> None:
+def test_a_key_is_sent_with_every_request_and_stream(server: ScriptedServer, connect: Connect) -> None:
     """It goes into the Authorization header and nowhere else."""
     server.answers = [TASK, say(204)]
 
-    with Client(server.url, KEY) as api:
+    with connect(server.url, KEY) as api:
         api.task("0-x")
         list(api.follow("0-x"))
 
@@ -40,11 +41,11 @@ def test_the_environment_has_the_key_when_nothing_is_said(
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_takes_the_key_nowhere(server: ScriptedServer, status: int) -> None:
+def test_a_redirect_takes_the_key_nowhere(server: ScriptedServer, connect: Connect, status: int) -> None:
     """Redirects are refusals: not even the same address is asked again."""
     server.answers = [say(status, Location=f"http://127.0.0.1:{server.server_address[1]}/elsewhere"), TASK]
 
-    with Client(server.url, KEY) as api, pytest.raises(ApiError) as refused:
+    with connect(server.url, KEY) as api, pytest.raises(ApiError) as refused:
         api.task("0-x")
 
     assert refused.value.status == status

@@ -8,9 +8,10 @@ import pytest
 
 from app.client import ApiError, ApiUnreachable, Client
 from app.model.task import CancelMode, Concurrency
-from tests.unit.scripted_server import Answer, ScriptedServer, say
+from tests.unit.conftest import Connect
+from tests.unit.scripted_server import ACCEPTED, SUMMARY, VIEW, Answer, ScriptedServer, say
 
-ACCEPTED = say(202, {"task_id": "0-x"}, content_type="application/json")
+TAKEN = say(202, ACCEPTED, content_type="application/json")
 BUSY = say(503, {"detail": "busy"}, Retry_After="0")
 
 
@@ -25,7 +26,7 @@ def bodies(server: ScriptedServer) -> list[object]:
 
 def test_terms_are_written_as_the_api_reads_them(server: ScriptedServer, client: Client) -> None:
     """Durations and times become text, a limit an object; the key is a header."""
-    server.answers = [ACCEPTED]
+    server.answers = [TAKEN]
 
     client.submit(
         "hello",
@@ -49,9 +50,9 @@ def test_terms_are_written_as_the_api_reads_them(server: ScriptedServer, client:
 
 def test_a_submission_with_a_key_is_sent_again_until_it_is_heard(server: ScriptedServer, client: Client) -> None:
     """Lost connections and a busy server are bridged, with the same key and body."""
-    server.answers = [hang_up, BUSY, hang_up, ACCEPTED]
+    server.answers = [hang_up, BUSY, hang_up, TAKEN]
 
-    assert client.submit("hello", idempotency_key="k")["task_id"] == "0-x"
+    assert client.submit("hello", idempotency_key="k").task_id == "0-x"
     assert len(server.asked) == 4
     assert len({(headers["idempotency-key"], body) for _, _, headers, body in server.asked}) == 1
 
@@ -77,18 +78,18 @@ def test_no_other_refusal_is_asked_twice(server: ScriptedServer, client: Client,
 
 
 @pytest.mark.parametrize(("answer", "error"), [(hang_up, ApiUnreachable), (BUSY, ApiError)])
-def test_patience_ends(server: ScriptedServer, answer: Answer, error: type[Exception]) -> None:
+def test_patience_ends(server: ScriptedServer, connect: Connect, answer: Answer, error: type[Exception]) -> None:
     """After the limit the last trouble is raised."""
     server.answers = [answer]
 
-    with Client(server.url, silence_s_max=0.5) as client, pytest.raises(error):
+    with connect(server.url, silence_s_max=0.5) as client, pytest.raises(error):
         client.submit("hello", idempotency_key="k")
     assert 1 < len(server.asked) < 20
 
 
 def test_steering_is_a_request_each(server: ScriptedServer, client: Client) -> None:
     """Method, path and only the members that were given; ids are quoted."""
-    server.answers = [say(202, {}, content_type="application/json")]
+    server.answers = [say(202, VIEW | ACCEPTED, content_type="application/json")]
 
     client.cancel("0-x")
     client.cancel("0-x", CancelMode.FINISH, "enough")
@@ -99,7 +100,6 @@ def test_steering_is_a_request_each(server: ScriptedServer, client: Client) -> N
     client.fork("0-x", 3)
     client.fork("0-x", plan=[])
     client.delete("0-x")
-    client.plan("0-x")
     client.task("a/b?c")
 
     assert [(method, path) for method, path, *_ in server.asked] == [
@@ -112,7 +112,6 @@ def test_steering_is_a_request_each(server: ScriptedServer, client: Client) -> N
         ("POST", "/tasks/0-x/fork"),
         ("POST", "/tasks/0-x/fork"),
         ("DELETE", "/tasks/0-x"),
-        ("GET", "/tasks/0-x/plan"),
         ("GET", "/tasks/a%2Fb%3Fc"),
     ]
     assert bodies(server)[:8] == [
@@ -123,8 +122,8 @@ def test_steering_is_a_request_each(server: ScriptedServer, client: Client) -> N
 
 def test_pages_of_tasks_are_one_iterator(server: ScriptedServer, client: Client) -> None:
     """Each page is fetched when it is needed, with the same filters and the cursor of the one before."""
-    pages = [{"tasks": [{"task_id": "c"}, {"task_id": "b"}], "next": "b"}, {"tasks": [], "next": "a5"}]
-    pages.append({"tasks": [{"task_id": "a"}], "next": None})
+    c, b, a = (SUMMARY | {"task_id": name} for name in "cba")
+    pages = [{"tasks": [c, b], "next": "b"}, {"tasks": [], "next": "a5"}, {"tasks": [a], "next": None}]
     server.answers = [say(200, page, content_type="application/json") for page in pages]
 
     found = client.tasks(
@@ -134,7 +133,7 @@ def test_pages_of_tasks_are_one_iterator(server: ScriptedServer, client: Client)
     asked_for_one = len(server.asked)
     rest = list(found)
 
-    assert (first["task_id"], [task["task_id"] for task in rest], asked_for_one) == ("c", ["b", "a"], 1)
+    assert (first.task_id, [task.task_id for task in rest], asked_for_one) == ("c", ["b", "a"], 1)
     common = "limit=2&label=k%3Av+w&status=failed&q=x&created_after=2026-05-01T00%3A00%3A00%2B00%3A00"
     assert [path.replace("%20", "+") for _, path, *_ in server.asked] == [
         f"/tasks?{common}",

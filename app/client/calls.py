@@ -1,0 +1,228 @@
+"""
+Everything that can be asked of the API: what is sent, what comes back. The one place for both clients.
+
+A function here is a method of `Client` and of `AsyncClient` with the same arguments. What it returns tells how:
+a `Call[T]` becomes a method that returns `T`, `Pages[T]` one that iterates over `T`, a `Follower` one that
+iterates over events, live.
+
+Each may raise `ApiUnreachable` and `ApiError`; docs/http.md says with which status.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import httpx2
+from pydantic import BaseModel
+
+from app.client.call import Call, as_model, given, nothing, segment
+from app.client.errors import ApiError
+from app.client.follower import Follower
+from app.client.pages import Pages
+from app.metrics.figures import TaskMetrics
+from app.model.answers import Accepted, AgentBody, PlanBody, ResultBody
+from app.model.events import TERMINAL_TYPES, Event
+from app.model.plan import Plan
+from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
+
+#: A time with its offset, a duration from now, or either as the API reads it.
+When = datetime | timedelta | str
+
+PAGE_SIZE = 100
+RUNNING = 202
+
+T = TypeVar("T")
+
+
+class _Events(BaseModel):
+    """A page of events that have been looked at."""
+
+    events: list[Event]
+    next: str
+    more: bool
+
+    @property
+    def parts(self) -> tuple[list[Event], str | None]:
+        return self.events, self.next if self.more else None
+
+
+def submit(  # noqa: PLR0913  # what a task may have, all by name
+    task: str,
+    *,
+    plan: object | None = None,
+    documents: Sequence[Document] = (),
+    collection: str | None = None,
+    priority: int = 5,
+    labels: Mapping[str, str] | None = None,
+    deadline: When | None = None,
+    not_before: When | None = None,
+    concurrency: Concurrency | None = None,
+    idempotency_key: str | None = None,
+) -> Call[Accepted]:
+    """
+    Hands a task in; it will reach a terminal state.
+
+    Without `idempotency_key` it is never sent twice: after `ApiUnreachable` the task may or may not have
+    been accepted. With one it is sent again for `silence_s_max` while nobody answers or the API is busy.
+    """
+    inputs = {"documents": [document.model_dump() for document in documents], "collection": collection}
+    body = {"task": task, "priority": priority, "labels": dict(labels or {})} | given(
+        inputs={name: value for name, value in inputs.items() if value} or None,
+        plan=plan,
+        deadline=_moment(deadline),
+        not_before=_moment(not_before),
+        concurrency=asdict(concurrency) if concurrency else None,
+    )
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    return Call("POST", "/run-task", as_model(Accepted), headers=headers, body=body, repeatable=bool(headers))
+
+
+def preview(
+    task: str, *, plan: object | None = None, documents: Sequence[Document] = (), collection: str | None = None
+) -> Call[Plan]:
+    """The plan that `submit` would run; runs nothing."""
+    request = submit(task, plan=plan, documents=documents, collection=collection)
+    return Call("POST", "/plan", as_model(Plan), body=request.body)
+
+
+def task(task_id: str) -> Call[TaskView]:
+    """The task and its steps as they stand."""
+    return Call("GET", _path(task_id), as_model(TaskView))
+
+
+def tasks(
+    *,
+    status: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    words: str | None = None,
+    created_after: datetime | None = None,
+    page_size: int = PAGE_SIZE,
+) -> Pages[TaskSummary]:
+    """Summaries of tasks, newest first; pages are fetched as they are needed."""
+    label = [f"{name}:{text}" for name, text in (labels or {}).items()]
+    query = {"limit": page_size, "label": label} | given(status=status, q=words, created_after=_moment(created_after))
+
+    def page(cursor: str | None) -> Call[tuple[list[TaskSummary], str | None]]:
+        read = as_model(TaskPage)
+        params = query | given(cursor=cursor)
+        return Call("GET", "/tasks", lambda response: _parts(read(response)), params=params)
+
+    return Pages(page)
+
+
+def plan(task_id: str) -> Call[PlanBody]:
+    """The plan of a task with the state of each step."""
+    return Call("GET", f"{_path(task_id)}/plan", as_model(PlanBody))
+
+
+def result(task_id: str) -> Call[ResultBody]:
+    """What the task made; `ApiError` with status 202 while it runs, 409 when it failed."""
+    return _result(task_id, "application/json", as_model(ResultBody))
+
+
+def markdown(task_id: str) -> Call[str]:
+    """The same as `result`, as a Markdown document."""
+    return _result(task_id, "text/markdown", lambda response: response.text)
+
+
+def metrics(task_id: str) -> Call[TaskMetrics]:
+    """What the task took."""
+    return Call("GET", f"/metrics/{segment(task_id)}", as_model(TaskMetrics))
+
+
+def events(task_id: str, after: int = 0, *, page_size: int = PAGE_SIZE) -> Pages[Event]:
+    """The events that are written already, from the one behind number `after`; `follow` waits for more."""
+
+    def page(cursor: str | None) -> Call[tuple[list[Event], str | None]]:
+        read = as_model(_Events)
+        params = {"after": cursor or str(after), "limit": page_size}
+        return Call("GET", f"{_path(task_id)}/events", lambda response: read(response).parts, params=params)
+
+    return Pages(page)
+
+
+def follow(task_id: str, after: int = 0, *, types: Sequence[str] = ()) -> Follower:
+    """
+    The task's events behind number `after`, up to and with the last one, each exactly once and in order.
+
+    Dropped connections, a restarting API and passing errors are bridged. An event whose `seq` is not
+    above the one before it means that the log was rolled back: forget all, the replay follows.
+    With `types`, such as `step.*` or `task.started`, only those, and the one that ends the task.
+    Raises `ApiUnreachable` after `silence_s_max` without contact, `ApiError`, or `StreamBroken`.
+    """
+    return Follower(segment(task_id), after, types)
+
+
+def ending(task_id: str) -> Follower:
+    """Only the event that ends the task; what `wait` follows."""
+    return Follower(segment(task_id), types=sorted(TERMINAL_TYPES))
+
+
+def ended(task_id: str) -> Call[TaskView]:
+    """The task once more, behind its end; what `wait` returns."""
+    return replace(task(task_id), repeatable=True)
+
+
+def cancel(task_id: str, mode: CancelMode = CancelMode.GRACEFUL, reason: str | None = None) -> Call[TaskView]:
+    """Ends a task early; the answer is the task, as it ended if it had ended already."""
+    return _steer(task_id, "cancel", mode=mode, reason=reason)
+
+
+def pause(task_id: str, reason: str | None = None) -> Call[TaskView]:
+    """Starts nothing more of a task until `resume`; what runs is finished."""
+    return _steer(task_id, "pause", reason=reason)
+
+
+def resume(task_id: str, reason: str | None = None) -> Call[TaskView]:
+    """Lets a task go on."""
+    return _steer(task_id, "resume", reason=reason)
+
+
+def retry(task_id: str, from_step: int | None = None) -> Call[TaskView]:
+    """Runs what did not succeed again, in place; with `from_step` that step and what depends on it too."""
+    return _steer(task_id, "retry", from_step=from_step)
+
+
+def fork(task_id: str, from_step: int | None = None, plan: object | None = None) -> Call[Accepted]:
+    """A new task that takes over what the change does not touch."""
+    body = given(from_step=from_step, plan=plan)
+    return Call("POST", f"{_path(task_id)}/fork", as_model(Accepted), body=body)
+
+
+def delete(task_id: str) -> Call[None]:
+    """Deletes a task that has ended."""
+    return Call("DELETE", _path(task_id), nothing)
+
+
+def agents() -> Call[list[AgentBody]]:
+    """The agents that plans may name."""
+    return Call("GET", "/agents", as_model(list[AgentBody]))
+
+
+def _steer(task_id: str, verb: str, **members: object) -> Call[TaskView]:
+    return Call("POST", f"{_path(task_id)}/{verb}", as_model(TaskView), body=given(**members))
+
+
+def _path(task_id: str) -> str:
+    return f"/tasks/{segment(task_id)}"
+
+
+def _parts(page: TaskPage) -> tuple[list[TaskSummary], str | None]:
+    return page.tasks, page.next
+
+
+def _result(task_id: str, media_type: str, read: Callable[[httpx2.Response], T]) -> Call[T]:
+    def finished(response: httpx2.Response) -> T:
+        if response.status_code == RUNNING:
+            raise ApiError(RUNNING, {"detail": "the task is still running"})
+        return read(response)
+
+    return Call("GET", f"{_path(task_id)}/result", finished, headers={"Accept": media_type})
+
+
+def _moment(when: When | None) -> str | None:
+    """As the API reads it; a time needs its offset, which is for the API to say."""
+    if isinstance(when, timedelta):
+        return f"PT{when.total_seconds():.3f}S"
+    return when.isoformat() if isinstance(when, datetime) else when

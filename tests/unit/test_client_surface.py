@@ -1,0 +1,65 @@
+"""Both clients have one surface, and nothing of the server comes with it."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from app.client import AsyncClient, Client, calls
+from app.client.call import Call
+from app.client.follower import Follower
+from app.client.pages import Pages
+
+SERVER = ("fastapi", "starlette", "uvicorn", "dramatiq", "redis", "app.api", "app.dispatch", "app.broker", "actors")
+#: What `wait` is made of.
+PARTS = {"ending", "ended"}
+
+
+def functions() -> dict[str, inspect.Signature]:
+    """What can be asked: the public functions of the table of calls."""
+    found = inspect.getmembers(calls, inspect.isfunction)
+    return {
+        name: inspect.signature(function)
+        for name, function in found
+        if function.__module__ == calls.__name__ and not name.startswith("_") and name not in PARTS
+    }
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_every_call_is_a_method_with_the_same_arguments(client: type[Client | AsyncClient]) -> None:
+    """The table of calls is the one truth: names, arguments and descriptions come from there."""
+    api = client("http://127.0.0.1:1")
+    for name, signature in functions().items():
+        method = getattr(client, name)
+        assert list(inspect.signature(method).parameters.values())[1:] == list(signature.parameters.values()), name
+        assert method.__doc__ == getattr(calls, name).__doc__, name
+        assert method.__doc__, name
+        assert inspect.signature(getattr(api, name)).parameters == signature.parameters, name
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    """What one can do, the other can."""
+    own = {
+        client: {name for name, value in vars(client).items() if callable(value) and not name.startswith("_")}
+        for client in (Client, AsyncClient)
+    }
+
+    assert own[Client] - {"close"} == own[AsyncClient] - {"aclose"}
+    assert set(functions()) <= own[Client]
+
+
+def test_every_call_says_what_it_returns() -> None:
+    """The three kinds that a client knows how to make."""
+    for name, signature in functions().items():
+        kind = signature.return_annotation
+        assert getattr(kind, "__origin__", kind) in (Call, Pages, Follower), name
+
+
+def test_the_client_comes_without_the_server() -> None:
+    """Importing it loads no web framework, no broker, no Redis client and no part of ours that needs them."""
+    code = "import sys, app.client; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "app.client.async_client" in loaded
+    assert [name for name in loaded if name.startswith(SERVER)] == []
