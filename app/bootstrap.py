@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import bounds, local_redis, logs, redis_async
+from app.access.keystore import KeyStore
 from app.access.tenancy import Tenancy
 from app.broker.admin import QueueAdmin, QueueStats
 from app.broker.broker import SHARED_STREAM, RedisStreamsBroker
@@ -65,6 +66,7 @@ class ApiServices:
     hub: Hub
     queues: QueueDepths
     tenancy: Tenancy
+    keystore: KeyStore
 
 
 def load_agents(settings: Settings) -> AgentRegistry:
@@ -113,6 +115,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 hub=hub,
                 queues=_queue_stats(admin_client, keys, agents, shared_stream(settings)),
                 tenancy=Tenancy(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
+                keystore=KeyStore(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
             )
     finally:
         await shared.aclose()

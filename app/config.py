@@ -5,6 +5,7 @@ Each field is read from the environment as `STEPSTREAM_<NAME>`; `REDIS_URL` is u
 Only `bootstrap` and the process entry points read settings; everything else is handed values.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,8 @@ from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+#: As browsers send it: no path, no wildcard.
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 NamedPaths = Annotated[dict[str, Path], NoDecode]
 
 
@@ -40,6 +43,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on; 0 takes a free one.")
     auth: Literal["auto", "required"] = Field(
         "auto", description="When requests need a key: `auto` everywhere but at loopback addresses, or `required`."
+    )
+    cors_origins: CommaSeparated = Field(
+        (), description="Origins whose pages may use the API, as in https://app.example; comma-separated."
     )
     body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
@@ -75,11 +81,19 @@ class Settings(BaseSettings):
     viewer_queue_max: int = Field(256, gt=0, description="Events buffered per viewer before it reads from Redis.")
     heartbeat_s: float = Field(15.0, gt=0, description="Comment heartbeat of an event stream, seconds.")
 
-    @field_validator("agent_modules", mode="before")
+    @field_validator("agent_modules", "cors_origins", mode="before")
     @classmethod
-    def _split_modules(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _only_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"write an origin as scheme://host[:port], in lower case, not {origin[:80]!r}")
         return value
 
     @field_validator("collections", mode="before")

@@ -25,6 +25,8 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 | T:provider:<name> | string  | nothing: the provider is left alone while it exists | defer | as the provider asked |
 | T:audit           | hash    | `cursor` of the round, `repaired` in all  | audit      | never (2 fields)    |
 | T:audit:lock      | string  | one round per interval, fleet-wide        | audit      | the interval        |
+| T:keys            | hash    | API keys by id, see `app/access/record.py` | `stepstream keys` | never (until revoked) |
+| T:rate:…          | string  | what a key has asked for in a window      | `limits`   | two windows         |
 | T:ready           | string  | nothing: that it can be written counts    | readiness  | 10 s                |
 | T:fire            | stream  | where events are: task `t`, first seq `s`, count `n` | dispatch | MAXLEN ~ |
 |                   |         | what workers tell of themselves: lines `e` | EventBus  |                     |
@@ -88,13 +90,22 @@ class Keys:
         return f"{self.tag}:fire"
 
     @property
+    def api_keys(self) -> str:
+        return f"{self.tag}:keys"
+
+    @property
+    def rate(self) -> str:
+        """What all keys of the rate limits begin with."""
+        return f"{self.tag}:rate"
+
+    @property
     def ready(self) -> str:
         return f"{self.tag}:ready"
 
     @property
     def permanent(self) -> frozenset[str]:
         """The keys that may live without a TTL while no task is open."""
-        return frozenset({self.fire, self.audit})
+        return frozenset({self.fire, self.audit, self.api_keys})
 
     def outlives_tasks(self, key: str) -> bool:
         """Whether the key may exist, without a TTL, while terminal tasks are kept and none is open."""

@@ -113,7 +113,7 @@ def ensure_server(data_dir: Path) -> LocalServer:
 def running_server(data_dir: Path) -> LocalServer | None:
     """Our own server, if its state file is there and it answers."""
     server = _recorded(data_dir)
-    return server if server and _answers(server.url) else None
+    return server if server and answers(server.url) else None
 
 
 def _recorded(data_dir: Path) -> LocalServer | None:
@@ -211,7 +211,7 @@ def _wait_ready(server: LocalServer, process: "subprocess.Popen[bytes]", home: P
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Unavailable(f"The Redis server ended at once; its log is {home / 'server.log'}.")
-        if _answers(server.url):
+        if answers(server.url):
             return
         time.sleep(POLL_S)
     server.stop()
@@ -225,7 +225,7 @@ def _client(url: str) -> "redis.Redis":
     return client
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     client = _client(url)
     try:
         return bool(client.ping())

@@ -6,8 +6,10 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.api import health, listing, metrics, problems, steering, stream, tasks
+from app.api.headers import SafeHeaders, allow_origins
 from app.bootstrap import api_services
 from app.config import Settings
 from app.metrics.prometheus import ApiMetrics
@@ -30,6 +32,10 @@ class Api(FastAPI):
             self.openapi_schema = problems.described(super().openapi())
         return self.openapi_schema
 
+    def build_middleware_stack(self) -> ASGIApp:
+        """Around all else, so that answers to bugs have these headers as well."""
+        return SafeHeaders(super().build_middleware_stack())
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of one process; its connections are opened and closed with it."""
@@ -39,11 +45,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("stepstream"),
         description=DESCRIPTION,
         lifespan=_lifespan,
+        # Their pages load scripts from elsewhere; there is `/openapi.json` for the viewer of one's choice.
+        docs_url=None,
         redoc_url=None,
+        # A redirect repeats whatever `Host` the client has sent.
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.metrics = ApiMetrics()
     problems.install(app)
+    allow_origins(app, settings.cors_origins)
     for router in ROUTERS:
         app.include_router(router)
     return app

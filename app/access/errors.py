@@ -36,3 +36,33 @@ class ScopeMissing(Refused):
     def __init__(self, needed: Scope) -> None:
         self.headers = {"WWW-Authenticate": f'Bearer realm="stepstream", error="insufficient_scope", scope="{needed}"'}
         super().__init__(f"This needs a key with the scope {needed}.")
+
+
+class KeyInUrl(Refused):
+    """A key was sent where it does not belong."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A key stands in the URL, where logs and histories keep it: revoke it, and send a new one as "
+            "`Authorization: Bearer sk_…`."
+        )
+
+
+class ForeignHost(Refused):
+    """Without a key, only the names of this machine are answered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Without a key this server answers to localhost and loopback addresses only. Behind a proxy, set "
+            "STEPSTREAM_AUTH=required and send a key."
+        )
+
+
+class ForeignOrigin(Refused):
+    """Without a key, pages of other origins are not answered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Without a key this server does not answer to pages of other origins, unless STEPSTREAM_CORS_ORIGINS "
+            "names them."
+        )

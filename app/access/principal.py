@@ -21,6 +21,15 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How much a key may ask for; `None` is what the settings say, 0 no limit."""
+
+    submit_per_min: int | None = None
+    read_per_min: int | None = None
+    streams_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """
     Whoever sent a request.
@@ -33,6 +42,7 @@ class Principal:
     tenant: str
     scopes: frozenset[Scope]
     name: str = "api"
+    rates: Rates = Rates()
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

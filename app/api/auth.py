@@ -6,6 +6,7 @@ Who sends a request, and whether they may.
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
@@ -13,10 +14,13 @@ from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 from fastapi import Depends, Request, params
 from fastapi.security import HTTPBearer
 
-from app.access.errors import KeyNeeded, KeyRefused, ScopeMissing
-from app.access.exposure import is_local
+from app.access.errors import KeyInUrl, KeyNeeded, KeyRefused, ScopeMissing
+from app.access.exposure import is_local, refuse_foreign_pages
 from app.access.principal import OPEN, Principal, Scope
+from app.access.token import SHAPE
+from app.bootstrap import ApiServices
 
+IN_URL = re.compile(SHAPE.encode())
 BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="key",
@@ -63,8 +67,17 @@ def _scope_of(hint: object) -> Scope | None:
 
 
 async def _authenticated(request: Request) -> Principal:
-    if "authorization" in request.headers:
-        raise KeyRefused
-    if request.app.state.settings.auth == "auto" and is_local(request.scope):
-        return OPEN
-    raise KeyNeeded
+    if IN_URL.search(request.scope["query_string"]):
+        raise KeyInUrl
+    state = request.app.state
+    credentials = request.headers.getlist("authorization")
+    if credentials:
+        # Also where none is needed: whoever shows a key wants to be held to it.
+        scheme, _, key = credentials[0].partition(" ")
+        if len(credentials) > 1 or scheme.lower() != "bearer":
+            raise KeyRefused
+        return await cast("ApiServices", state.services).keystore.principal(key.strip())
+    if state.settings.auth != "auto" or not is_local(request.scope):
+        raise KeyNeeded
+    refuse_foreign_pages(request.headers, state.settings.cors_origins)
+    return OPEN

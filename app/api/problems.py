@@ -5,15 +5,18 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 |----------------------|--------|----------------------------------------------------------|
 | malformed-body       | 400    | the body is not JSON                                     |
 | bad-cursor           | 400    | a position that no log or list can have given out        |
+| key-in-url           | 400    | a key is sent in the URL                                 |
 | key-needed           | 401    | the request needs a key and has none                     |
 | key-refused          | 401    | the key is unknown, revoked or expired                   |
 | scope-missing        | 403    | the key is good, but not for this                        |
+| foreign-origin       | 403    | without a key: a page of another origin asks             |
 | task-not-found       | 404    | no task with this id, or another tenant's                |
 | not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
 | task-expired         | 410    | the task is older than the retention                     |
 | body-too-large       | 413    | the body is larger than `body_bytes_max`                 |
 | not-json             | 415    | the content type is not JSON                             |
+| foreign-host         | 421    | without a key: the `Host` is none of this machine's      |
 | idempotency-conflict | 422    | the idempotency key came before with another request     |
 | invalid-request      | 422    | a rule is broken; `errors` lists every problem           |
 | backlog-full         | 503    | too much work waits already; see `Retry-After`           |
@@ -33,7 +36,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.access.errors import KeyNeeded, KeyRefused, Refused, ScopeMissing
+from app.access.errors import ForeignHost, ForeignOrigin, KeyInUrl, KeyNeeded, KeyRefused, Refused, ScopeMissing
 from app.errors import (
     BacklogFull,
     BadCursor,
@@ -94,22 +97,25 @@ class NoResult(StepstreamError):
 KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     MalformedBody: (400, "malformed-body", "The body is not JSON"),
     BadCursor: (400, "bad-cursor", "Not a position in a log or a list"),
+    KeyInUrl: (400, "key-in-url", "A key stands in the URL"),
     KeyNeeded: (401, "key-needed", "A key is needed"),
     KeyRefused: (401, "key-refused", "The key is not valid"),
     ScopeMissing: (403, "scope-missing", "The key is not for this"),
+    ForeignOrigin: (403, "foreign-origin", "A page of another origin"),
     TaskNotFound: (404, "task-not-found", "No such task"),
     NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),
     TaskExpired: (410, "task-expired", "The task has expired"),
     BodyTooLarge: (413, "body-too-large", "The body is too large"),
     NotJson: (415, "not-json", "The content type is not JSON"),
+    ForeignHost: (421, "foreign-host", "Not a name of this machine"),
     IdempotencyConflict: (422, "idempotency-conflict", "The idempotency key belongs to another request"),
     InvalidRequest: (422, "invalid-request", "The request breaks a rule"),
     BacklogFull: (503, "backlog-full", "Too much work waits"),
     Unavailable: (503, "unavailable", "Not available at the moment"),
 }
 #: What every route that asks for a scope may answer.
-KEYED = (401, 403)
+KEYED = (400, 401, 403, 421, 503)
 
 
 def install(app: FastAPI) -> None:

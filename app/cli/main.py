@@ -21,9 +21,11 @@ from rich.console import Console
 from app import local_redis
 from app.cli import demo as demonstration
 from app.cli.claim import InUse, running_api
+from app.cli.doors import DoorOpen, require_key
 from app.cli.follow import DONE, FAILED, INTERRUPTED, UNREACHABLE, USAGE, Outcome, Request, Runner
 from app.cli.inputs import BadInput, read_documents, read_plan, read_task
 from app.cli.keeper import StackError
+from app.cli.keys import keys_cli
 from app.cli.queues import dlq_cli, queues_cli
 from app.cli.tasks import tasks_cli
 from app.cli.terminal import consoles, plain
@@ -44,6 +46,7 @@ cli = typer.Typer(
 cli.add_typer(tasks_cli, name="tasks")
 cli.add_typer(queues_cli, name="queues")
 cli.add_typer(dlq_cli, name="dlq")
+cli.add_typer(keys_cli, name="keys")
 
 Url = Annotated[str | None, typer.Option(help="The API to use. Unset: the running `up`, else one just for this task.")]
 Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
@@ -117,8 +120,10 @@ def api(
 ) -> None:
     """Run the API alone."""
     settings = _settings()
-    port = settings.api_port if port is None else port
-    arguments = ["--host", host or settings.api_host, "--port", str(port), "--timeout-graceful-shutdown", "5"]
+    host, port = host or settings.api_host, settings.api_port if port is None else port
+    with _reported(consoles()[1]):
+        require_key(host, local_redis.redis_url(settings), settings.namespace)
+    arguments = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "5"]
     _become([sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", *arguments])
 
 
@@ -158,7 +163,7 @@ def _reported(err: Console, *, log_shown: bool = False) -> Iterator[None]:
     """Turns what a person can mend into a sentence and an exit code, after the log of what failed."""
     try:
         yield
-    except (InUse, PortTaken, BadInput, DocumentError, local_redis.BadUrl) as error:
+    except (InUse, PortTaken, DoorOpen, BadInput, DocumentError, local_redis.BadUrl) as error:
         code = _complain(err, USAGE, str(error))
     except StackError as error:
         code = _complain(err, FAILED, *(() if log_shown else error.log), str(error))

@@ -21,6 +21,7 @@ import httpx2
 from app import local_redis
 from app.cli.children import POLL_S, Child, Sink
 from app.cli.claim import Claim, left_behind
+from app.cli.doors import address, require_key
 from app.cli.keeper import Keeper, StackError
 from app.config import Settings
 
@@ -92,8 +93,10 @@ class Stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         claim = self._exit.enter_context(Claim(settings.data_dir, shape.kind))
         port = _free_port(shape.host, shape.port, left_behind(claim.before))
-        env = self._environment(self._start_redis())
-        self.api_url = f"http://{f'[{shape.host}]' if ':' in shape.host else shape.host}:{port}"
+        redis_url = self._start_redis()
+        require_key(shape.host, redis_url, settings.namespace)
+        env = self._environment(redis_url)
+        self.api_url = address(shape.host, port)
         self._exit.callback(keeper.end)
         self._add("workers", _worker_command(shape), env, settings.shutdown_grace_ms / 1000 + WORKER_STOP_MARGIN_S)
         self._add("api", _api_command(shape.host, port), env, API_STOP_S)

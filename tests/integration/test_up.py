@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from app import local_redis
 from app.cli.claim import InUse, running_api
+from app.cli.doors import DoorOpen
 from app.cli.keeper import StackError
 from app.cli.up import PortTaken, Shape, Stack
 from app.config import Settings
@@ -216,4 +218,13 @@ def test_workers_that_cannot_start_are_reported_with_their_log(
     with pytest.raises(StackError, match="ended with exit code") as caught:
         Stack(settings, SMALL, log).__enter__()
     assert "no_such_module" in "\n".join(caught.value.log)
+    assert local_redis.running_server(settings.data_dir) is None
+
+
+def test_it_listens_to_other_machines_only_with_a_key(settings: Settings, log: Log) -> None:
+    """Without one neither API nor workers are started, and the Redis that was is ended again."""
+    with pytest.raises(DoorOpen, match="stepstream keys create"), Stack(settings, replace(SMALL, host="0.0.0.0"), log):
+        pytest.fail("it was started")
+
+    assert log.lines == []
     assert local_redis.running_server(settings.data_dir) is None
