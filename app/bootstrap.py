@@ -5,25 +5,25 @@ Whatever a process needs is put together here from `Settings`; everything else i
 """
 
 import importlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
 import redis
 import redis.asyncio
-from anyio import to_thread
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import bounds, local_redis, logs, redis_async
 from app.access.keystore import KeyStore
 from app.access.tenancy import Tenancy
-from app.broker.admin import QueueAdmin, QueueStats
+from app.broker.admin import QueueAdmin
 from app.broker.broker import SHARED_STREAM, RedisStreamsBroker
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.execute import Executor
+from app.dispatch.fleet import Fleet
 from app.dispatch.housekeeping import Housekeeper
 from app.dispatch.invoke import Invoker
 from app.dispatch.listing import TaskList
@@ -37,18 +37,18 @@ from app.dispatch.store import TaskStore
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.events.middleware import EventBus
+from app.events.waiters import Waiters
 from app.keys import Keys
 from app.model.agents import AgentRegistry, registry
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
-
-QueueDepths = Callable[[], Awaitable[dict[str, QueueStats]]]
 
 BUILT_IN_AGENTS = ("actors.retriever", "actors.analyzer", "actors.writer")
 
 #: A request is answered with 503 rather than kept waiting; a worker holds a result it cannot store yet.
 API_RETRY_MS_MAX = 1_500
 WORKER_RETRY_MS_MAX = 60_000
+PAGES_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,10 @@ class ApiServices:
     tasks: TaskList
     log: EventLog
     hub: Hub
-    queues: QueueDepths
+    fleet: Fleet
+    waiters: Waiters
+    #: Turns to make a page for a browser, which keeps a thread busy.
+    pages: anyio.CapacityLimiter
     tenancy: Tenancy
     keystore: KeyStore
 
@@ -113,7 +116,9 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 tasks=TaskList(client, keys),
                 log=log,
                 hub=hub,
-                queues=_queue_stats(admin_client, keys, agents, shared_stream(settings)),
+                fleet=Fleet(_admin(admin_client, settings), agents, store),
+                waiters=Waiters(hub, settings.waiters_max),
+                pages=anyio.CapacityLimiter(PAGES_MAX),
                 tenancy=Tenancy(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
                 keystore=KeyStore(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
             )
@@ -143,6 +148,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
         namespace=settings.namespace,
         lease_ms=settings.lease_ms,
         layout=settings.layout,
+        about=runtime.about,
         lookahead_min=0,  # a long step fetched ahead would wait here while another process is idle
         middleware=[
             EventBus(lambda: _sync_client(url), Keys(settings.namespace).fire),
@@ -198,14 +204,8 @@ def shared_stream(settings: Settings) -> str:
     return SHARED_STREAM if settings.layout == "single" else ""
 
 
-def _queue_stats(client: "redis.Redis", keys: Keys, agents: AgentRegistry, shared: str) -> QueueDepths:
-    admin = QueueAdmin(client, keys.namespace, keys.shard, shared=shared)
-    queues = sorted({agent.queue for agent in agents})
-
-    async def stats() -> dict[str, QueueStats]:
-        return await to_thread.run_sync(admin.stats_of, queues)
-
-    return stats
+def _admin(client: "redis.Redis", settings: Settings) -> QueueAdmin:
+    return QueueAdmin(client, settings.namespace, shared=shared_stream(settings))
 
 
 def _sync_client(url: str) -> "redis.Redis":

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
 
     viewers_max: int = Field(10_000, gt=0, description="Most open event streams per API process.")
     viewer_queue_max: int = Field(256, gt=0, description="Events buffered per viewer before it reads from Redis.")
+    waiters_max: int = Field(
+        1_000,
+        gt=0,
+        description="Most submissions per API process that wait for the end of their task (`Prefer: wait`).",
+    )
     heartbeat_s: float = Field(15.0, gt=0, description="Comment heartbeat of an event stream, seconds.")
 
     @field_validator("agent_modules", "cors_origins", mode="before")

@@ -4,6 +4,8 @@ Every error this application raises on purpose.
     StepstreamError
     ├── InvalidRequest            the caller's input breaks a rule; lists every problem with its JSON pointer
     ├── TaskNotFound              no such task, or it has expired
+    ├── QueueNotFound             no such queue
+    ├── LetterNotFound            no such dead letter, or it is gone
     ├── NotPossible               the task's state does not allow it
     ├── IdempotencyConflict       the idempotency key came before with another request
     ├── BadCursor                 a stream position that this log cannot have given out
@@ -46,6 +48,20 @@ class TaskNotFound(StepstreamError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"There is no task {task_id!r}.")
+
+
+class QueueNotFound(StepstreamError):
+    """No agent has this queue, and it was never used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no queue {name[:80]!r}.")
+
+
+class LetterNotFound(StepstreamError):
+    """No such dead letter is kept: it was requeued, deleted, or displaced by newer ones."""
+
+    def __init__(self, queue: str, letter_id: str) -> None:
+        super().__init__(f"The queue {queue[:80]!r} has no dead letter {letter_id[:200]!r}.")
 
 
 class NotPossible(StepstreamError):

@@ -8,15 +8,15 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.api import health, listing, metrics, problems, steering, stream, tasks
+from app.api import agents, fleet, health, listing, metrics, problems, results, steering, stream, tasks
 from app.api.headers import SafeHeaders, allow_origins
 from app.bootstrap import api_services
 from app.config import Settings
 from app.metrics.prometheus import ApiMetrics
 
 ROUTERS = (
-    tasks.submissions, listing.router, tasks.router, steering.steering, steering.router, stream.router, metrics.router,
-    health.router,
+    tasks.submissions, listing.router, tasks.router, results.router, steering.steering, steering.router, stream.router,
+    metrics.router, agents.router, fleet.router, health.router,
 )  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,

@@ -23,8 +23,8 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.scripts", "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
     ),
     (
-        "app.dispatch.dispatcher", "app.dispatch.execute", "app.dispatch.housekeeping", "app.dispatch.invoke",
-        "app.dispatch.portal",
+        "app.dispatch.dispatcher", "app.dispatch.execute", "app.dispatch.fleet",
+        "app.dispatch.housekeeping", "app.dispatch.invoke", "app.dispatch.portal", "app.dispatch.report",
         "app.dispatch.runner", "app.dispatch.stops", "app.metrics",
     ),
     ("app.bootstrap", "app.bounds", "app.client"),

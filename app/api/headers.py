@@ -36,7 +36,7 @@ CORS_REQUEST_HEADERS = (
 )  # fmt: skip
 CORS_ANSWER_HEADERS = (
     "ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After",
-    "X-Request-ID",
+    "Task-Id", "X-Request-ID",
 )  # fmt: skip
 CORS_AGE_S_MAX = 600
 

@@ -41,6 +41,6 @@ async def _truth(services: ApiServices) -> RedisTruth | None:
         with translated():
             open_tasks = await services.redis.zcard(services.keys.open)
             repaired = int(await services.redis.hget(services.keys.audit, "repaired") or 0)
-            return RedisTruth(open_tasks=open_tasks, repaired=repaired, queues=await services.queues())
+            return RedisTruth(open_tasks=open_tasks, repaired=repaired, queues=await services.fleet.queues())
     except Unavailable:
         return None

@@ -11,6 +11,8 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 | scope-missing        | 403    | the key is good, but not for this                        |
 | foreign-origin       | 403    | without a key: a page of another origin asks             |
 | task-not-found       | 404    | no task with this id, or another tenant's                |
+| queue-not-found      | 404    | no agent has this queue, and it was never used           |
+| letter-not-found     | 404    | no such dead letter, or it is gone                       |
 | not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
 | task-expired         | 410    | the task is older than the retention                     |
@@ -42,7 +44,9 @@ from app.errors import (
     BadCursor,
     IdempotencyConflict,
     InvalidRequest,
+    LetterNotFound,
     NotPossible,
+    QueueNotFound,
     StepstreamError,
     TaskNotFound,
     Unavailable,
@@ -103,6 +107,8 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     ScopeMissing: (403, "scope-missing", "The key is not for this"),
     ForeignOrigin: (403, "foreign-origin", "A page of another origin"),
     TaskNotFound: (404, "task-not-found", "No such task"),
+    QueueNotFound: (404, "queue-not-found", "No such queue"),
+    LetterNotFound: (404, "letter-not-found", "No such dead letter"),
     NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),
     TaskExpired: (410, "task-expired", "The task has expired"),

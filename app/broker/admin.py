@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import redis
 
-from .dead_letters import DeadLetters
+from .dead_letters import DeadLetter, DeadLetters
 from .keys import ShardKeys, tag
+from .letter_list import LetterPlace, read_letters
 from .pauses import PAUSE_PREFIX, RESUME_PREFIX
 from .scripts import ScriptArgument, command, load_script, run_script
+from .workers import WorkerReport, read_workers
 
 DEPTH = load_script(__package__, "depth.lua", includes=("_layout.lua",))
 
@@ -18,7 +20,11 @@ SHARED_SCAN_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """What one queue holds; `oldest_age_ms` is the age of the oldest waiting entry, 0 when none waits."""
+    """
+    What one queue holds; `oldest_age_ms` is the age of the oldest waiting entry, 0 when none waits.
+
+    `waiting_by_level` is high, normal, low; nobody counts that in the layout `single`, where it is `None`.
+    """
 
     waiting: int
     in_flight: int
@@ -26,6 +32,7 @@ class QueueStats:
     dead: int
     oldest_age_ms: int
     paused: bool = False
+    waiting_by_level: tuple[int, int, int] | None = None
 
     @property
     def unfinished(self) -> int:
@@ -61,9 +68,16 @@ class QueueAdmin:
         args: list[ScriptArgument] = [names[0].shared_flag, SHARED_SCAN_MAX, *queues]
         rows = run_script(self._client, DEPTH, keys, args)
         return {
-            queue: QueueStats(waiting, in_flight, delayed, dead, oldest_age_ms, bool(paused))
-            for queue, (waiting, in_flight, delayed, dead, oldest_age_ms, paused) in zip(queues, rows, strict=True)
+            queue: QueueStats(waiting, in_flight, delayed, dead, oldest_age_ms, bool(paused), tuple(levels) or None)
+            for queue, (waiting, in_flight, delayed, dead, oldest_age_ms, paused, levels) in zip(
+                queues, rows, strict=True
+            )
         }
+
+    def knows(self, queue: str) -> bool:
+        """Whether the queue was ever used, or is paused."""
+        found = (command(self._client, "SISMEMBER", key, queue) for key in (self._keys.queues, self._keys.paused))
+        return any(found)
 
     def pause(self, queue: str) -> bool:
         """
@@ -83,6 +97,16 @@ class QueueAdmin:
 
     def dead_letters(self, queue: str) -> DeadLetters:
         return DeadLetters(self._client, self._keys.queue(queue), self._keys)
+
+    def letters(
+        self, queues: Sequence[str], after: LetterPlace | None = None, limit: int = 20
+    ) -> tuple[list[DeadLetter], LetterPlace | None]:
+        """A page of the dead letters of these queues, the newest first, and where the next one begins."""
+        return read_letters(self._client, self._keys, queues, after, limit)
+
+    def workers(self) -> list[WorkerReport]:
+        """The worker processes, as they last reported themselves."""
+        return read_workers(self._client, self._keys)
 
     def _say(self, said: str) -> None:
         command(self._client, "SPUBLISH", self._keys.wake, said)

@@ -10,7 +10,7 @@ A Dramatiq broker on Redis Streams.
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dramatiq.broker import Broker, Consumer, MessageProxy
@@ -65,6 +65,7 @@ class RedisStreamsBroker(Emission, Broker):
       message_bytes_max: longest encoded message; above, `enqueue` raises `MessageTooLarge`.
       crashes_max: processes that may die with a message before it becomes a dead letter.
       dead_max, dead_ttl_ms: how many dead letters a queue keeps, and for how long.
+      about: what a worker process adds to its reports, asked before each of them; it must return at once.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first three by name
@@ -86,6 +87,7 @@ class RedisStreamsBroker(Emission, Broker):
         crashes_max: int = CRASHES_MAX,
         dead_max: int = 10_000,
         dead_ttl_ms: int = 7 * DAY_MS,
+        about: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         super().__init__(middleware=middleware)
         if layout not in LAYOUTS:
@@ -96,16 +98,11 @@ class RedisStreamsBroker(Emission, Broker):
         self.shard = shard
         self.keys = ShardKeys(tag(namespace, shard), stream if layout == "single" else "")
         self.limits = Limits(
-            lease_ms=lease_ms,
-            lookahead=lookahead,
-            lookahead_min=lookahead_min,
-            send_patience_ms=send_patience_ms,
-            backlog_max=backlog_max,
-            message_bytes_max=message_bytes_max,
-            crashes_max=crashes_max,
-            dead_max=dead_max,
-            dead_ttl_ms=dead_ttl_ms,
-        )
+            lease_ms=lease_ms, lookahead=lookahead, lookahead_min=lookahead_min, send_patience_ms=send_patience_ms,
+            backlog_max=backlog_max, message_bytes_max=message_bytes_max, crashes_max=crashes_max,
+            dead_max=dead_max, dead_ttl_ms=dead_ttl_ms,
+        )  # fmt: skip
+        self.about = about
         self._url = url
         self._client = client
         self._queue_keys: dict[str, QueueKeys] = {}

@@ -79,6 +79,22 @@ class DeadLetters:
         now_ms, *rows = run_script(self._client, DEAD, self._keys, args)
         return [self._letter(int(now_ms), *row) for row in rows]
 
+    def named(self, letter_ids: Sequence[str]) -> dict[str, DeadLetter]:
+        """Those of the letters that are there, by id."""
+        if not letter_ids:
+            return {}
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.time()
+        pipeline.hmget(self._names.dlq_bodies, letter_ids)
+        pipeline.hmget(self._names.dlq_meta, letter_ids)
+        (seconds, microseconds), bodies, metas = pipeline.execute()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        return {
+            letter_id: self._letter(now_ms, letter_id.encode(), body, meta or b"{}")
+            for letter_id, body, meta in zip(letter_ids, bodies, metas, strict=True)
+            if body is not None
+        }
+
     def each(self) -> Iterator[DeadLetter]:
         """All of them, the newest first; what is taken away meanwhile may hide others of the same page."""
         offset = 0
@@ -125,12 +141,12 @@ class DeadLetters:
                 return deleted
 
     def _chosen(self, letter_ids: Sequence[str] | None, where: Filter | None) -> list[DeadLetter]:
-        wanted = None if letter_ids is None else set(letter_ids)
-        return [
-            letter
-            for letter in self.each()
-            if (wanted is None or letter.letter_id in wanted) and (where is None or where(letter))
-        ]
+        letters = self.each() if letter_ids is None else self._pages(letter_ids)
+        return [letter for letter in letters if where is None or where(letter)]
+
+    def _pages(self, letter_ids: Sequence[str]) -> Iterator[DeadLetter]:
+        for start in range(0, len(letter_ids), PAGE_SIZE_MAX):
+            yield from self.named(letter_ids[start : start + PAGE_SIZE_MAX]).values()
 
     def _letter(self, now_ms: int, member: bytes, body: bytes, meta: bytes) -> DeadLetter:
         known: dict[str, Any] = json.loads(meta)
@@ -140,7 +156,7 @@ class DeadLetters:
             queue=self._names.queue,
             actor=None,
             reason=str(known.get("reason", "")),
-            error=str(known.get("error", "")),
+            error=_text(known.get("error", "")),
             deliveries=int(known.get("deliveries", 0)),
             level=int(known.get("level", Level.NORMAL)),
             died_at_ms=died_at_ms,
@@ -150,3 +166,8 @@ class DeadLetters:
         )
         message = letter.message
         return letter if message is None else replace(letter, actor=message.actor_name)
+
+
+def _text(error: object) -> str:
+    """Programs that write letters by scripts of their own may give more than a text."""
+    return error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)

@@ -20,7 +20,7 @@ Every Redis key of the broker: type, owner, lifetime, and the exact format of wh
 | T:paused             | set    | names of paused queues                               | never (bounded)    |
 | T:depth              | hash   | layout `single` only: entries per queue              | never (bounded)    |
 | T:workers            | zset   | worker ids by last sign of life, server ms           | 10 minutes, each   |
-| T:worker:<id>        | hash   | host, pid, threads, queues, started_at, in_flight    | 3 leases           |
+| T:worker:<id>        | hash   | host, pid, threads, queues, started_at, in_flight, `about` | 3 leases      |
 | T:producer:<id>      | string | last sequence number accepted from a sender          | 10 minutes         |
 | T:wake               | sharded channel | name of a queue whose earliest due time moved forward | -        |
 |                      |        | `pause:<queue>`, `resume:<queue>`, `sweep:<queue>`,   |                   |

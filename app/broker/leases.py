@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ WORKER_LISTED_MS = 600_000
 BEATS_PER_LEASE = 3
 #: Who holds nothing has no lease to lose; a report every second lease keeps it listed, which three would not.
 BEATS_PER_REPORT = 6
+#: Of what a program adds to its reports.
+ABOUT_CHARS_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +131,18 @@ class Heart:
         leases: Leases,
         held: Callable[[], Iterable[Held]],
         deadline_s: Callable[[StreamProxy], float | None],
+        about: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._leases = leases
         self._held = held
         self._deadline_s = deadline_s
+        self._added = about
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._about: dict[str, str | int] = {}
         self._trouble = Trouble("leases")
         self._beats = 0
-        self._reported: list[str] = []
+        self._reported: tuple[list[str], int] = ([], 0)
 
     def start(self, threads: int) -> None:
         self._about = {
@@ -190,9 +194,18 @@ class Heart:
                 logger.error("leases not renewed: queue=%s error=%s", held.keys.queue, error)  # noqa: TRY400
         self._beats += 1
         due = self._beats % BEATS_PER_REPORT == 1 or self._trouble.failures > 0
-        if in_flight or due or queues != self._reported:
-            self._reported = queues
-            self._leases.beat({**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight})
+        if in_flight or due or (queues, in_flight) != self._reported:
+            self._reported = (queues, in_flight)
+            report = {**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight}
+            self._leases.beat({**self._said_by_program(), **report})
+
+    def _said_by_program(self) -> dict[str, str]:
+        try:
+            return bounded(self._added())
+        # It is the program's own affair, and no reason to look dead.
+        except Exception as error:  # noqa: BLE001
+            logger.warning("nothing added to the report: %r", error)
+            return {}
 
     def _renew(self, held: Held, level: int, now_s: float) -> None:
         proxies = [proxy for proxy in held.at(level) if self._within_deadline(proxy, now_s)]
@@ -202,6 +215,18 @@ class Heart:
     def _within_deadline(self, proxy: StreamProxy, now_s: float) -> bool:
         deadline_s = self._deadline_s(proxy)
         return deadline_s is None or now_s < deadline_s
+
+
+def bounded(about: Mapping[str, str]) -> dict[str, str]:
+    """As many of the first fields as fit into a report."""
+    kept: dict[str, str] = {}
+    size = 0
+    for name, value in about.items():
+        size += len(name) + len(value)
+        if size > ABOUT_CHARS_MAX:
+            break
+        kept[name] = value
+    return kept
 
 
 def entry_of(

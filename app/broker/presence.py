@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import PriorityQueue
@@ -63,6 +64,9 @@ class Limits:
 class Owner(Protocol):
     """What a presence asks its broker."""
 
+    @property
+    def about(self) -> Callable[[], Mapping[str, str]]: ...
+
     def get_declared_queues(self) -> set[str]: ...
 
     def deadline_s(self, proxy: StreamProxy) -> float | None: ...
@@ -112,7 +116,7 @@ class Presence:
         self._owner = owner
         self.counts_crashes = owner.counts_crashes
         self.emit_before, self.emit_after = owner.emit_before, owner.emit_after
-        self._heart = Heart(self.leases, self.holdings, owner.deadline_s)
+        self._heart = Heart(self.leases, self.holdings, owner.deadline_s, owner.about)
         self.mover = Mover(client, keys, owner.get_declared_queues, self._hear, self._missed)
         self._watchdogs: dict[int, Watchdog] = {}
         self._workers = 0

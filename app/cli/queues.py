@@ -60,6 +60,7 @@ def queues(context: typer.Context, as_json: Json = False) -> None:
 def pause(queue: Queue, as_json: Json = False) -> None:
     """Let workers fetch nothing more from a queue; what runs is finished. Lasts until `resume`."""
     with _admin() as admin:
+        _require(admin, queue)
         changed = admin.pause(queue)
     _answer({"queue": queue, "paused": True}, as_json, changed=changed)
 
@@ -68,6 +69,7 @@ def pause(queue: Queue, as_json: Json = False) -> None:
 def resume(queue: Queue, as_json: Json = False) -> None:
     """Let workers fetch again."""
     with _admin() as admin:
+        _require(admin, queue)
         changed = admin.resume(queue)
     _answer({"queue": queue, "paused": False}, as_json, changed=changed)
 
@@ -153,6 +155,18 @@ def _admin() -> Iterator[QueueAdmin]:
         _end(f"redis: {error}", UNREACHABLE)
     finally:
         client.close()
+
+
+def _require(admin: QueueAdmin, queue: str) -> None:
+    """Ends with a sentence when no agent has the queue and it was never used: the name is a mistake."""
+    if admin.knows(queue):
+        return
+    # Only here: it brings in all that a server needs, and every command would begin later.
+    from app.bootstrap import load_agents
+
+    known = {agent.queue for agent in load_agents(Settings())}.union(admin.queues())
+    if queue not in known:
+        _end(f"there is no queue {queue!r}; known: {', '.join(sorted(known))}", NOTHING)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from dramatiq.middleware import Middleware, MiddlewareError
 
 from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
+from app.dispatch.report import report
 from app.dispatch.runner import StepRunner
 from app.model.agents import AgentRegistry
 
@@ -83,6 +84,10 @@ class AgentRuntime(Middleware):
 
     def before_process_message(self, broker: Any, message: Any) -> None:
         self._message.delivery = getattr(message, "delivery", 1)
+
+    def about(self) -> dict[str, str]:
+        """What this process adds to its reports; asked by the thread that reports."""
+        return report(self._runner.stops.running if self._runner else [])
 
     def run(self, task_id: str, spec: str) -> None:
         """Runs a batch on the loop and waits for it; raises `Release` when it must be delivered again."""

@@ -6,6 +6,7 @@ lies a net: once a second one call asks for all running attempts at once, so a l
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ class Running:
     overran: bool = False
     #: Why it is handed back when neither is the case.
     reason: str = "shutdown"
+    #: By the monotonic clock.
+    since_s: float = field(default_factory=time.monotonic)
     _timer: asyncio.TimerHandle | None = None
 
     def limit(self, seconds: float) -> None:
@@ -72,9 +75,14 @@ class Stops:
     def remove(self, running: Running) -> None:
         self._running.pop(_name(running.attempt), None)
 
+    @property
+    def running(self) -> list[Running]:
+        """What runs now; may be asked from another thread."""
+        return list(self._running.values())
+
     def cancel_all(self) -> None:
         """Interrupts everything, for a worker that has no time left."""
-        for running in list(self._running.values()):
+        for running in self.running:
             running.scope.cancel()
 
     @asynccontextmanager

@@ -93,15 +93,16 @@ class TaskStore:
         """Goes on after a pause; raises `NotPossible` when the task is ending or has ended."""
         self._require(await self._call(RESUME, task_id, json_text(by), json_text(reason)), "resumed")
 
-    async def retry(self, task_id: str, *, from_step: int | None, by: str) -> None:
+    async def retry(self, task_id: str, *, from_step: int | None, by: str, failed_as: int | None = None) -> None:
         """
         Runs what did not succeed again, and `from_step` with all that depends on it.
 
         Raises `NotPossible` unless the task has failed, was cancelled or expired, and has kept what it needs;
+        with `failed_as` also unless `from_step` still is what that dispatch of it came to: failed.
         `InvalidRequest` when it has no such step.
         """
         nonce = secrets.token_hex(8)
-        reply = await self._call(RETRY, task_id, from_step or "", json_text(by), nonce, RETRIES_MAX)
+        reply = await self._call(RETRY, task_id, from_step or "", json_text(by), nonce, RETRIES_MAX, failed_as or "")
         if reply[0] == b"no-step":
             raise InvalidRequest([Problem("/from_step", f"there is no step {from_step}")])
         self._require(reply, "retried")
@@ -167,6 +168,7 @@ class TaskStore:
         why = {
             b"spent": f"it was retried {RETRIES_MAX} times",
             b"gone": "what it needs is no longer kept",
+            b"again": "the step has been run again since",
             b"done": "all its steps are completed; name the one to begin from",
         }.get(outcome)
         if outcome in (b"terminal", b"open"):

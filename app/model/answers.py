@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, JsonValue
 
 from app.model.plan import Plan, PlannerName, Step
-from app.model.task import StepStatus, TaskStatus
+from app.model.task import StepStatus, TaskStatus, TaskView
 
 
 class Links(BaseModel):
@@ -57,6 +57,13 @@ class ResultBody(BaseModel):
 
     task_id: str
     outputs: list[OutputBody]
+
+
+class FinishedTask(TaskView):
+    """A task that has ended and what it made, in one; without outputs when it came to no result."""
+
+    outputs: list[OutputBody]
+    links: Links
 
 
 class EventsPage(BaseModel):

@@ -153,6 +153,8 @@ def retry(world: World, task_id: str, from_step: int | None, *, by: str) -> str:
     again = task.below(s.id for s in task.steps.values() if s.state is not StepStatus.COMPLETED or s.id == from_step)
     if not again:
         return "done"
+    void = {f"{task_id}:{step.id}:{step.dispatch}" for step in again if step.state is StepStatus.FAILED}
+    world.dead = [letter for letter in world.dead if letter.batch_id not in void]
     for step in again:
         _as_new(step, waits_for=[other.id for other in again if other.id in step.deps])
     task.status = task.under_way

@@ -34,6 +34,8 @@ def test_a_killed_workers_step_is_finished_by_another(bare_stack: Stack) -> None
     first = stack.worker()
     task_id = stack.submit(GATED)
     wait_for(lambda: ["began", "2", "1"] in [line[:3] for line in stack.ledger], "the step did not begin")
+    wait_for(lambda: [worker["running"] for worker in stack.get("/workers")] != [[]], "the step was not reported")
+    (worker,) = stack.get("/workers")
 
     stack.kill(first)
     stack.worker()
@@ -46,6 +48,9 @@ def test_a_killed_workers_step_is_finished_by_another(bare_stack: Stack) -> None
     assert [(event.step_id, event.attempt) for event in redelivered] == [(2, 2)]
     assert [line[:3] for line in stack.ledger if line[0] == "ended"] == [["ended", "2", "2"]]
     assert stack.get(f"/tasks/{task_id}")["steps"][1]["crashes"] == 1
+    assert (worker["alive"], worker["in_flight"], worker["threads"]) == (True, 1, 4)
+    assert [(one["task_id"], one["step_id"], one["attempt"]) for one in worker["running"]] == [(task_id, 2, 1)]
+    assert "gated" in worker["queues"]
 
 
 @pytest.mark.full

@@ -5,7 +5,8 @@
 -- ARGV[1]   '1' when the streams are shared by all queues
 -- ARGV[2]   how many entries of a shared stream are looked at for the oldest one
 -- ARGV[3..] per queue one: its name, which is its group
--- RETURNS   per queue six numbers: waiting, in flight, delayed, dead, age of the oldest waiting entry in ms, paused
+-- RETURNS   per queue: waiting, in flight, delayed, dead, age of the oldest waiting entry in ms, paused, and
+--           {waiting at level high, normal, low}, which is empty for shared streams
 -- WHY       One consistent view: a message that moves between two look-ups would be counted twice or not at
 --           all. Waiting is length less pending; the server's own `lag` is unknown after deletions and
 --           failovers. A shared stream has no length of its own per queue: the counter stands in.
@@ -41,22 +42,24 @@ end
 local reply = {}
 for i = 1, #ARGV - 2 do
   local first, queue = (i - 1) * 7, ARGV[i + 2]
-  local held, in_flight, age_ms = 0, 0, 0
+  local held, in_flight, age_ms, levels = 0, 0, 0, {}
   for level = 1, 3 do
     local stream = KEYS[first + level]
     local delivered, pending = last_delivered(stream, queue)
     age_ms = math.max(age_ms, age_of_oldest(stream, queue, delivered))
-    held = held + redis.call('XLEN', stream)
+    local length = redis.call('XLEN', stream)
+    levels[level] = math.max(0, length - pending)
+    held = held + length
     in_flight = in_flight + pending
   end
   if shared == '1' then
     held = math.max(0, tonumber(redis.call('HGET', KEYS[first + 6], queue) or 0))
     -- Entries of other queues are pending for the moment between a read and its acknowledgement.
-    in_flight = math.min(in_flight, held)
+    in_flight, levels = math.min(in_flight, held), {}
   end
   reply[i] = {
     math.max(0, held - in_flight), in_flight, redis.call('ZCARD', KEYS[first + 4]), redis.call('ZCARD', KEYS[first + 5]),
-    age_ms, redis.call('SISMEMBER', KEYS[first + 7], queue),
+    age_ms, redis.call('SISMEMBER', KEYS[first + 7], queue), levels,
   }
 end
 return reply

@@ -178,6 +178,16 @@ local function bury(t, s, error)
     .. ',"deliveries":' .. s.attempt .. ',"died_at":' .. NOW .. '}')
 end
 
+-- Its failure is no longer final: the letter about it is void.
+local function exhume(t, s)
+  local _, letter = message(t, {s})
+  local dlq = TAG .. ':dlq:' .. s.queue
+  redis.call('ZCARD', dlq)
+  later('ZREM', dlq, letter)
+  later('HDEL', dlq .. ':m', letter)
+  later('HDEL', dlq .. ':x', letter)
+end
+
 -- Every attempt's error stays visible.
 local function remember(t, s, error)
   local name = 'er:' .. s.id

@@ -2,8 +2,10 @@
 -- Runs what failed again, in place; what was done before it is kept.
 -- KEYS  see _task.lua
 -- ARGV  6 step to begin from, '' for all that did not succeed   7 by, a JSON string   8 nonce of the request
---       9 most retries of a task
+--       9 most retries of a task   10 dispatch number of the step to begin from: it must be what that came to, a
+--       failure; '' when that does not matter
 -- RETURNS {'ok'} | {'open', status}: it has not ended, or it succeeded | {'unknown'} | {'no-step'}
+--         | {'again'}: the step has been sent again since that dispatch
 --         | {'spent'}: too often already | {'gone'}: its documents are no longer kept
 --         | {'done'}: every step is completed and none is named
 -- WHY   A step runs again with everything that depends on it, and nothing else does. The nonce makes a blind
@@ -29,6 +31,9 @@ end
 local steps = load_all(t)
 if from ~= '' and not t.step[from] then
   return {'no-step'}
+end
+if ARGV[10] ~= '' and (t.step[from].state ~= 'failed' or t.step[from].dispatch ~= ARGV[10]) then
+  return {'again'}
 end
 
 local again, front = {}, {}
@@ -63,6 +68,9 @@ local void, ready, names, left, sinks = {}, {}, {}, 0, 0
 for _, s in ipairs(steps) do
   if again[s.id] then
     void[s.id] = s.state == 'completed'
+    if s.state == 'failed' then
+      exhume(t, s)
+    end
     s.state, s.failures, s.crashes, s.deferrals, s.delivery = 'waiting', 0, 0, 0, 0
     s.run, s.open = s.run + 1, 0
     for _, parent in ipairs(ids(s.deps)) do

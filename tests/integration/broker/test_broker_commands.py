@@ -52,6 +52,18 @@ def test_queues_are_shown_paused_and_resumed(broker: RedisStreamsBroker) -> None
     assert "paused=no" in run(queues_cli)[1][0]
 
 
+def test_a_queue_by_a_wrong_name_is_not_paused(broker: RedisStreamsBroker) -> None:
+    """Nothing would ever be held back by it: exit code 1, and the names that there are."""
+    dramatiq.actor(lambda: None, actor_name="nothing", broker=broker).send()
+
+    for command in ("pause", "resume"):
+        code, lines, said = run(queues_cli, command, "defualt")
+        assert (code, lines) == (1, [])
+        assert said.startswith("there is no queue 'defualt'; known: analyzer, default,")
+    assert run(queues_cli, "pause", "writer")[0] == 0, "the queue of an agent that no worker has served yet"
+    assert not broker.admin.knows("defualt")
+
+
 def test_without_queues_there_is_nothing_to_show() -> None:
     """An empty answer is exit code 1."""
     assert run(queues_cli)[0] == 1

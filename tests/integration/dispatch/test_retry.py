@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.broker.keys import ShardKeys
 from app.dispatch import store
 from app.dispatch.context import StepContext
 from app.dispatch.intake import Intake
@@ -190,3 +191,38 @@ async def test_effects_are_known_by_one_key_until_a_person_asks_for_them_again(b
     await retry(bench, task_id, from_step=1)
     await bench.deliver(bench.runner(retriever=agent))
     assert len(set(keys)) == 3
+
+
+async def letters(bench: Bench, queue: str) -> set[str]:
+    """Ids of the dead letters, their bodies and their reasons being there or gone with them."""
+    names = ShardKeys(bench.keys.tag).queue(queue)
+    members = {member.decode() for member in await bench.redis.zrange(names.dlq, 0, -1)}
+    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_bodies)} == members
+    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_meta)} == members
+    return members
+
+
+async def test_a_step_that_runs_again_is_no_dead_letter(bench: Bench) -> None:
+    """The letter of its failure goes with the retry, those of other tasks stay; the next failure writes another."""
+    task_id, other = await failed_diamond(bench), await failed_diamond(bench)
+    queue = "analyzer"
+    assert await letters(bench, queue) == {f"{task_id}:3:1", f"{other}:3:1"}
+
+    await retry(bench, task_id)
+    assert await letters(bench, queue) == {f"{other}:3:1"}
+
+    await bench.fail(task_id, 3)
+    assert await letters(bench, queue) == {f"{task_id}:3:2", f"{other}:3:1"}
+
+
+async def test_only_the_failure_that_was_meant_is_retried(bench: Bench) -> None:
+    """Whoever names a dispatch that has been followed by another one is refused, whatever came of that."""
+    task_id = await failed_diamond(bench)
+    await bench.tasks.retry(task_id, from_step=3, failed_as=1, by="me")
+    await bench.fail(task_id, 3)
+
+    with pytest.raises(NotPossible, match="run again since"):
+        await bench.tasks.retry(task_id, from_step=3, failed_as=1, by="me")
+    with pytest.raises(NotPossible, match="run again since"):
+        await bench.tasks.retry(task_id, from_step=1, failed_as=1, by="me")
+    await bench.tasks.retry(task_id, from_step=3, failed_as=2, by="me")

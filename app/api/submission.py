@@ -1,0 +1,121 @@
+"""How a submission is answered: at once, with the finished task, or with its events as they happen."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from app.api.accept import EVENT_STREAM, JSON, Accept, negotiated
+from app.api.deps import view_of
+from app.api.prefer import Preference, Wait
+from app.api.results import finished
+from app.api.stream import EventStream, TypeFilter
+from app.bootstrap import ApiServices
+from app.dispatch.dispatcher import Accepted as Task
+from app.errors import Unavailable
+from app.events.log import START, Cursor
+from app.model.answers import Accepted, FinishedTask, Links
+from app.model.task import TaskStatus, TaskView
+
+HEADERS: dict[str, Any] = {
+    "Location": {"schema": {"type": "string"}, "description": "Where the task is."},
+    "Task-Id": {"schema": {"type": "string"}, "description": "The id of the task, for those who get its events."},
+    "Idempotency-Replayed": {
+        "schema": {"type": "string", "enum": ["true"]},
+        "description": "The task had been accepted before; the status is its present one.",
+    },
+    "Preference-Applied": {
+        "schema": {"type": "string"},
+        "description": "`wait=n`: how long the server would have waited (RFC 7240).",
+    },
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": FinishedTask,
+        "description": "The task has ended within the `wait` that was preferred, well or not: see `status`. Or, to "
+        "those who accept it before JSON: its event stream, from the first event.",
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+        "headers": HEADERS,
+    },
+    202: {
+        "description": "Accepted, now or by an earlier request with the same idempotency key",
+        "headers": HEADERS,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a client would like to be answered."""
+
+    accept: str
+    wait: Wait | None
+
+
+def _wishes(accept: Accept, wait: Preference) -> Wishes:
+    return Wishes(accept, wait)
+
+
+AnswerWishes = Annotated[Wishes, Depends(_wishes)]
+
+
+async def answer(task: Task, wishes: Wishes, request: Request, services: ApiServices) -> Response:
+    """The response to a submission that was accepted; its body must have been read."""
+    headers = _headers(task)
+    if negotiated(wishes.accept, (JSON, EVENT_STREAM)) == EVENT_STREAM:
+        stream = _stream(task.task_id, services)
+        if stream is not None:
+            stream.headers.update(headers)
+            return stream
+    view = await view_of(task.task_id, services) if task.replayed else None
+    if wishes.wait is None:
+        return _accepted(task, view, headers)
+    view, applied = await _view_in_time(task.task_id, view, wishes.wait, request, services)
+    if applied:
+        headers["Preference-Applied"] = wishes.wait.applied
+    if view is None or not view.status.terminal:
+        return _accepted(task, view, headers)
+    outputs = await services.store.outputs(view) if view.status is TaskStatus.COMPLETED else {}
+    return Response(finished(view, outputs).model_dump_json(), media_type=JSON, headers=headers)
+
+
+def _headers(task: Task) -> dict[str, str]:
+    headers = {"Location": Links.of(task.task_id).self, "Task-Id": task.task_id, "Vary": "Accept, Prefer"}
+    return headers | {"Idempotency-Replayed": "true"} if task.replayed else headers
+
+
+def _accepted(task: Task, view: TaskView | None, headers: dict[str, str]) -> Response:
+    status = view.status if view else TaskStatus.QUEUED
+    body = Accepted(task_id=task.task_id, status=status, plan=task.plan, links=Links.of(task.task_id))
+    return Response(body.model_dump_json(), 202, media_type=JSON, headers=headers)
+
+
+def _stream(task_id: str, services: ApiServices) -> EventStream | None:
+    """The task's events from the first; `None` when this process has no room: accepted is accepted all the same."""
+    try:
+        viewer = services.hub.watch(task_id, START)
+    except Unavailable:
+        return None
+    return EventStream(viewer, TypeFilter(None), services.settings.heartbeat_s)
+
+
+async def _view_in_time(
+    task_id: str, view: TaskView | None, wait: Wait, request: Request, services: ApiServices
+) -> tuple[TaskView | None, bool]:
+    """The task at its end, or as it stands when the time is over; and whether there was room to wait."""
+    if view is not None and view.status.terminal:
+        return view, True
+    after = Cursor(view.last_seq) if view else START
+    if not await services.waiters.wait(task_id, after, wait.left_s, partial(_gone, request)):
+        return view, False
+    try:
+        return await view_of(task_id, services), True
+    except Unavailable:
+        return view, True
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has: its body has been read, so nothing else is left to be received."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
