@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.accept import HTML, JSON, MARKDOWN, negotiated
+from app.api.prefer import wait_seconds
 from app.api.problems import KINDS
 from app.api.stream import TypeFilter, _chunks, frames
-from app.api.tasks import matches, prefers_markdown
+from app.api.tasks import matches
 from app.api.terms import parse_moment
 from app.errors import StepstreamError
 from app.events.log import StoredEvent
@@ -21,23 +23,52 @@ from app.model.task import Moment
 
 
 @pytest.mark.parametrize(
-    ("accept", "markdown"),
+    ("accept", "best"),
     [
-        ("", False),
-        ("*/*", False),
-        ("application/json", False),
-        ("text/markdown", True),
-        ("text/*", True),
-        ("text/markdown, application/json;q=0.5", True),
-        ("text/markdown;q=0.5, application/json", False),
-        ("text/markdown;q=0.9, */*;q=0.8", True),
-        ("text/html, */*", False),
-        ("text/markdown;q=junk", False),
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("text/markdown", MARKDOWN),
+        ("text/*", MARKDOWN),
+        ("text/*;q=0.5, text/html", HTML),
+        ("text/markdown, application/json;q=0.5", MARKDOWN),
+        ("text/markdown;q=0.5, application/json", JSON),
+        ("text/markdown;q=0.9, */*;q=0.8", MARKDOWN),
+        ("*/*, text/markdown;q=0.9, application/json;q=0.1, text/html;q=0", MARKDOWN),
+        ("TEXT/HTML ; Q=1.0", HTML),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", HTML),
+        ("text/markdown;variant=GFM;q=0.7, text/html;q=0.6, application/json;q=0", MARKDOWN),
+        ("image/png, text/markdown;q=0", JSON),
+        ("text/markdown;q=junk, text/html;q=2, application/json;q=0.0001", JSON),
     ],
 )
-def test_an_accept_header_is_weighed(accept: str, markdown: bool) -> None:
-    """Markdown is sent only to those who rank it above JSON."""
-    assert prefers_markdown(accept) is markdown
+def test_an_accept_header_is_weighed(accept: str, best: str) -> None:
+    """The highest rank wins, the most specific range counts, and JSON is what is left when nothing fits."""
+    assert negotiated(accept, (JSON, MARKDOWN, HTML)) == best
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (["wait=5"], 5),
+        (["respond-async, wait=10"], 10),
+        (["respond-async", "wait=10"], 10),
+        (["WAIT = 3"], 3),
+        (['wait="7"'], 7),
+        (["wait=61"], 60),
+        (["wait=" + "0" * 5000 + "9" * 5000], 60),
+        (["wait=0"], 0),
+        (['handling="strict, wait=9", wait=2; x=1'], 2),
+        (["wait=x, wait=4"], None),
+        (["wait"], None),
+        (["wait=-1"], None),
+        (["wait=\u0663"], None),
+        ([], None),
+    ],
+)
+def test_a_preferred_wait_is_read(prefer: list[str], seconds: int | None) -> None:
+    """RFC 7240: the first of a name counts, values may be quoted, and what cannot be read is no preference."""
+    assert wait_seconds(prefer) == seconds
 
 
 @pytest.mark.parametrize(
@@ -122,7 +153,7 @@ def test_the_openapi_document_is_complete() -> None:
             assert body is None or _exemplified(body, schemas), (path, method)
     submission, stream = document["paths"]["/run-task"]["post"], document["paths"]["/stream/{task_id}"]["get"]
     keyed = {"400", "401", "403", "421", "503"}
-    assert set(submission["responses"]) == keyed | {"202", "410", "413", "415", "422"}
+    assert set(submission["responses"]) == keyed | {"200", "202", "410", "413", "415", "422"}
     assert set(stream["responses"]) == keyed | {"200", "204", "404", "410"}
 
 

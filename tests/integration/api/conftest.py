@@ -37,7 +37,7 @@ async def api(redis_url: str, namespace: str) -> AsyncIterator[Api]:
 @pytest.fixture
 async def served(redis_url: str, namespace: str) -> AsyncIterator[Api]:
     """The application behind a real server, which streams need."""
-    settings = Settings(redis_url=redis_url, namespace=namespace, heartbeat_s=0.05, viewers_max=3)
+    settings = Settings(redis_url=redis_url, namespace=namespace, heartbeat_s=0.05, viewers_max=3, waiters_max=2)
     app = create_app(settings)
     server = ThreadlessServer(uvicorn.Config(app, port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())

@@ -64,6 +64,24 @@ async def test_a_finished_task_gives_json_and_markdown(api: Api, worker: Worker)
         "outputs": [{"step_id": 3, "summary": "step 3", "data": {"n": 3}, "text": "# Report"}],
     }
     assert (as_text.text, as_text.headers["content-type"]) == ("# Report", "text/markdown; charset=utf-8")
+    assert as_json.headers["vary"] == as_text.headers["vary"] == "Accept"
+
+
+async def test_a_browser_gets_a_page(api: Api, worker: Worker) -> None:
+    """What a browser accepts is a page; it may run and load nothing."""
+    task_id = await api.submit()
+    await worker.finish(task_id, 1, 2, 3, text="# Report\n\n<script>alert(1)</script> ![x](https://a/x.png)")
+
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    reply = await api.http.get(f"/tasks/{task_id}/result", headers={"accept": accept})
+
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert reply.text.startswith("<!doctype html>")
+    assert "<title>Do it</title>" in reply.text
+    assert "<h1>Report</h1>" in reply.text
+    assert "<script>" not in reply.text
+    assert "<img" not in reply.text
 
 
 async def test_a_failed_task_has_a_reason_instead_of_a_result(api: Api, worker: Worker) -> None:
