@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
 
-from app.cli.terminal import one_line
+from app.cli.terminal import cell, one_line
 from app.model.events import Event
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "again soon": "yellow", "skipped": "dim"}
@@ -63,15 +62,17 @@ class Board:
         counts = f"{done} of {len(self.rows)} steps done, {self._sources} passages found"
         return f"{counts}; {self._end}" if self._end else counts
 
+    def __rich__(self) -> Table:
+        return self.table()
+
     def table(self) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False)
         for name in ("step", "agent", "state", "label", "detail"):
             table.add_column(name, no_wrap=True, overflow="ellipsis")
         for step_id, row in self.rows.items():
-            state = Text(row.state, style=STYLES.get(row.state, ""))
-            # Text, not str: what comes from a task is never read as markup.
-            table.add_row(str(step_id), Text(row.agent), state, Text(row.label), Text(row.detail, style="dim"))
-        table.caption = Text(self.summary)
+            state = cell(row.state, style=STYLES.get(row.state, ""))
+            table.add_row(cell(step_id), cell(row.agent), state, cell(row.label), cell(row.detail, 200, "dim"))
+        table.caption = cell(self.summary, 200)
         table.caption_justify = "left"
         return table
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-from rich.text import Text
+
+from app.cli.terminal import cell
 
 TASK = "Compare how dramatiq, fastapi and redis handle errors and retries, and write a summary"
 README_CHARS_MIN = 200
@@ -51,10 +52,10 @@ def metrics_table(metrics: Mapping[str, Any]) -> Table:
     table = Table("metric", "values", title="metrics of this task", title_justify="left")
     for group, values in metrics.items():
         if isinstance(values, str):
-            table.add_row(Text(group), Text(values))
+            table.add_row(cell(group), cell(values))
         if not isinstance(values, Mapping):
             continue
         shown = {key: value for key, value in values.items() if isinstance(value, int | float) and value < EPOCH_MS_MIN}
         if any(shown.values()):
-            table.add_row(Text(group), Text(", ".join(f"{key} {value}" for key, value in shown.items())))
+            table.add_row(cell(group), cell(", ".join(f"{key} {value}" for key, value in shown.items()), 500))
     return table

@@ -1,35 +1,33 @@
-"""
-`stepstream tasks`: what there is, how it stands, and how to steer it; over the HTTP API.
+"""`stepstream tasks`: what there is, how it stands, and how to steer it; over the HTTP API."""
 
-Exit codes: 0 done, 1 nothing was found or it is not possible, 2 usage, 3 no API answers.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any
 
-import httpx2
 import typer
-from pydantic import BaseModel, ValidationError
 
-from app.cli.claim import running_api
-from app.cli.inputs import BadInput, read_plan
+from app.cli.completion import complete_task
+from app.cli.environment import Url, api
+from app.cli.exits import Exit, end
+from app.cli.inputs import read_plan
+from app.cli.records import Json, for_programs, say_record, say_records
 from app.cli.task_tables import print_task, print_tasks
-from app.cli.terminal import json_line, one_line, plain
-from app.client import ApiError, Client, ClientError
-from app.config import Settings
+from app.cli.terminal import one_line, say, tell
+from app.client import ApiError, Client
 from app.model.answers import Accepted
 from app.model.task import CancelMode, TaskStatus, TaskView, is_task_id
 
-NOTHING, USAGE, UNREACHABLE = 1, 2, 3
-#: What the API answers when the request itself is at fault.
-USAGE_STATUSES = frozenset({400, 413, 415, 422})
-TaskIdArgument = Annotated[str, typer.Argument(metavar="TASK", help="Id of a task, as `ls` shows it.")]
-Url = Annotated[str | None, typer.Option(help="The API to ask. Unset: that of the running `up`.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+#: What the API answers for a task that is not there, or does not allow it.
+NOT_POSSIBLE = frozenset({404, 409, 410})
+
+TaskIdArgument = Annotated[
+    str, typer.Argument(metavar="TASK", help="Id of a task, as `ls` shows it.", autocompletion=complete_task)
+]
+TaskIdArguments = Annotated[
+    list[str], typer.Argument(metavar="TASK...", help="Ids of tasks, as `ls` shows them.", autocompletion=complete_task)
+]
 ReasonOption = Annotated[str | None, typer.Option(help="A sentence for the event log.")]
 
 tasks_cli = typer.Typer(rich_markup_mode=None, help="Tasks: list, show, steer, delete.", no_args_is_help=True)
@@ -43,13 +41,13 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
     since: Annotated[datetime | None, typer.Option(help="Only tasks of this time (local) or later.")] = None,
     count: Annotated[int, typer.Option(min=1, max=100_000, help="How many of the newest to show.")] = 20,
     url: Url = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Show tasks, the newest first."""
     labels = dict(_label(text) for text in label or ())
     if len(labels) != len(label or ()):
         raise typer.BadParameter("a task has one value of a label: name each label once", param_hint="--label")
-    with _api(url) as client:
+    with api(url) as client:
         found = client.tasks(
             status=status,
             labels=labels,
@@ -59,69 +57,68 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
         )
         tasks = list(islice(found, count))
     if not tasks:
-        _end("no tasks", NOTHING)
-    if as_json:
-        _echo_json(*tasks)
-        return
-    print_tasks(tasks)
+        end("no tasks", Exit.FAILED)
+    if for_programs(as_json):
+        say_records(tasks, as_json)
+    else:
+        print_tasks(tasks)
 
 
 @tasks_cli.command()
-def show(task_id: TaskIdArgument, url: Url = None, as_json: Json = False) -> None:
+def show(task_id: TaskIdArgument, url: Url = None, as_json: Json = None) -> None:
     """Show a task and its steps as they stand."""
-    with _api(url) as client:
+    with api(url) as client:
         task = client.task(_checked(task_id))
-    if as_json:
-        _echo_json(task)
-        return
-    print_task(task)
+    if for_programs(as_json):
+        say_record(task, as_json)
+    else:
+        print_task(task)
 
 
 @tasks_cli.command()
 def cancel(
-    task_id: TaskIdArgument,
+    task_ids: TaskIdArguments,
     mode: Annotated[
         CancelMode, typer.Option(help="graceful: interrupt; force: end now; finish: work with what there is.")
     ] = CancelMode.GRACEFUL,
     reason: ReasonOption = None,
     url: Url = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
-    """End a task early."""
-    with _api(url) as client:
-        task = client.cancel(_checked(task_id), mode, reason)
-    _answer(task, as_json)
+    """End tasks early."""
     wanted = {TaskStatus.CANCELLING, TaskStatus.CANCELLED}
     if mode is CancelMode.FINISH:
         wanted |= {TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.COMPLETED}
-    if task.status not in wanted:
-        raise typer.Exit(NOTHING)
+
+    def ask(client: Client, task_id: str) -> bool:
+        task = client.cancel(task_id, mode, reason)
+        _answer(task, as_json)
+        return task.status in wanted
+
+    _each(task_ids, url, ask)
 
 
 @tasks_cli.command()
-def pause(task_id: TaskIdArgument, reason: ReasonOption = None, url: Url = None, as_json: Json = False) -> None:
-    """Start nothing more of a task until `resume`; what runs is finished."""
-    with _api(url) as client:
-        _answer(client.pause(_checked(task_id), reason), as_json)
+def pause(task_ids: TaskIdArguments, reason: ReasonOption = None, url: Url = None, as_json: Json = None) -> None:
+    """Start nothing more of tasks until `resume`; what runs is finished."""
+    _each(task_ids, url, lambda client, task_id: _answer(client.pause(task_id, reason), as_json))
 
 
 @tasks_cli.command()
-def resume(task_id: TaskIdArgument, reason: ReasonOption = None, url: Url = None, as_json: Json = False) -> None:
-    """Let a task go on."""
-    with _api(url) as client:
-        _answer(client.resume(_checked(task_id), reason), as_json)
+def resume(task_ids: TaskIdArguments, reason: ReasonOption = None, url: Url = None, as_json: Json = None) -> None:
+    """Let tasks go on."""
+    _each(task_ids, url, lambda client, task_id: _answer(client.resume(task_id, reason), as_json))
 
 
 @tasks_cli.command()
 def retry(
-    task_id: TaskIdArgument,
+    task_ids: TaskIdArguments,
     from_step: Annotated[int | None, typer.Option(min=1, help="Run this step and all behind it again too.")] = None,
     url: Url = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
-    """Run again what did not succeed in a failed, cancelled or expired task."""
-    with _api(url) as client:
-        _answer(client.retry(_checked(task_id), from_step), as_json)
+    """Run again what did not succeed in failed, cancelled or expired tasks."""
+    _each(task_ids, url, lambda client, task_id: _answer(client.retry(task_id, from_step), as_json))
 
 
 @tasks_cli.command()
@@ -130,61 +127,51 @@ def fork(
     from_step: Annotated[int | None, typer.Option(min=1, help="Run this step and all behind it again.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the edited plan.")] = None,
     url: Url = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Make a new task of one that has ended; results that the change does not touch are taken over."""
     if from_step is None and plan is None:
         raise typer.BadParameter("say --from-step, --plan, or both")
-    with _api(url) as client:
+    with api(url) as client:
         _answer(client.fork(_checked(task_id), from_step, read_plan(plan)), as_json)
 
 
 @tasks_cli.command()
-def rm(
-    task_ids: Annotated[list[str], typer.Argument(metavar="TASK", help="Ids of tasks that have ended.")],
-    url: Url = None,
-    as_json: Json = False,
-) -> None:
+@tasks_cli.command("delete", hidden=True)
+def rm(task_ids: TaskIdArguments, url: Url = None, as_json: Json = None) -> None:
     """Delete tasks that have ended: state, events and results."""
+
+    def ask(client: Client, task_id: str) -> bool:
+        client.delete(task_id)
+        _say(task_id, "deleted", {"task_id": task_id, "status": "deleted"}, as_json)
+        return True
+
+    _each(task_ids, url, ask)
+
+
+def _each(task_ids: list[str], url: str | None, ask: Callable[[Client, str], bool]) -> None:
+    """Asks for one task after the other; one that is refused does not keep the others from their turn."""
     for task_id in task_ids:
         _checked(task_id)
-    with _api(url) as client:
-        for task_id in task_ids:
-            client.delete(task_id)
-            _say({"task_id": task_id, "status": "deleted"}, as_json)
+    with api(url) as client:
+        done = [_done(ask, client, task_id, alone=len(task_ids) == 1) for task_id in task_ids]
+    if not all(done):
+        raise typer.Exit(Exit.FAILED)
 
 
-@contextmanager
-def _api(url: str | None) -> Iterator[Client]:
-    """A client; what goes wrong with it becomes a sentence and an exit code."""
-    with _client(url) as client:
-        try:
-            yield client
-        except BadInput as error:
-            _end(str(error), USAGE)
-        except ApiError as error:
-            code = USAGE if error.status in USAGE_STATUSES else NOTHING if error.status < 429 else UNREACHABLE
-            _end("\n".join(error.lines), code)
-        except ClientError as error:
-            _end(str(error), UNREACHABLE)
-
-
-def _client(url: str | None) -> Client:
+def _done(ask: Callable[[Client, str], bool], client: Client, task_id: str, *, alone: bool) -> bool:
     try:
-        found = url or running_api(Settings().data_dir)
-    except ValidationError as error:
-        _end(f"configuration: {error}", USAGE)
-    if not found:
-        _end("no API runs here: begin `stepstream up`, or say where with --url", UNREACHABLE)
-    try:
-        return Client(found)
-    except (httpx2.InvalidURL, ValueError) as error:
-        _end(f"{found!r} is not the address of an API: {error}", USAGE)
+        return ask(client, task_id)
+    except ApiError as error:
+        if alone or error.status not in NOT_POSSIBLE:
+            raise
+        tell(one_line(f"{task_id}: {error}"))
+        return False
 
 
 def _checked(task_id: str) -> str:
     if not is_task_id(task_id):
-        raise typer.BadParameter(f"{plain(task_id)[:80]!r} is not the id of a task")
+        raise typer.BadParameter(f"{one_line(task_id, 80)!r} is not the id of a task")
     return task_id
 
 
@@ -195,23 +182,14 @@ def _label(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _answer(task: TaskView | Accepted, as_json: bool) -> None:
-    if as_json:
-        _echo_json(task)
+def _answer(task: TaskView | Accepted, as_json: bool | None) -> bool:
+    _say(task.task_id, task.status, task, as_json)
+    return True
+
+
+def _say(task_id: str, status: str, record: Any, as_json: bool | None) -> None:
+    """For people the two things that they asked for."""
+    if for_programs(as_json):
+        say_record(record, as_json)
     else:
-        _say({"task_id": task.task_id, "status": task.status}, as_json)
-
-
-def _say(row: dict[str, str], as_json: bool) -> None:
-    typer.echo(json_line(row) if as_json else f"{one_line(row['task_id'])}  {one_line(row['status'])}")
-
-
-def _echo_json(*rows: BaseModel) -> None:
-    for row in rows:
-        typer.echo(json_line(row))
-
-
-def _end(said: str, code: int) -> NoReturn:
-    for line in said.splitlines():
-        typer.echo(one_line(line), err=True)
-    raise typer.Exit(code)
+        say(f"{one_line(task_id)}  {one_line(status)}")

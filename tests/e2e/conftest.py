@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
+import redis
 
 from app import local_redis
 
@@ -120,23 +122,41 @@ class Stack:
         return process
 
 
-@pytest.fixture
-def bare_stack(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Stack]:
-    """A deployment with nothing started yet."""
-    stack = Stack(
-        tmp_path,
+def deployment(folder: Path, redis_url: str, namespace: str) -> Stack:
+    """One with nothing started yet."""
+    return Stack(
+        folder,
         {
             "REDIS_URL": redis_url,
             "STEPSTREAM_NAMESPACE": namespace,
             "STEPSTREAM_AGENT_MODULES": "tests.e2e.agents",
             "STEPSTREAM_LEASE_MS": str(LEASE_MS),
             "STEPSTREAM_SHUTDOWN_GRACE_MS": "200",
-            "STEPSTREAM_DATA_DIR": str(tmp_path / "data"),
-            "E2E_LEDGER": str(tmp_path / "ledger"),
+            "STEPSTREAM_DATA_DIR": str(folder / "data"),
+            "E2E_LEDGER": str(folder / "ledger"),
         },
     )
+
+
+@pytest.fixture
+def bare_stack(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Stack]:
+    """A deployment with nothing started yet."""
+    stack = deployment(tmp_path, redis_url, namespace)
     yield stack
     stack.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A deployment with an API and no worker, for all tests of a module: tasks stay as they are."""
+    name = f"test-{uuid4().hex[:12]}"
+    stack = deployment(tmp_path_factory.mktemp("shared"), redis_url, name)
+    stack.api()
+    yield stack
+    stack.stop()
+    with redis.Redis.from_url(redis_url, protocol=2) as client:
+        for key in client.scan_iter(match=f"{{{name}:*", count=1000):
+            client.delete(key)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`stepstream tasks` against a running API and worker: what it shows, what it does, how it exits."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,9 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def tasks(stack: Stack, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["tasks", *arguments, "--url", stack.url])
+    """As on a terminal, unless the arguments ask for JSON."""
+    form = [] if "--json" in arguments else ["--no-json"]
+    return CliRunner().invoke(cli, ["tasks", *arguments, "--url", stack.url, *form])
 
 
 def ended(stack: Stack, task_id: str, after: int = 0) -> str:
@@ -69,17 +72,16 @@ def test_a_task_is_cancelled_retried_forked_and_deleted(stack: Stack) -> None:
     assert [line[:2] for line in stack.ledger if line[0] == "began" and line[1] == "1"] == []
 
 
-def test_tasks_are_listed_and_shown_without_what_moves_a_cursor(bare_stack: Stack) -> None:
+def test_tasks_are_listed_and_shown_without_what_moves_a_cursor(shared_api: Stack) -> None:
     """Tables for people: control characters of a task's text do not reach the terminal, ids stay whole."""
-    bare_stack.api()
-    task_id = bare_stack.submit(LINE, task="Do\x85 it\n\tnow [bold]", labels={"team": "a"}, deadline="PT1H")
-    paused = bare_stack.submit(LINE, task="Rest " + "x" * 300)
+    task_id = shared_api.submit(LINE, task="Do\x85 it\n\tnow [bold]", labels={"team": "a"}, deadline="PT1H")
+    paused = shared_api.submit(LINE, task="Rest " + "x" * 300)
 
-    assert tasks(bare_stack, "pause", paused).stdout == f"{paused}  paused\n"
-    listed = tasks(bare_stack, "ls")
-    shown = tasks(bare_stack, "show", task_id)
-    filtered = tasks(bare_stack, "ls", "--status", "paused", "--json")
-    resumed = tasks(bare_stack, "resume", paused)
+    assert tasks(shared_api, "pause", paused).stdout == f"{paused}  paused\n"
+    listed = tasks(shared_api, "ls")
+    shown = tasks(shared_api, "show", task_id)
+    filtered = tasks(shared_api, "ls", "--status", "paused", "--json")
+    resumed = tasks(shared_api, "resume", paused)
 
     heading, second, first = listed.stdout.splitlines()
     assert heading.split() == ["task", "status", "steps", "created", "what"]
@@ -98,21 +100,20 @@ def test_tasks_are_listed_and_shown_without_what_moves_a_cursor(bare_stack: Stac
     assert (resumed.exit_code, resumed.stdout) == (0, f"{paused}  queued\n")
 
 
-def test_a_list_can_be_narrowed_and_cut(bare_stack: Stack) -> None:
+def test_a_list_can_be_narrowed_and_cut(shared_api: Stack) -> None:
     """State, labels, words, time and count; an empty list exits with 1."""
-    bare_stack.api()
-    ids = [bare_stack.submit(LINE, task=f"Task {n}", labels={"n": str(n)}) for n in range(5)]
+    ids = [shared_api.submit(LINE, task=f"Numbered {n}", labels={"n": str(n), "test": "list"}) for n in range(5)]
 
     def found(*arguments: str) -> list[str]:
-        result = tasks(bare_stack, "ls", "--json", *arguments)
+        result = tasks(shared_api, "ls", "--json", "--label", "test:list", *arguments)
         return [json.loads(line)["task_id"] for line in result.stdout.splitlines()]
 
     assert found() == ids[::-1]
     assert found("--count", "2") == ids[:2:-1]
     assert found("--label", "n:3") == [ids[3]]
-    assert found("--search", "task 4") == [ids[4]]
+    assert found("--search", "numbered 4") == [ids[4]]
     assert found("--since", "2020-01-01") == ids[::-1]
-    empty = tasks(bare_stack, "ls", "--since", "2990-01-01")
+    empty = tasks(shared_api, "ls", "--since", "2990-01-01")
     assert (empty.exit_code, empty.stderr) == (1, "no tasks\n")
 
 
@@ -134,13 +135,12 @@ def test_a_list_can_be_narrowed_and_cut(bare_stack: Stack) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_a_sentence_and_an_exit_code(
-    bare_stack: Stack, arguments: list[str], code: int, said: str
+    shared_api: Stack, arguments: list[str], code: int, said: str
 ) -> None:
     """1: not found or not possible; 2: the command itself is wrong."""
-    bare_stack.api()
-    task_id = bare_stack.submit(LINE)
+    task_id = shared_api.submit(LINE)
 
-    result = tasks(bare_stack, *[argument.format(open=task_id) for argument in arguments])
+    result = tasks(shared_api, *[argument.format(open=task_id) for argument in arguments])
 
     assert result.exit_code == code, result.output
     assert said in " ".join(result.stderr.replace("│", " ").split())
@@ -160,15 +160,19 @@ def test_without_an_api_the_command_says_how_to_get_one(tmp_path: Path, monkeypa
     assert "is not the address of an API" in nowhere.stderr
 
 
-def test_the_command_is_there_as_a_process(bare_stack: Stack) -> None:
-    """Whole ids and no colours in a pipe."""
-    bare_stack.api()
-    task_id = bare_stack.submit(LINE)
+def test_a_pipe_gets_objects_and_a_table_when_it_asks_for_one(shared_api: Stack) -> None:
+    """One JSON object per line by default; a table has whole ids, no colours and room for long lines."""
+    ids = [shared_api.submit(LINE, task="long " * 30, labels={"test": "pipe"}) for _ in range(2)]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "tasks", "ls", "--url", bare_stack.url],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+    def piped(*arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "app", "tasks", "ls", "--label", "test:pipe", *arguments]
+        environment = {**os.environ, "STEPSTREAM_URL": shared_api.url, "FORCE_COLOR": ""}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+        return done.stdout.splitlines()
 
-    assert task_id in done.stdout
-    assert "\x1b" not in done.stdout
+    assert [json.loads(line)["task_id"] for line in piped()] == ids[::-1]
+    heading, *rows = piped("--no-json")
+    assert heading.startswith("task")
+    assert [row.split()[0] for row in rows] == ids[::-1]
+    assert "\x1b" not in "".join(rows)
+    assert min(map(len, rows)) > 150

@@ -1,0 +1,75 @@
+"""The settings of a command, and the API it talks to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import httpx2
+import typer
+from pydantic import ValidationError
+
+from app.cli.claim import running_api
+from app.cli.exits import Exit, end
+from app.cli.inputs import BadInput
+from app.client import ApiError, Client, ClientError, KeyExposed
+from app.config import Settings
+
+URL_VARIABLE = "STEPSTREAM_URL"
+#: What the API answers when the request itself, or who makes it, is at fault.
+USAGE_STATUSES = frozenset({400, 401, 403, 413, 415, 422})
+TOO_MANY_REQUESTS = 429
+
+Url = Annotated[
+    str | None,
+    typer.Option(envvar=URL_VARIABLE, show_envvar=True, help="The API to ask. Unset: that of the running `up`."),
+]
+
+
+def read_settings() -> Settings:
+    """The settings; a bad one ends the command with a line for each."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        end("\n".join(_line(finding["loc"], finding["msg"]) for finding in error.errors(include_url=False)), Exit.USAGE)
+
+
+@contextmanager
+def api(url: str | None) -> Iterator[Client]:
+    """A client; what goes wrong with it becomes a sentence and an exit code."""
+    found = url or running_api(read_settings().data_dir)
+    if not found:
+        end(
+            f"no API runs here: begin `stepstream up`, or say where with --url or {URL_VARIABLE}",
+            Exit.UNREACHABLE,
+        )
+    try:
+        with client_at(found) as client:
+            yield client
+    except BadInput as error:
+        end(str(error), Exit.USAGE)
+    except ApiError as error:
+        end("\n".join(error.lines), _code(error.status))
+    except ClientError as error:
+        end(str(error), Exit.UNREACHABLE)
+
+
+def client_at(url: str) -> Client:
+    """A client of that address; raises `BadInput` for what is no address, or none that a key may be sent to."""
+    try:
+        return Client(url)
+    except KeyExposed as error:
+        raise BadInput(str(error)) from error
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise BadInput(f"{url!r} is not the address of an API: {error}.") from error
+
+
+def _code(status: int) -> Exit:
+    if status in USAGE_STATUSES:
+        return Exit.USAGE
+    return Exit.FAILED if status < TOO_MANY_REQUESTS else Exit.UNREACHABLE
+
+
+def _line(where: tuple[int | str, ...], said: str) -> str:
+    first, *rest = map(str, where)
+    variable = f"STEPSTREAM_{first.upper()}" if first in Settings.model_fields else first
+    return f"{'.'.join([variable, *rest])}: {said.removeprefix('Value error, ')}"
