@@ -1,8 +1,4 @@
-"""
-`stepstream keys`: make, list and revoke the keys of the API. They lie in Redis, so this needs Redis and no API.
-
-Exit codes: 0 done, 1 nothing was found, 2 usage, 3 Redis is unreachable.
-"""
+"""`stepstream keys`: make, list and revoke the keys of the API. They lie in Redis, so this needs Redis and no API."""
 
 import re
 import time
@@ -10,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -24,18 +20,22 @@ from app.access.record import KeyRecord
 from app.api.terms import parse_time
 from app.cli.claim import Claim, InUse
 from app.cli.doors import keyring
-from app.cli.terminal import json_line, one_line
+from app.cli.exits import Exit, end
+from app.cli.records import Json, pairs, say_record, say_records
+from app.cli.reporting import settings_with_redis
+from app.cli.terminal import json_line, say, tell
 from app.config import Settings
 from app.errors import Unavailable
 
-NOTHING, USAGE, UNREACHABLE = 1, 2, 3
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 RATES = {"submit": "submit_per_min", "read": "read_per_min", "streams": "streams_max"}
 RATE_MAX = 10_000_000
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
-
-keys_cli = typer.Typer(rich_markup_mode=None, help="Keys of the API: make, list, revoke.", no_args_is_help=True)
+keys_cli = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Keys of the API: make, list, revoke. They lie in Redis (`STEPSTREAM_REDIS_URL`), so this needs no API.",
+)
 
 
 @keys_cli.command()
@@ -48,7 +48,7 @@ def create(  # the options of a command
         list[str] | None,
         typer.Option(help="submit=N or read=N requests per minute, streams=N open ones; 0 is no limit; repeatable."),
     ] = None,
-    as_json: Json = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The key and what belongs to it as one JSON object.")] = False,
 ) -> None:
     """Make a key. It is shown this once, on standard output; only its hash is kept."""
     expires_ms, rates = _expires_ms(expires), _rates(rate or [])
@@ -59,27 +59,26 @@ def create(  # the options of a command
             )
         except ValidationError as error:
             found = error.errors(include_url=False)[0]
-            _end(f"--{found['loc'][0]}: {found['msg'].removeprefix('Value error, ')}", USAGE)
-    typer.echo(json_line({"key": token.text, **_row(token.key_id, record)}) if as_json else token.text)
-    typer.echo(f"key {_line(_row(token.key_id, record))}; kept in {where}; it is not shown again", err=True)
+            end(f"--{found['loc'][0]}: {found['msg'].removeprefix('Value error, ')}", Exit.USAGE)
+    row = _row(token.key_id, record)
+    say(json_line({"key": token.text, **row}) if as_json else token.text)
+    tell(f"key {pairs(row)}; kept in {where}; it is not shown again")
 
 
 @keys_cli.command()
-def ls(as_json: Json = False) -> None:
+def ls(as_json: Json = None) -> None:
     """Show the keys there are, without their secrets."""
     with _keys() as (ring, _):
         found = ring.all()
     if not found:
-        _end("no keys", NOTHING)
-    for key_id, record in found.items():
-        row = _row(key_id, record)
-        typer.echo(json_line(row) if as_json else _line(row))
+        end("no keys", Exit.FAILED)
+    say_records([_row(key_id, record) for key_id, record in found.items()], as_json)
 
 
 @keys_cli.command()
 def revoke(
     key_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of keys, as `ls` shows them.")],
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Make keys good for nothing, for ever."""
     missing = False
@@ -87,29 +86,25 @@ def revoke(
         for key_id in key_ids:
             changed = ring.revoke(key_id)
             missing = missing or not changed
-            row = {"id": key_id, "revoked": changed}
-            typer.echo(json_line(row) if as_json else _line(row))
+            say_record({"id": key_id, "revoked": changed}, as_json)
     if missing:
-        _end("some of these are no keys", NOTHING)
-    typer.echo(f"running API processes notice within {CACHE_S:.0f} s; open streams go on until they end", err=True)
+        end("some of these are no keys", Exit.FAILED)
+    tell(f"running API processes notice within {CACHE_S:.0f} s; open streams go on until they end")
 
 
 @contextmanager
 def _keys() -> Iterator[tuple[Keyring, str]]:
     """The keys, and in words where they are; what goes wrong becomes a sentence and an exit code."""
+    settings = settings_with_redis()
     try:
-        settings = Settings()
-        local_redis.require_url(local_redis.redis_url(settings))
         with _redis(settings) as url, keyring(url, settings.namespace) as ring:
             yield ring, local_redis.without_password(url)
-    except ValidationError as error:
-        _end(f"configuration: {error}", USAGE)
-    except (local_redis.BadUrl, InUse) as error:
-        _end(str(error), USAGE)
+    except InUse as error:
+        end(str(error), Exit.USAGE)
     except Unavailable as error:
-        _end(str(error), UNREACHABLE)
+        end(str(error), Exit.UNREACHABLE)
     except (RedisError, OSError) as error:
-        _end(f"redis: {error}", UNREACHABLE)
+        end(f"No Redis answers: {error}", Exit.UNREACHABLE)
 
 
 @contextmanager
@@ -146,20 +141,6 @@ def _row(key_id: str, record: KeyRecord) -> dict[str, Any]:
     }
 
 
-def _line(row: dict[str, Any]) -> str:
-    return "  ".join(f"{name}={one_line(_word(value))}" for name, value in row.items())
-
-
-def _word(value: object) -> str:
-    if isinstance(value, dict):
-        value = [f"{name}:{number}" for name, number in value.items()]
-    if isinstance(value, list):
-        return ",".join(value) or "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(value)
-
-
 def _time(ms: int | None) -> str | None:
     return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")
 
@@ -187,8 +168,3 @@ def _rates(texts: list[str]) -> Rates:
             raise typer.BadParameter(f"write submit=N, read=N or streams=N, N at most {RATE_MAX}", param_hint="--rate")
         found[RATES[match[1]]] = int(match[2])
     return Rates(**found)
-
-
-def _end(said: str, code: int) -> NoReturn:
-    typer.echo(one_line(said), err=True)
-    raise typer.Exit(code)

@@ -1,8 +1,4 @@
-"""
-`stepstream queues` and `stepstream dlq`: what waits, what rests, what died.
-
-Exit codes: 0 done, 1 nothing was found or changed, 2 usage, 3 Redis is unreachable.
-"""
+"""`stepstream queues` and `stepstream dlq`: what waits, what rests, what died; straight from Redis, no API needed."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,7 +7,6 @@ from typing import Annotated, Any
 
 import redis
 import typer
-from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -19,10 +14,11 @@ from redis.retry import Retry
 from app import local_redis
 from app.broker import DeadLetter, DeadLetters, QueueAdmin
 from app.broker.broker import SHARED_STREAM
-from app.cli.terminal import json_line, one_line
-from app.config import Settings
+from app.cli.exits import Exit, end
+from app.cli.records import Json, for_programs, say_record
+from app.cli.reporting import settings_with_redis
+from app.cli.terminal import tell
 
-NOTHING, USAGE, UNREACHABLE = 1, 2, 3
 TIMEOUT_S = 5.0
 #: Why `bury` in `app/dispatch/lua/_flow.lua` wrote a letter. Its step is settled: another delivery would do nothing.
 STEP_FAILED = "step failed"
@@ -33,31 +29,38 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `
 All = Annotated[bool, typer.Option("--all", help="All that pass the filters.")]
 Actor = Annotated[str | None, typer.Option(help="Only letters of this actor.")]
 Reason = Annotated[str | None, typer.Option(help="Only letters that died of this: failed, crashed, undecided, ...")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
 
-queues_cli = typer.Typer(rich_markup_mode=None, help="Depth, age and pause of queues.", invoke_without_command=True)
-dlq_cli = typer.Typer(rich_markup_mode=None, help="Dead letters: list, put back, throw away.", no_args_is_help=True)
+queues_cli = typer.Typer(
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    help="Queues: depth, age, pause. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API.",
+)
+dlq_cli = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Dead letters: list, put back, throw away. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API.",
+)
 
 
 @queues_cli.callback()
-def queues(context: typer.Context, as_json: Json = False) -> None:
-    """Show what every queue holds."""
+def queues(context: typer.Context, as_json: Json = None) -> None:
+    """Queues: depth, age, pause. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API."""
     if context.invoked_subcommand is not None:
         return
     with _admin() as admin:
         stats = admin.stats_of(admin.queues())
     if not stats:
-        _end("no queue was ever used", NOTHING)
+        end("no queue was ever used", Exit.FAILED)
     for name, held in sorted(stats.items()):
         row = {
             "queue": name, "waiting": held.waiting, "in_flight": held.in_flight, "delayed": held.delayed,
             "dead": held.dead, "oldest_age_ms": held.oldest_age_ms, "paused": held.paused,
         }  # fmt: skip
-        _show(row, as_json)
+        say_record(row, as_json)
 
 
 @queues_cli.command()
-def pause(queue: Queue, as_json: Json = False) -> None:
+def pause(queue: Queue, as_json: Json = None) -> None:
     """Let workers fetch nothing more from a queue; what runs is finished. Lasts until `resume`."""
     with _admin() as admin:
         _require(admin, queue)
@@ -66,7 +69,7 @@ def pause(queue: Queue, as_json: Json = False) -> None:
 
 
 @queues_cli.command()
-def resume(queue: Queue, as_json: Json = False) -> None:
+def resume(queue: Queue, as_json: Json = None) -> None:
     """Let workers fetch again."""
     with _admin() as admin:
         _require(admin, queue)
@@ -79,19 +82,19 @@ def ls(
     queue: Queue,
     offset: Annotated[int, typer.Option(min=0, help="How many of the newest to pass over.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 20,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Show dead letters, the newest first."""
     with _letters(queue) as letters:
         page = letters.page(offset, count)
     if not page:
-        _end("no dead letters", NOTHING)
+        end("no dead letters", Exit.FAILED)
     for letter in page:
         row = {
             "id": letter.letter_id, "actor": letter.actor, "reason": letter.reason, "error": letter.error,
             "deliveries": letter.deliveries, "age_ms": letter.age_ms,
         }  # fmt: skip
-        _show({**row, "history": list(letter.history)} if as_json else row, as_json)
+        say_record({**row, "history": list(letter.history)} if for_programs(as_json) else row, as_json)
 
 
 @dlq_cli.command()
@@ -101,7 +104,7 @@ def requeue(
     every: All = False,
     actor: Actor = None,
     reason: Reason = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Put dead letters back into their queue, at their level and without their retries; not those of failed steps."""
     _demand(bool(ids) or every or bool(actor or reason), "name ids, or a filter, or --all")
@@ -116,7 +119,7 @@ def requeue(
     with _letters(queue) as letters:
         moved = letters.requeue(ids or None, where=moves)
     if steps:
-        typer.echo(f"{len(steps)} of failed steps stay: `stepstream tasks retry TASK` runs such a step again", err=True)
+        tell(f"{len(steps)} of failed steps stay: `stepstream tasks retry TASK` runs such a step again")
     _answer({"queue": queue, "requeued": moved}, as_json, changed=moved > 0)
 
 
@@ -126,7 +129,7 @@ def purge(
     ids: Ids = None,
     every: All = False,
     older_than: Annotated[str | None, typer.Option(help="Only letters older than this: 90s, 15m, 12h, 7d.")] = None,
-    as_json: Json = False,
+    as_json: Json = None,
 ) -> None:
     """Delete dead letters for good."""
     _demand(bool(ids) or every or bool(older_than), "name ids, or --older-than, or --all")
@@ -139,20 +142,14 @@ def purge(
 
 @contextmanager
 def _admin() -> Iterator[QueueAdmin]:
-    try:
-        settings = Settings()
-        url = local_redis.redis_url(settings)
-        local_redis.require_url(url)
-    except ValidationError as error:
-        _end(f"configuration: {error}", USAGE)
-    except local_redis.BadUrl as error:
-        _end(str(error), USAGE)
+    settings = settings_with_redis()
+    url = local_redis.redis_url(settings)
     options: dict[str, Any] = {"protocol": 2, "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     client: redis.Redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
     try:
         yield QueueAdmin(client, settings.namespace, shared=SHARED_STREAM if settings.layout == "single" else "")
     except (RedisError, OSError) as error:
-        _end(f"redis: {error}", UNREACHABLE)
+        end(f"No Redis answers at {local_redis.without_password(url)}: {error}", Exit.UNREACHABLE)
     finally:
         client.close()
 
@@ -193,25 +190,7 @@ def _demand(ok: bool, otherwise: str) -> None:
         raise typer.BadParameter(otherwise)
 
 
-def _answer(row: dict[str, Any], as_json: bool, *, changed: bool) -> None:
-    _show({**row, "changed": changed}, as_json)
+def _answer(row: dict[str, Any], as_json: bool | None, *, changed: bool) -> None:
+    say_record({**row, "changed": changed}, as_json)
     if not changed:
-        raise typer.Exit(NOTHING)
-
-
-def _show(row: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json_line(row))
-    else:
-        typer.echo("  ".join(f"{name}={one_line(_word(value))}" for name, value in row.items()))
-
-
-def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(value)
-
-
-def _end(said: str, code: int) -> None:
-    typer.echo(one_line(said), err=True)
-    raise typer.Exit(code)
+        raise typer.Exit(Exit.FAILED)

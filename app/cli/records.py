@@ -37,7 +37,7 @@ def for_programs(as_json: bool | None) -> bool:
 
 def say_record(record: Record, as_json: bool | None) -> None:
     """One record in one line."""
-    say(json_line(record) if for_programs(as_json) else _pairs(record))
+    say(json_line(record) if for_programs(as_json) else pairs(record))
 
 
 def say_records(records: Sequence[Record], as_json: bool | None) -> None:
@@ -82,7 +82,8 @@ def age(ms: float) -> str:
     return f"{seconds}s"
 
 
-def _pairs(record: Record) -> str:
+def pairs(record: Record) -> str:
+    """`name=value  name=value`"""
     members = record.model_dump(mode="json") if isinstance(record, BaseModel) else record
     return "  ".join(f"{one_line(name)}={one_line(_word(value))}" for name, value in members.items())
 
@@ -90,6 +91,8 @@ def _pairs(record: Record) -> str:
 def _word(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        value = [f"{name}:{inner}" for name, inner in value.items()]
     if isinstance(value, list):
         return ",".join(map(str, value)) or "-"
     return "-" if value is None else str(value)

@@ -20,8 +20,8 @@ def environment(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def run(cli: Any, *args: str) -> tuple[int, list[Any], str]:
-    """Exit code, the lines of standard output (read as JSON where asked for), standard error."""
-    result = CliRunner().invoke(cli, args)
+    """Exit code, the lines of standard output (read as JSON where asked for, else as on a terminal), standard error."""
+    result = CliRunner().invoke(cli, args if "--json" in args else [*args, "--no-json"])
     lines = result.stdout.splitlines()
     return result.exit_code, [json.loads(line) for line in lines] if "--json" in args else lines, result.stderr
 
