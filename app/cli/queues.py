@@ -14,6 +14,7 @@ from redis.retry import Retry
 from app import local_redis
 from app.broker import DeadLetter, DeadLetters, QueueAdmin
 from app.broker.broker import SHARED_STREAM
+from app.cli.environment import read_settings
 from app.cli.exits import Exit, end
 from app.cli.records import Json, for_programs, say_record
 from app.cli.reporting import settings_with_redis
@@ -161,9 +162,9 @@ def _require(admin: QueueAdmin, queue: str) -> None:
     # Only here: it brings in all that a server needs, and every command would begin later.
     from app.bootstrap import load_agents
 
-    known = {agent.queue for agent in load_agents(Settings())}.union(admin.queues())
+    known = {agent.queue for agent in load_agents(read_settings())}.union(admin.queues())
     if queue not in known:
-        _end(f"there is no queue {queue!r}; known: {', '.join(sorted(known))}", NOTHING)
+        end(f"there is no queue {queue!r}; known: {', '.join(sorted(known))}", Exit.FAILED)
 
 
 @contextmanager
