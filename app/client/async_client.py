@@ -9,7 +9,8 @@ The same client for asyncio and trio.
         print(await api.markdown(task_id))
 
 A follower that is cancelled while it waits closes its stream at once, and so does one whose iteration is ended by
-`contextlib.aclosing`. What can be asked, and what each method means, is in `app/client/calls.py`.
+`contextlib.aclosing`. What can be asked, and what each method means, is in `app/client/calls.py` and
+`fleet_calls.py`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -19,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import anyio
 import httpx2
 
-from app.client import calls
+from app.client import calls, fleet_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -72,6 +73,7 @@ class AsyncClient(Core):
     plan = _one(calls.plan)
     result = _one(calls.result)
     markdown = _one(calls.markdown)
+    html = _one(calls.html)
     metrics = _one(calls.metrics)
     events = _pages(calls.events)
     follow = _live(calls.follow)
@@ -82,6 +84,14 @@ class AsyncClient(Core):
     fork = _one(calls.fork)
     delete = _one(calls.delete)
     agents = _one(calls.agents)
+    workers = _one(fleet_calls.workers)
+    queues = _one(fleet_calls.queues)
+    pause_queue = _one(fleet_calls.pause_queue)
+    resume_queue = _one(fleet_calls.resume_queue)
+    dead_letters = _pages(fleet_calls.dead_letters)
+    dead_letter = _one(fleet_calls.dead_letter)
+    requeue = _one(fleet_calls.requeue)
+    discard = _one(fleet_calls.discard)
 
     def _open(self, options: dict[str, Any]) -> None:
         self._http = httpx2.AsyncClient(**options)

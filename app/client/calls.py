@@ -100,11 +100,11 @@ def tasks(
     page_size: int = PAGE_SIZE,
 ) -> Pages[TaskSummary]:
     """Summaries of tasks, newest first; pages are fetched as they are needed."""
+    read = as_model(TaskPage)
     label = [f"{name}:{text}" for name, text in (labels or {}).items()]
     query = {"limit": page_size, "label": label} | given(status=status, q=words, created_after=_moment(created_after))
 
     def page(cursor: str | None) -> Call[tuple[list[TaskSummary], str | None]]:
-        read = as_model(TaskPage)
         params = query | given(cursor=cursor)
         return Call("GET", "/tasks", lambda response: _parts(read(response)), params=params)
 
@@ -126,6 +126,11 @@ def markdown(task_id: str) -> Call[str]:
     return _result(task_id, "text/markdown", lambda response: response.text)
 
 
+def html(task_id: str) -> Call[str]:
+    """The same as a page for a browser, of which nothing was trusted."""
+    return _result(task_id, "text/html", lambda response: response.text)
+
+
 def metrics(task_id: str) -> Call[TaskMetrics]:
     """What the task took."""
     return Call("GET", f"/metrics/{segment(task_id)}", as_model(TaskMetrics))
@@ -133,9 +138,9 @@ def metrics(task_id: str) -> Call[TaskMetrics]:
 
 def events(task_id: str, after: int = 0, *, page_size: int = PAGE_SIZE) -> Pages[Event]:
     """The events that are written already, from the one behind number `after`; `follow` waits for more."""
+    read = as_model(_Events)
 
     def page(cursor: str | None) -> Call[tuple[list[Event], str | None]]:
-        read = as_model(_Events)
         params = {"after": cursor or str(after), "limit": page_size}
         return Call("GET", f"{_path(task_id)}/events", lambda response: read(response).parts, params=params)
 

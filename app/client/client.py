@@ -7,7 +7,8 @@ The synchronous client: submit a task, follow its events to the end, fetch what 
             print(event.seq, event.type)
         print(api.markdown(task_id))
 
-What can be asked, and what each method means, is in `app/client/calls.py`.
+What can be asked, and what each method means, is in `app/client/calls.py` and
+`fleet_calls.py`.
 """
 
 import time
@@ -16,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from app.client import calls
+from app.client import calls, fleet_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -69,6 +70,7 @@ class Client(Core):
     plan = _one(calls.plan)
     result = _one(calls.result)
     markdown = _one(calls.markdown)
+    html = _one(calls.html)
     metrics = _one(calls.metrics)
     events = _pages(calls.events)
     follow = _live(calls.follow)
@@ -79,6 +81,14 @@ class Client(Core):
     fork = _one(calls.fork)
     delete = _one(calls.delete)
     agents = _one(calls.agents)
+    workers = _one(fleet_calls.workers)
+    queues = _one(fleet_calls.queues)
+    pause_queue = _one(fleet_calls.pause_queue)
+    resume_queue = _one(fleet_calls.resume_queue)
+    dead_letters = _pages(fleet_calls.dead_letters)
+    dead_letter = _one(fleet_calls.dead_letter)
+    requeue = _one(fleet_calls.requeue)
+    discard = _one(fleet_calls.discard)
 
     def _open(self, options: dict[str, Any]) -> None:
         self._http = httpx2.Client(**options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from actors.agent import StepContext, StepInput, StepOutput, agent
+from actors.agent import Permanent, StepContext, StepInput, StepOutput, agent
 
 
 def note(line: str) -> None:
@@ -62,3 +62,11 @@ async def mortal(step: StepInput, ctx: StepContext) -> StepOutput:
     if step.text == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     return StepOutput(summary="lived")
+
+
+@agent("hopeless")
+async def hopeless(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Fails for good unless a file of its text's name lies beside the ledger."""
+    if (Path(os.environ["E2E_LEDGER"]).parent / step.text).exists():
+        return StepOutput(summary="there was hope", text="# Hope\n\nThere *was* some.")
+    raise Permanent("there is no hope")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,17 +147,24 @@ def bare_stack(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Stack
     stack.stop()
 
 
-@pytest.fixture(scope="module")
-def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A deployment with an API and no worker, for all tests of a module: tasks stay as they are."""
+@contextmanager
+def shared(redis_url: str, folder: Path) -> Iterator[Stack]:
+    """A deployment with an API, for all tests of a module; leaves nothing in Redis."""
     name = f"test-{uuid4().hex[:12]}"
-    stack = deployment(tmp_path_factory.mktemp("shared"), redis_url, name)
+    stack = deployment(folder, redis_url, name)
     stack.api()
     yield stack
     stack.stop()
     with redis.Redis.from_url(redis_url, protocol=2) as client:
         for key in client.scan_iter(match=f"{{{name}:*", count=1000):
             client.delete(key)
+
+
+@pytest.fixture(scope="module")
+def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A deployment without a worker: tasks stay as they are."""
+    with shared(redis_url, tmp_path_factory.mktemp("shared")) as stack:
+        yield stack
 
 
 @pytest.fixture

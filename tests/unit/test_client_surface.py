@@ -3,10 +3,11 @@
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from app.client import AsyncClient, Client, calls
+from app.client import AsyncClient, Client, calls, fleet_calls
 from app.client.call import Call
 from app.client.follower import Follower
 from app.client.pages import Pages
@@ -16,13 +17,13 @@ SERVER = ("fastapi", "starlette", "uvicorn", "dramatiq", "redis", "app.api", "ap
 PARTS = {"ending", "ended"}
 
 
-def functions() -> dict[str, inspect.Signature]:
-    """What can be asked: the public functions of the table of calls."""
-    found = inspect.getmembers(calls, inspect.isfunction)
+def functions() -> dict[str, Callable[..., object]]:
+    """What can be asked: the public functions of the tables of calls."""
     return {
-        name: inspect.signature(function)
-        for name, function in found
-        if function.__module__ == calls.__name__ and not name.startswith("_") and name not in PARTS
+        name: function
+        for table in (calls, fleet_calls)
+        for name, function in inspect.getmembers(table, inspect.isfunction)
+        if function.__module__ == table.__name__ and not name.startswith("_") and name not in PARTS
     }
 
 
@@ -30,10 +31,10 @@ def functions() -> dict[str, inspect.Signature]:
 def test_every_call_is_a_method_with_the_same_arguments(client: type[Client | AsyncClient]) -> None:
     """The table of calls is the one truth: names, arguments and descriptions come from there."""
     api = client("http://127.0.0.1:1")
-    for name, signature in functions().items():
-        method = getattr(client, name)
+    for name, function in functions().items():
+        method, signature = getattr(client, name), inspect.signature(function)
         assert list(inspect.signature(method).parameters.values())[1:] == list(signature.parameters.values()), name
-        assert method.__doc__ == getattr(calls, name).__doc__, name
+        assert method.__doc__ == function.__doc__, name
         assert method.__doc__, name
         assert inspect.signature(getattr(api, name)).parameters == signature.parameters, name
 
@@ -51,8 +52,8 @@ def test_both_clients_have_the_same_methods() -> None:
 
 def test_every_call_says_what_it_returns() -> None:
     """The three kinds that a client knows how to make."""
-    for name, signature in functions().items():
-        kind = signature.return_annotation
+    for name, function in functions().items():
+        kind = inspect.signature(function).return_annotation
         assert getattr(kind, "__origin__", kind) in (Call, Pages, Follower), name
 
 

@@ -1,0 +1,65 @@
+"""
+What operators can ask of the API: workers, queues, dead letters. Needs a key with the scope `admin`.
+
+As in `calls.py`, each function here is a method of both clients.
+"""
+
+from app.client.call import Call, as_model, given, nothing, segment
+from app.client.pages import Pages
+from app.model.fleet import LetterBody, LetterDetail, LetterPage, QueueBody, Requeued, WorkerBody
+
+PAGE_SIZE = 100
+
+
+def workers() -> Call[list[WorkerBody]]:
+    """The worker processes, as they last reported themselves."""
+    return Call("GET", "/workers", as_model(list[WorkerBody]))
+
+
+def queues() -> Call[list[QueueBody]]:
+    """What every queue holds."""
+    return Call("GET", "/queues", as_model(list[QueueBody]))
+
+
+def pause_queue(queue: str) -> Call[QueueBody]:
+    """Lets workers fetch nothing more from a queue; what runs is finished."""
+    return Call("POST", f"/queues/{segment(queue)}/pause", as_model(QueueBody))
+
+
+def resume_queue(queue: str) -> Call[QueueBody]:
+    """Lets workers fetch from a queue again."""
+    return Call("POST", f"/queues/{segment(queue)}/resume", as_model(QueueBody))
+
+
+def dead_letters(queue: str | None = None, *, page_size: int = PAGE_SIZE) -> Pages[LetterBody]:
+    """Messages that nobody will work on, the newest first."""
+    read = as_model(LetterPage)
+
+    def page(cursor: str | None) -> Call[tuple[list[LetterBody], str | None]]:
+        params = {"limit": page_size} | given(queue=queue, cursor=cursor)
+        return Call("GET", "/dead-letters", lambda response: _parts(read(response)), params=params)
+
+    return Pages(page)
+
+
+def dead_letter(letter_id: str) -> Call[LetterDetail]:
+    """One dead letter, with its message."""
+    return Call("GET", _path(letter_id), as_model(LetterDetail))
+
+
+def requeue(letter_id: str) -> Call[Requeued]:
+    """Lets the work of a dead letter be done after all."""
+    return Call("POST", f"{_path(letter_id)}/requeue", as_model(Requeued))
+
+
+def discard(letter_id: str) -> Call[None]:
+    """Deletes a dead letter; its work is not done."""
+    return Call("DELETE", _path(letter_id), nothing)
+
+
+def _path(letter_id: str) -> str:
+    return f"/dead-letters/{segment(letter_id)}"
+
+
+def _parts(page: LetterPage) -> tuple[list[LetterBody], str | None]:
+    return page.letters, page.next

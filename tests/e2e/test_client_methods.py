@@ -1,0 +1,111 @@
+"""Every method of both clients against a real API and worker: what comes back is what the server has."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.client import ApiError, Client
+from app.model.task import CancelMode, TaskStatus
+from tests.e2e.conftest import LINE, Stack, shared
+from tests.unit.conftest import Blocking
+
+HOPELESS = [
+    {"step_id": 1, "agent": "noop", "payload": "a"},
+    {"step_id": 2, "agent": "hopeless", "payload": "hope", "depends_on": [1]},
+]
+GATED = [{"step_id": 1, "agent": "gated", "payload": "never"}]
+
+
+@pytest.fixture(scope="module")
+def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with shared(redis_url, tmp_path_factory.mktemp("methods")) as stack:
+        stack.worker()
+        yield stack
+
+
+@pytest.fixture(params=[Client, Blocking], ids=["sync", "async"])
+def api(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Client]:
+    with request.param(stack.url) as client:
+        yield client
+
+
+def test_a_task_from_its_plan_to_its_deletion(stack: Stack, api: Client) -> None:
+    """Preview, submit, wait, look at it in every way there is, fork, delete."""
+    planned = api.preview("Do it", plan=LINE)
+    accepted = api.submit("Do it", plan=LINE, labels={"test": "methods"}, idempotency_key=f"k-{id(api)}")
+    again = api.submit("Do it", plan=LINE, labels={"test": "methods"}, idempotency_key=f"k-{id(api)}")
+    task_id = accepted.task_id
+    task = api.wait(task_id, timeout_s=30)
+
+    assert accepted.plan == planned
+    assert again.task_id == task_id
+    assert (task.status, [step.step_id for step in task.steps]) == (TaskStatus.COMPLETED, [1, 2, 3])
+    assert [step.status for step in api.plan(task_id).steps] == ["completed"] * 3
+    assert [output.summary for output in api.result(task_id).outputs] == ["c"]
+    assert api.markdown(task_id) == "c"
+    assert "<p>c</p>" in api.html(task_id)
+    assert api.metrics(task_id).steps.completed == 3
+    written = list(api.events(task_id, page_size=4))
+    assert written == list(api.follow(task_id))
+    assert [event.seq for event in written] == list(range(1, task.last_seq + 1))
+    assert list(api.events(task_id, after=3)) == written[3:]
+    assert [event.seq for event in api.follow(task_id, types=["step.completed"])] == [
+        event.seq for event in written if event.type == "step.completed" or event.terminal
+    ]
+    fork = api.fork(task_id, from_step=3).task_id
+    assert api.wait(fork, timeout_s=30).parent_task_id == task_id
+    assert {fork, task_id} <= {found.task_id for found in api.tasks(labels={"test": "methods"}, page_size=1)}
+    api.delete(fork)
+    api.delete(task_id)
+    with pytest.raises(ApiError, match="404"):
+        api.task(task_id)
+
+
+def test_a_task_is_steered(stack: Stack, api: Client) -> None:
+    """Pause, resume, cancel; a wait that is too short says so and changes nothing."""
+    task_id = api.submit("Wait", plan=GATED).task_id
+
+    assert api.pause(task_id, "lunch").status == TaskStatus.PAUSED
+    assert api.resume(task_id).status in (TaskStatus.RUNNING, TaskStatus.QUEUED)
+    with pytest.raises(TimeoutError):
+        api.wait(task_id, timeout_s=0.3)
+    assert api.cancel(task_id, CancelMode.FORCE, "enough").status == TaskStatus.CANCELLED
+    assert api.wait(task_id, timeout_s=30).status == TaskStatus.CANCELLED
+
+
+def test_what_has_failed_is_retried_as_a_task_and_as_a_dead_letter(stack: Stack, api: Client) -> None:
+    """The letter of a failed step is found, looked at, put back, and thrown away."""
+    (stack.folder / "hope").unlink(missing_ok=True)
+    task_id = api.submit("Hope", plan=HOPELESS).task_id
+    assert api.wait(task_id, timeout_s=30).status == TaskStatus.FAILED
+    letter = _letter(api, task_id)
+    assert api.dead_letter(letter.id).body_bytes > 0
+    seen = api.task(task_id).last_seq
+    assert api.retry(task_id).task_id == task_id
+    assert [event.type for event in api.follow(task_id, after=seen)][-1] == "task.failed"
+
+    (stack.folder / "hope").touch()
+    answer = api.requeue(_letter(api, task_id).id)
+    assert (answer.requeued, answer.task_id) == ("step", task_id)
+    assert api.wait(task_id, timeout_s=30).status == TaskStatus.COMPLETED
+    assert "<em>was</em>" in api.html(task_id)
+
+    (stack.folder / "hope").unlink()
+    other = api.submit("Hope", plan=HOPELESS).task_id
+    api.wait(other, timeout_s=30)
+    api.discard(_letter(api, other).id)
+    assert [found for found in api.dead_letters("hopeless", page_size=1) if found.task_id == other] == []
+
+
+def _letter(api: Client, task_id: str) -> Any:
+    return next(letter for letter in api.dead_letters() if letter.task_id == task_id)
+
+
+def test_operators_see_the_installation(stack: Stack, api: Client) -> None:
+    """Agents, workers, queues; a queue is paused and resumed."""
+    assert {"noop", "retriever"} <= {agent.name for agent in api.agents()}
+    assert [worker.alive for worker in api.workers()] == [True]
+    assert api.pause_queue("noop").paused
+    assert {queue.name: queue.paused for queue in api.queues()}["noop"]
+    assert not api.resume_queue("noop").paused
