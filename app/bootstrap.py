@@ -17,6 +17,8 @@ from redis.retry import Retry
 
 from app import bounds, local_redis, logs, redis_async
 from app.access.keystore import KeyStore
+from app.access.limiter import RateLimiter
+from app.access.streams import StreamPlaces
 from app.access.tenancy import Tenancy
 from app.broker.admin import QueueAdmin
 from app.broker.broker import SHARED_STREAM, RedisStreamsBroker
@@ -52,6 +54,16 @@ PAGES_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What decides who may do what, how often and how much at once."""
+
+    keystore: KeyStore
+    tenancy: Tenancy
+    limiter: RateLimiter
+    streams: StreamPlaces
+
+
+@dataclass(frozen=True, slots=True)
 class ApiServices:
     """What the HTTP edge works with."""
 
@@ -68,8 +80,7 @@ class ApiServices:
     waiters: Waiters
     #: Turns to make a page for a browser, which keeps a thread busy.
     pages: anyio.CapacityLimiter
-    tenancy: Tenancy
-    keystore: KeyStore
+    access: Access
 
 
 def load_agents(settings: Settings) -> AgentRegistry:
@@ -119,13 +130,23 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 fleet=Fleet(_admin(admin_client, settings), agents, store),
                 waiters=Waiters(hub, settings.waiters_max),
                 pages=anyio.CapacityLimiter(PAGES_MAX),
-                tenancy=Tenancy(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
-                keystore=KeyStore(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
+                access=_access(shared, keys, settings),
             )
     finally:
         await shared.aclose()
         await client.aclose()
         admin_client.close()
+
+
+def _access(shared: SharedConnection, keys: Keys, settings: Settings) -> Access:
+    return Access(
+        keystore=KeyStore(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
+        tenancy=Tenancy(shared, keys, retry_ms_max=API_RETRY_MS_MAX),
+        limiter=RateLimiter(
+            shared, keys, submit_per_min=settings.rate_submit_per_min, read_per_min=settings.rate_read_per_min
+        ),
+        streams=StreamPlaces(settings.key_streams_max),
+    )
 
 
 def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:

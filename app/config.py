@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     cors_origins: CommaSeparated = Field(
         (), description="Origins whose pages may use the API, as in https://app.example; comma-separated."
     )
+    rate_submit_per_min: int = Field(
+        600, ge=0, description="Submissions and steering per key and minute, in all API processes; 0 is no limit."
+    )
+    rate_read_per_min: int = Field(
+        6_000, ge=0, description="Other requests per key and minute, in all API processes; 0 is no limit."
+    )
+    key_streams_max: int = Field(1_000, ge=0, description="Open streams per key and API process; 0 is no limit.")
     body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
     documents_max: int = Field(500, gt=0, description="Most documents that one task may carry.")

@@ -66,3 +66,19 @@ class ForeignOrigin(Refused):
             "Without a key this server does not answer to pages of other origins, unless STEPSTREAM_CORS_ORIGINS "
             "names them."
         )
+
+
+class RateExceeded(Refused):
+    """The key has asked for more than it may; `retry_after_s` says when it may again."""
+
+    def __init__(self, headers: Mapping[str, str], *, retry_after_s: int) -> None:
+        self.headers = {**headers, "Retry-After": str(retry_after_s)}
+        super().__init__(f"This key has asked for as much as it may; come back in {retry_after_s} s.")
+
+
+class TooManyStreams(Refused):
+    """The key has as many open streams as it may."""
+
+    def __init__(self, streams_max: int) -> None:
+        self.headers = {"Retry-After": "5"}
+        super().__init__(f"This key has {streams_max} open streams here, which is as many as it may.")

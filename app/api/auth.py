@@ -18,7 +18,9 @@ from app.access.errors import KeyInUrl, KeyNeeded, KeyRefused, ScopeMissing
 from app.access.exposure import is_local, refuse_foreign_pages
 from app.access.principal import OPEN, Principal, Scope
 from app.access.token import SHAPE
+from app.api.headers import add_header
 from app.bootstrap import ApiServices
+from app.errors import Unavailable
 
 IN_URL = re.compile(SHAPE.encode())
 BEARER = HTTPBearer(
@@ -36,17 +38,41 @@ async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Pri
 
 async def admitted(request: Request) -> Principal:
     """Who asks, found to have the scope that the route declares; the same for the whole request."""
-    known: Principal | None = getattr(request.state, "principal", None)
-    if known is not None:
-        return known
+    state = request.state
+    if getattr(state, "admitted", False):
+        return cast("Principal", state.principal)
     needed = declared_scope(request.scope["route"].endpoint)
     if needed is None:
         raise LookupError(f"{request.scope['route'].path} needs a caller and declares no scope")
     principal = await _authenticated(request)
+    # Kept already here, so that a refusal is logged with the id of its key.
+    state.principal = principal
     if not principal.may(needed):
         raise ScopeMissing(needed)
-    request.state.principal = principal
+    await _count(request, principal, needed)
+    state.admitted = True
     return principal
+
+
+async def _count(request: Request, principal: Principal, scope: Scope) -> None:
+    """
+    Takes the request from the key's limit.
+
+    When Redis cannot tell, it passes: a limit is to keep one caller from harming the others, and a limiter that is
+    out of order, because Redis is full, say, must not keep everybody from reading what it has accepted.
+    """
+    try:
+        quota = await _services(request).access.limiter.take(principal, scope)
+    except Unavailable:
+        request.app.state.metrics.limiter_errors.inc()
+        return
+    for name, value in quota.headers.items() if quota else ():
+        add_header(request, name, value)
+
+
+def _services(request: Request) -> ApiServices:
+    services: ApiServices = request.app.state.services
+    return services
 
 
 @cache
@@ -76,7 +102,7 @@ async def _authenticated(request: Request) -> Principal:
         scheme, _, key = credentials[0].partition(" ")
         if len(credentials) > 1 or scheme.lower() != "bearer":
             raise KeyRefused
-        return await cast("ApiServices", state.services).keystore.principal(key.strip())
+        return await _services(request).access.keystore.principal(key.strip())
     if state.settings.auth != "auto" or not is_local(request.scope):
         raise KeyNeeded
     refuse_foreign_pages(request.headers, state.settings.cors_origins)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -54,7 +54,7 @@ async def prove_owned(task_ids: Sequence[str], principal: Principal, services: A
     for task_id in task_ids:
         if not is_task_id(task_id):
             raise TaskNotFound(task_id[:80])
-    owned = await services.tenancy.owned(principal.tenant, task_ids)
+    owned = await services.access.tenancy.owned(principal.tenant, task_ids)
     for task_id, ours in zip(task_ids, owned, strict=True):
         if not ours:
             raise gone(task_id, services)
@@ -68,6 +68,16 @@ async def _task_id(
 
 
 TaskId = Annotated[str, Depends(_task_id)]
+
+
+async def _stream_place(request: Request, services: Services) -> AsyncIterator[None]:
+    """Given back when the answer has ended, whoever ended it."""
+    with services.access.streams.place(await admitted(request)):
+        yield
+
+
+#: For routes that answer with a stream.
+StreamPlace = Annotated[None, Depends(_stream_place)]
 
 
 def gone(task_id: str, services: ApiServices) -> TaskNotFound:

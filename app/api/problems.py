@@ -21,6 +21,8 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 | foreign-host         | 421    | without a key: the `Host` is none of this machine's      |
 | idempotency-conflict | 422    | the idempotency key came before with another request     |
 | invalid-request      | 422    | a rule is broken; `errors` lists every problem           |
+| rate-limited         | 429    | the key has asked too often; see `Retry-After`           |
+| too-many-streams     | 429    | the key has too many open streams                        |
 | backlog-full         | 503    | too much work waits already; see `Retry-After`           |
 | unavailable          | 503    | Redis is away or full; see `Retry-After`                 |
 
@@ -38,7 +40,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.access.errors import ForeignHost, ForeignOrigin, KeyInUrl, KeyNeeded, KeyRefused, Refused, ScopeMissing
+from app.access import errors as refusals
 from app.errors import (
     BacklogFull,
     BadCursor,
@@ -101,11 +103,11 @@ class NoResult(StepstreamError):
 KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     MalformedBody: (400, "malformed-body", "The body is not JSON"),
     BadCursor: (400, "bad-cursor", "Not a position in a log or a list"),
-    KeyInUrl: (400, "key-in-url", "A key stands in the URL"),
-    KeyNeeded: (401, "key-needed", "A key is needed"),
-    KeyRefused: (401, "key-refused", "The key is not valid"),
-    ScopeMissing: (403, "scope-missing", "The key is not for this"),
-    ForeignOrigin: (403, "foreign-origin", "A page of another origin"),
+    refusals.KeyInUrl: (400, "key-in-url", "A key stands in the URL"),
+    refusals.KeyNeeded: (401, "key-needed", "A key is needed"),
+    refusals.KeyRefused: (401, "key-refused", "The key is not valid"),
+    refusals.ScopeMissing: (403, "scope-missing", "The key is not for this"),
+    refusals.ForeignOrigin: (403, "foreign-origin", "A page of another origin"),
     TaskNotFound: (404, "task-not-found", "No such task"),
     QueueNotFound: (404, "queue-not-found", "No such queue"),
     LetterNotFound: (404, "letter-not-found", "No such dead letter"),
@@ -114,14 +116,16 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     TaskExpired: (410, "task-expired", "The task has expired"),
     BodyTooLarge: (413, "body-too-large", "The body is too large"),
     NotJson: (415, "not-json", "The content type is not JSON"),
-    ForeignHost: (421, "foreign-host", "Not a name of this machine"),
+    refusals.ForeignHost: (421, "foreign-host", "Not a name of this machine"),
     IdempotencyConflict: (422, "idempotency-conflict", "The idempotency key belongs to another request"),
     InvalidRequest: (422, "invalid-request", "The request breaks a rule"),
+    refusals.RateExceeded: (429, "rate-limited", "The key has asked too often"),
+    refusals.TooManyStreams: (429, "too-many-streams", "The key has too many open streams"),
     BacklogFull: (503, "backlog-full", "Too much work waits"),
     Unavailable: (503, "unavailable", "Not available at the moment"),
 }
 #: What every route that asks for a scope may answer.
-KEYED = (400, 401, 403, 421, 503)
+KEYED = (400, 401, 403, 421, 429, 503)
 
 
 def install(app: FastAPI) -> None:
@@ -172,8 +176,9 @@ async def _on_own_error(request: Request, error: Exception) -> Response:
     )
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
-    if isinstance(error, Refused):
+    if isinstance(error, refusals.Refused):
         response.headers.update(error.headers)
+        request.app.state.metrics.refusals.labels(kind[1]).inc()
     return response
 
 
@@ -223,7 +228,7 @@ def _documentation(status: int) -> dict[str, Any]:
         "description": "; or: ".join(title for _, title in kinds),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "examples": examples}},
     }
-    if status == 503:
+    if status in (429, 503):
         documentation["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     return documentation
 

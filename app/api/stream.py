@@ -9,7 +9,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from app.api.deps import Reader, Services, TaskId, gone
+from app.api.deps import Reader, Services, StreamPlace, TaskId, gone
 from app.api.problems import documented
 from app.events.log import Cursor, StoredEvent
 from app.events.sse import END, RESET, RETRY
@@ -43,6 +43,7 @@ router = APIRouter(tags=["events"])
 )
 async def stream_task(
     _: Reader,
+    __: StreamPlace,
     task_id: TaskId,
     services: Services,
     last_event_id: Annotated[str | None, Header(description="Position; wins over `after`.")] = None,

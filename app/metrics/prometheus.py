@@ -56,6 +56,17 @@ class ApiMetrics:
         )
         for outcome in ("accepted", "replayed", "invalid", "refused"):
             self.submissions.labels(outcome)
+        self.refusals = Counter(
+            "stepstream_requests_refused",
+            "Requests refused before their route saw them, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.limiter_errors = Counter(
+            "stepstream_rate_limit_errors",
+            "Requests let through because their rate limit could not be looked up.",
+            registry=self._registry,
+        )
         ProcessCollector(registry=self._registry)
 
     def render(self, hub: HubCounters, truth: RedisTruth | None) -> bytes:

@@ -152,7 +152,7 @@ def test_the_openapi_document_is_complete() -> None:
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             assert body is None or _exemplified(body, schemas), (path, method)
     submission, stream = document["paths"]["/run-task"]["post"], document["paths"]["/stream/{task_id}"]["get"]
-    keyed = {"400", "401", "403", "421", "503"}
+    keyed = {"400", "401", "403", "421", "429", "503"}
     assert set(submission["responses"]) == keyed | {"200", "202", "410", "413", "415", "422"}
     assert set(stream["responses"]) == keyed | {"200", "204", "404", "410"}
 

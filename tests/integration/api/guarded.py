@@ -99,8 +99,8 @@ def _row(route: RouteContext, method: str) -> Route:
 
 
 @asynccontextmanager
-async def guarded(redis_url: str, namespace: str, **settings: Any) -> AsyncIterator[Guarded]:
-    """Such a server at a loopback address, and a client without a key."""
+async def guarded(redis_url: str, namespace: str, *, alone: bool = True, **settings: Any) -> AsyncIterator[Guarded]:
+    """Such a server at a loopback address, and a client without a key; `alone` it leaves nothing in Redis."""
     app = create_app(Settings(redis_url=redis_url, namespace=namespace, auth="required", **settings))
     server = ThreadlessServer(uvicorn.Config(app, port=0, log_level="warning", backlog=512))
     serving = asyncio.create_task(server.serve())
@@ -113,7 +113,7 @@ async def guarded(redis_url: str, namespace: str, **settings: Any) -> AsyncItera
         yield Guarded(app, http, keys=_keys(ring), theirs=_theirs(ring))
     server.should_exit = True
     await serving
-    for key in client.scan_iter(match=f"{{{namespace}:*", count=1000):
+    for key in client.scan_iter(match=f"{{{namespace}:*", count=1000) if alone else ():
         client.delete(key)
     client.close()
 

@@ -172,7 +172,7 @@ async def test_the_name_of_the_key_stands_in_what_it_does(api: Guarded) -> None:
 
 async def test_a_revoked_key_is_good_for_no_longer_than_it_is_remembered(api: Guarded) -> None:
     """What is remembered is looked up again when its time is over."""
-    keystore = api.services.keystore
+    keystore = api.services.access.keystore
     token = api.keys["reader"]
     assert (await keystore.principal(token)).tenant == "mine"
     held = await api.services.redis.hgetall(api.services.keys.api_keys)
