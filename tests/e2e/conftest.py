@@ -149,7 +149,7 @@ def bare_stack(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Stack
 
 @contextmanager
 def shared(redis_url: str, folder: Path) -> Iterator[Stack]:
-    """A deployment with an API, for all tests of a module; leaves nothing in Redis."""
+    """A deployment with an API, for many tests that only submit, steer and read; leaves nothing in Redis."""
     name = f"test-{uuid4().hex[:12]}"
     stack = deployment(folder, redis_url, name)
     stack.api()
@@ -167,9 +167,17 @@ def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield stack
 
 
+@pytest.fixture(scope="session")
+def shared_stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A deployment with one API and one worker process that nobody harms."""
+    with shared(redis_url, tmp_path_factory.mktemp("shared")) as stack:
+        stack.worker()
+        yield stack
+
+
 @pytest.fixture
 def stack(bare_stack: Stack) -> Stack:
-    """A deployment with one API and one worker process."""
+    """A deployment with one API and one worker process, for a test that does something to them."""
     bare_stack.api()
     bare_stack.worker()
     return bare_stack

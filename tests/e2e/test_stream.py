@@ -54,50 +54,50 @@ def read(stack: Stack, task_id: str, last_id: str | None = None, limit: int | No
     return found
 
 
-def test_a_stream_dropped_at_every_event_joins_to_the_whole(stack: Stack) -> None:
+def test_a_stream_dropped_at_every_event_joins_to_the_whole(shared_stack: Stack) -> None:
     """Wherever the connection drops, the rest is exactly what follows; the pieces are 1..n."""
-    task_id = stack.submit(LINE)
-    whole = read(stack, task_id)
+    task_id = shared_stack.submit(LINE)
+    whole = read(shared_stack, task_id)
     assert [event.seq for _, event in whole] == list(range(1, len(whole) + 1))
     assert whole[-1][1].type == "task.completed"
 
     for cut in range(1, len(whole)):
-        first = read(stack, task_id, limit=cut)
-        rest = read(stack, task_id, last_id=first[-1][0])
+        first = read(shared_stack, task_id, limit=cut)
+        rest = read(shared_stack, task_id, last_id=first[-1][0])
         assert first + rest == whole, cut
 
 
-def test_a_live_stream_dropped_after_every_event_misses_nothing(stack: Stack) -> None:
+def test_a_live_stream_dropped_after_every_event_misses_nothing(shared_stack: Stack) -> None:
     """A client that reconnects after each single event, while the task runs, still sees 1..n once."""
-    task_id = stack.submit(LINE)
+    task_id = shared_stack.submit(LINE)
     seen: list[tuple[str, Event]] = []
 
     while not seen or not seen[-1][1].terminal:
-        seen += read(stack, task_id, last_id=seen[-1][0] if seen else None, limit=1)
+        seen += read(shared_stack, task_id, last_id=seen[-1][0] if seen else None, limit=1)
 
     assert [event.seq for _, event in seen] == list(range(1, len(seen) + 1))
-    assert seen == read(stack, task_id)
+    assert seen == read(shared_stack, task_id)
 
 
-def test_a_client_at_the_end_is_told_to_stay_away(stack: Stack) -> None:
+def test_a_client_at_the_end_is_told_to_stay_away(shared_stack: Stack) -> None:
     """Reading on after the terminal event is 204, which ends a browser's EventSource for good."""
-    task_id = stack.submit(LINE)
-    last_id = read(stack, task_id)[-1][0]
+    task_id = shared_stack.submit(LINE)
+    last_id = read(shared_stack, task_id)[-1][0]
 
-    reply = httpx2.get(f"{stack.url}/stream/{task_id}", headers={"Last-Event-ID": last_id})
+    reply = httpx2.get(f"{shared_stack.url}/stream/{task_id}", headers={"Last-Event-ID": last_id})
 
     assert reply.status_code == 204
 
 
-def test_what_a_real_task_emits_is_in_the_vocabulary(stack: Stack) -> None:
+def test_what_a_real_task_emits_is_in_the_vocabulary(shared_stack: Stack) -> None:
     """Every event of a task over real documents has a known type and exactly the documented members."""
-    task_id = stack.submit(PLAN, inputs={"documents": DOCUMENTS})
+    task_id = shared_stack.submit(PLAN, inputs={"documents": DOCUMENTS})
 
-    events = [event for _, event in read(stack, task_id)]
+    events = [event for _, event in read(shared_stack, task_id)]
 
     assert {event.type for event in events} <= set(EVENT_TYPES)
     for event in events:
         assert set(event.data) <= set(type(event.parsed()).model_fields)
     assert {"source.found", "output.delta", "citations.verified", "artifact.completed"} <= {e.type for e in events}
-    report = httpx2.get(f"{stack.url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}).text
+    report = httpx2.get(f"{shared_stack.url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}).text
     assert "".join(e.data["text"] for e in events if e.type == "output.delta") == report

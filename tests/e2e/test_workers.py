@@ -99,11 +99,11 @@ def test_a_worker_may_serve_one_queue_only(bare_stack: Stack) -> None:
     assert_sound([event for _, event in read(stack, task_id)], steps=3)
 
 
-def test_the_workers_tell_the_firehose(stack: Stack, redis_client: "redis.Redis", namespace: str) -> None:
+def test_the_workers_tell_the_firehose(shared_stack: Stack, redis_client: "redis.Redis") -> None:
     """Start-up and settled batches of workers are on the firehose, beside the tasks' own events."""
-    task_id = stack.submit(LINE)
-    read(stack, task_id)
-    key = f"{{{namespace}:0}}:fire"
+    task_id = shared_stack.submit(LINE)
+    read(shared_stack, task_id)
+    key = f"{{{shared_stack.environment['STEPSTREAM_NAMESPACE']}:0}}:fire"
 
     def types() -> list[str]:
         lines = [line for _, fields in redis_client.xrange(key) for line in fields.get(b"e", b"").splitlines()]
@@ -111,7 +111,7 @@ def test_the_workers_tell_the_firehose(stack: Stack, redis_client: "redis.Redis"
 
     wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
     assert "worker.up" in types()
-    assert {fields[b"t"] for _, fields in redis_client.xrange(key) if b"t" in fields} == {task_id.encode()}
+    assert task_id.encode() in {fields[b"t"] for _, fields in redis_client.xrange(key) if b"t" in fields}
 
 
 @pytest.mark.full

@@ -21,9 +21,9 @@ from app.broker import RedisStreamsBroker
 RECOVERY_S = 10.0
 LOADED_KEYS = 400
 LOAD_DELAY_US = 2_000
-#: Over one second of idleness: one blocking read, its look beforehand, a sweep, a beat; a busy loop makes thousands.
-IDLE_S = 1.0
-IDLE_COMMANDS_MAX = 40
+#: Over half a second of idleness: one blocking read, its look beforehand, a sweep, a beat; a busy loop makes thousands.
+IDLE_S = 0.5
+IDLE_COMMANDS_MAX = 30
 IDLE_CPU_S_MAX = 0.1
 
 
@@ -189,7 +189,10 @@ def test_a_worker_gets_over_it(server: Server, working: Any, ran: Any, fault: Ca
     assert not ran.acquire(blocking=False)
 
 
-@pytest.mark.parametrize("fault", [restart, load_slowly, read_only, cut_everyone, forget_scripts])
+SLOW = [pytest.param(fault, marks=pytest.mark.full) for fault in (load_slowly, read_only)]
+
+
+@pytest.mark.parametrize("fault", [restart, cut_everyone, forget_scripts, *SLOW])
 def test_messages_under_way_survive_it(server: Server, ran: Any, fault: Callable[[Server], None]) -> None:
     """Messages wait, are delayed, run and fail while it happens: each is done in the end, and nothing is left."""
     broker = RedisStreamsBroker(server.url, namespace="faults", lease_ms=3_000)

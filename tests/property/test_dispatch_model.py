@@ -7,10 +7,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.dispatch_machine import DispatchMachine
 
 BRIEF = settings(
-    max_examples=80, stateful_step_count=30, deadline=None, derandomize=True, database=None,
+    max_examples=45, stateful_step_count=30, deadline=None, derandomize=True, database=None,
     suppress_health_check=list(HealthCheck), phases=(Phase.generate, Phase.target, Phase.shrink),
 )  # fmt: skip
-LONG = settings(BRIEF, max_examples=400, stateful_step_count=60, derandomize=False)
+LONG = settings(BRIEF, max_examples=450, stateful_step_count=60, derandomize=False)
 
 
 def test_scripts_and_model_agree(redis_url: str) -> None:

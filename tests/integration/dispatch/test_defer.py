@@ -81,7 +81,7 @@ async def test_too_many_deferrals_become_a_failure(bench: Bench) -> None:
     async def busy(step: Any, ctx: StepContext) -> StepOutput:
         raise RateLimited("later", retry_after_ms=1, provider='o"dd')
 
-    task_id = await bench.submit([{**LINE[0], "max_attempts": 2}])
+    task_id = await bench.submit([{**LINE[0], "max_attempts": 2, "backoff_ms": 1, "backoff_ms_max": 1}])
     await bench.deliver(bench.runner(deferrals_max=3, retriever=busy), rounds=9)
 
     view = await bench.reader.view(task_id)

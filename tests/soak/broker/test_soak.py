@@ -16,6 +16,7 @@ def test_some_seconds_of_faults_lose_nothing() -> None:
     assert len(outcome.evidence.runs) > 150
 
 
+@pytest.mark.full
 def test_without_faults_every_message_runs_exactly_once() -> None:
     """The control: not one second start, and nobody waits for a lapsed lease."""
     outcome = soak(Plan(seconds=3, seed=7, control=True), lambda _line: None)

@@ -16,6 +16,7 @@ def test_a_broken_deployment_keeps_every_promise() -> None:
     assert len(outcome.evidence.runs) > 50
 
 
+@pytest.mark.full
 def test_without_faults_every_attempt_is_the_only_one() -> None:
     """The control: nobody takes over from anybody, no client is refused, and the figures equal the ledger."""
     outcome = soak(Plan(seconds=4, seed=7, control=True), lambda _line: None)
