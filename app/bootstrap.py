@@ -36,6 +36,7 @@ from app.dispatch.scripts import ScriptRunner
 from app.dispatch.step_store import StepLimits, StepStore
 from app.dispatch.stops import Stops
 from app.dispatch.store import TaskStore
+from app.draining import Draining
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.events.middleware import EventBus
@@ -81,6 +82,7 @@ class ApiServices:
     #: Turns to make a page for a browser, which keeps a thread busy.
     pages: anyio.CapacityLimiter
     access: Access
+    draining: Draining
 
 
 def load_agents(settings: Settings) -> AgentRegistry:
@@ -113,7 +115,9 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         collections=frozenset(settings.collections),
         on_deadline=housekeeper.wake,
     )
-    log = EventLog(client, keys, retry_ms_max=API_RETRY_MS_MAX)
+    logs_shared = SharedConnection(client)
+    log = EventLog(logs_shared, keys, retry_ms_max=API_RETRY_MS_MAX)
+    draining = Draining()
     hub = Hub(client, keys, log, viewer_queue_max=settings.viewer_queue_max, viewers_max=settings.viewers_max)
     try:
         async with hub, _running(housekeeper):
@@ -128,11 +132,13 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 log=log,
                 hub=hub,
                 fleet=Fleet(_admin(admin_client, settings), agents, store),
-                waiters=Waiters(hub, settings.waiters_max),
+                waiters=Waiters(hub, draining, settings.waiters_max),
                 pages=anyio.CapacityLimiter(PAGES_MAX),
                 access=_access(shared, keys, settings),
+                draining=draining,
             )
     finally:
+        await logs_shared.aclose()
         await shared.aclose()
         await client.aclose()
         admin_client.close()

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
         description="Most submissions per API process that wait for the end of their task (`Prefer: wait`).",
     )
     heartbeat_s: float = Field(15.0, gt=0, description="Comment heartbeat of an event stream, seconds.")
+    stream_s_max: float = Field(
+        600.0, gt=0, description="Age at which an event stream ends and its client comes back, seconds, +-20 %."
+    )
+    send_s_max: float = Field(
+        30.0, gt=0, description="How long a client of an event stream may take nothing before it is dropped, seconds."
+    )
 
     @field_validator("agent_modules", "cors_origins", mode="before")
     @classmethod

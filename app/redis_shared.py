@@ -11,6 +11,7 @@ would hold up everybody.
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio
@@ -39,14 +40,20 @@ class SharedConnection:
 
     async def execute_command(self, *words: Word) -> Any:
         """The reply; raises what the driver raises."""
-        wire = self._wire
-        if wire is None or wire.lost:
-            wire = await self._connect()
-        return await wire.ask(words)
+        return await (await self._live()).ask(words)
+
+    async def execute_many(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+        """The replies of all, asked in one write; raises what the driver raises for the first that fails."""
+        wire = await self._live()
+        return await asyncio.gather(*(wire.ask(words) for words in commands))
 
     async def aclose(self) -> None:
         if self._wire is not None:
             await self._wire.close()
+
+    async def _live(self) -> "_Wire":
+        wire = self._wire
+        return await self._connect() if wire is None or wire.lost else wire
 
     async def _connect(self) -> "_Wire":
         async with self._connecting:

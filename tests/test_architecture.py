@@ -11,9 +11,11 @@ ROOT = Path(__file__).parent.parent
 
 #: Lower levels never import higher ones; within a level anything goes that makes no circle.
 LEVELS: list[tuple[str, ...]] = [
-    ("app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.logs", "app.loopback",
-     "app.access.principal", "app.access.errors", "app.access.exposure",
-        "app.access.record", "app.access.token"),
+    (
+        "app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.draining", "app.logs",
+        "app.loopback", "app.signals", "app.access.principal", "app.access.errors", "app.access.exposure",
+        "app.access.record", "app.access.token",
+    ),
     ("app.broker",),
     ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary"),
     (

@@ -13,6 +13,7 @@ JSON = "application/json"
 MARKDOWN = "text/markdown"
 HTML = "text/html"
 EVENT_STREAM = "text/event-stream"
+NDJSON = "application/x-ndjson"
 
 HeaderLines = Annotated[
     Sequence[str],
@@ -21,7 +22,7 @@ HeaderLines = Annotated[
 ]
 
 
-def _accept(accept: HeaderLines = ()) -> str:
+async def _accept(accept: HeaderLines = ()) -> str:
     """The header as a whole: a list may be spread over several lines (RFC 9110, section 5.2)."""
     return ",".join(accept)
 

@@ -15,7 +15,7 @@ from app.access.principal import Principal, Scope
 from app.api.auth import admitted, caller, declared_scope
 from app.api.problems import BodyTooLarge, MalformedBody, NotJson, TaskExpired
 from app.bootstrap import ApiServices
-from app.errors import TaskNotFound
+from app.errors import TaskNotFound, Unavailable
 from app.metrics.prometheus import ApiMetrics
 from app.model.task import TaskView, created_ms, is_task_id
 
@@ -85,6 +85,12 @@ def gone(task_id: str, services: ApiServices) -> TaskNotFound:
     if created_ms(task_id) < time.time() * 1000 - services.settings.retention_s * 1000:
         return TaskExpired(task_id)
     return TaskNotFound(task_id)
+
+
+def refuse_while_draining(services: ApiServices) -> None:
+    """For whatever would stay: raises `Unavailable` when this process is about to end."""
+    if services.draining.is_set():
+        raise Unavailable("This process is about to end; another one is there for you.", retry_after_s=1)
 
 
 @contextmanager

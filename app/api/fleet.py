@@ -32,7 +32,7 @@ router = APIRouter(tags=["operations"])
 QueueName = Annotated[str, Path(description="Name of a queue.")]
 
 
-def _letter_id(
+async def _letter_id(
     letter_id: Annotated[str, Path(description="Id of a dead letter, as the list shows it.", examples=["writer:5f0c"])],
 ) -> tuple[str, str]:
     queue, _, member = letter_id.partition(":")

@@ -35,8 +35,8 @@ CORS_REQUEST_HEADERS = (
     "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "Traceparent",
 )  # fmt: skip
 CORS_ANSWER_HEADERS = (
-    "ETag", "Idempotency-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After",
-    "Task-Id", "X-Request-ID",
+    "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy",
+    "Retry-After", "Task-Id", "X-Request-ID",
 )  # fmt: skip
 CORS_AGE_S_MAX = 600
 

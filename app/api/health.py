@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from app.api.deps import Services
+from app.api.deps import Services, refuse_while_draining
 from app.api.problems import documented
 from app.redis_async import translated
 
@@ -26,7 +26,8 @@ async def healthz() -> Health:
 
 @router.get("/readyz", responses=documented(503))
 async def readyz(services: Services) -> Health:
-    """Tasks can be accepted: Redis answers, and takes a write."""
+    """Tasks can be accepted: Redis answers and takes a write, and this process is not about to end."""
+    refuse_while_draining(services)
     with translated():
         await services.redis.set(services.keys.ready, 1, px=READY_TTL_MS)
     return Health()

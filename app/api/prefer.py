@@ -57,7 +57,7 @@ HeaderLines = Annotated[
 ]
 
 
-def _wait(prefer: HeaderLines = ()) -> Wait | None:
+async def _wait(prefer: HeaderLines = ()) -> Wait | None:
     seconds = wait_seconds(prefer)
     return None if seconds is None else Wait(seconds, time.monotonic())
 

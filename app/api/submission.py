@@ -10,7 +10,7 @@ from app.api.accept import EVENT_STREAM, JSON, Accept, negotiated
 from app.api.deps import view_of
 from app.api.prefer import Preference, Wait
 from app.api.results import finished
-from app.api.stream import EventStream, TypeFilter
+from app.api.stream import opened
 from app.bootstrap import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.errors import Unavailable
@@ -53,7 +53,7 @@ class Wishes:
     wait: Wait | None
 
 
-def _wishes(accept: Accept, wait: Preference) -> Wishes:
+async def _wishes(accept: Accept, wait: Preference) -> Wishes:
     return Wishes(accept, wait)
 
 
@@ -91,13 +91,12 @@ def _accepted(task: Task, view: TaskView | None, headers: dict[str, str]) -> Res
     return Response(body.model_dump_json(), 202, media_type=JSON, headers=headers)
 
 
-def _stream(task_id: str, services: ApiServices) -> EventStream | None:
+def _stream(task_id: str, services: ApiServices) -> Response | None:
     """The task's events from the first; `None` when this process has no room: accepted is accepted all the same."""
     try:
-        viewer = services.hub.watch(task_id, START)
+        return opened(services.hub.watch(task_id, START), services)
     except Unavailable:
         return None
-    return EventStream(viewer, TypeFilter(None), services.settings.heartbeat_s)
 
 
 async def _view_in_time(

@@ -2,10 +2,9 @@
 
 from typing import Annotated
 
-import orjson
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from app.api.deps import JsonRoute, Metrics, Reader, Services, Submitter, TaskId, Traceparent, gone, view_of
+from app.api.deps import JsonRoute, Metrics, Reader, Services, Submitter, TaskId, Traceparent, view_of
 from app.api.problems import TaskExpired, documented
 from app.api.schemas import RunTask
 from app.api.submission import RESPONSES, AnswerWishes, answer
@@ -14,9 +13,8 @@ from app.bootstrap import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.dispatch.submission import Submission
 from app.errors import IdempotencyConflict, InvalidRequest, TaskNotFound, Unavailable
-from app.events.log import PAGE_MAX, Cursor
 from app.metrics.prometheus import ApiMetrics
-from app.model.answers import Accepted, EventsPage
+from app.model.answers import Accepted
 from app.model.plan import Plan
 from app.model.task import Document, TaskView
 
@@ -80,32 +78,6 @@ async def task(
     if if_none_match is not None and matches(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
-
-
-@router.get(
-    "/tasks/{task_id}/events",
-    response_model=EventsPage,
-    responses=documented(400, 404, 410, 422, 503),
-)
-async def events(
-    _: Reader,
-    task_id: TaskId,
-    services: Services,
-    after: Annotated[str | None, Query(description="Position: a number or an event id.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
-) -> Response:
-    """A page of the event log, oldest first."""
-    cursor = Cursor.parse(after)
-    if await services.log.last(task_id) is None:
-        raise gone(task_id, services)
-    found = await services.log.read(task_id, cursor, limit)
-    page = {
-        "task_id": task_id,
-        "events": [orjson.Fragment(event.body) for event in found],
-        "next": found[-1].id if found else after or "0",
-        "more": len(found) == limit,
-    }
-    return Response(orjson.dumps(page), media_type="application/json")
 
 
 async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> Task:

@@ -5,8 +5,8 @@ The hub of a process: all viewers of all watched tasks on one push connection.
        └────── SPUBLISH ──► one connection per process ──► topic (ring) ──► viewers ◄────┘
 
 Pushes are fast and may be lost; the log is neither. A topic subscribes before its first viewer reads,
-so what is written in between is pushed. A `seq` that does not follow on, a reconnect, and a comparison
-with the stored end every few seconds each send viewers to the log for what is missing.
+so what is written in between is pushed. A `seq` that does not follow on, a reconnect, and a comparison of quiet
+topics with the stored end every few seconds each send viewers to the log for what is missing.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from app.events.topic import Topic
 from app.events.viewer import HubCounters, Viewer
 from app.keys import Keys
 
-RECONCILE_BATCH_MAX = 500
-READS_MAX = 32
+RECONCILE_BATCH_MAX = 200
+READS_MAX = 64
 CANCEL_AGAIN_S = 0.1
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ class Hub:
         *,
         viewer_queue_max: int = 256,
         viewers_max: int = 10_000,
-        reconcile_s: float = 5.0,
+        reconcile_s: float = 15.0,
     ) -> None:
         self.counters = HubCounters()
         self._keys = keys
@@ -50,7 +50,7 @@ class Hub:
         self._ring_max = viewer_queue_max
         self._viewers_max = viewers_max
         self._reconcile_s = reconcile_s
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[bytes, Topic] = {}  # by channel
         self._reads = asyncio.Semaphore(READS_MAX)
         self._resumed: set[Topic] = set()  # subscribed again after a loss, not compared yet
         self._check_now = asyncio.Event()
@@ -74,42 +74,49 @@ class Hub:
                 duty.cancel()
             await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
-    def watch(self, task_id: str, cursor: Cursor = START) -> Viewer:
+    def watch(self, task_id: str, cursor: Cursor = START, *, follow: bool = True) -> Viewer:
         """
-        A viewer of the task's log from behind `cursor`; close it when done.
+        A viewer of the task's log from behind `cursor`, up to its present end without `follow`; close it when done.
 
         Raises `Unavailable` when this process has as many viewers as it may.
         """
         if self.counters.viewers >= self._viewers_max:
             raise Unavailable("This process serves as many event streams as it may.", retry_after_s=5)
-        topic = self._topics.get(task_id) or self._open(task_id)
+        if not follow:
+            # Nothing will be pushed to it, so nobody else need know of it.
+            return Viewer(Topic(task_id, self._ring_max), cursor, self._log, self.counters, self._reads, follow=False)
+        topic = self._topics.get(self._keys.events(task_id).encode()) or self._open(task_id)
         topic.idle_since = None
         viewer = Viewer(topic, cursor, self._log, self.counters, self._reads)
         viewer.on_close = lambda: self._on_close(topic)
         return viewer
 
     def _open(self, task_id: str) -> Topic:
-        topic = self._topics[task_id] = Topic(task_id, self._ring_max)
-        self._pushes.subscribe(self._keys.events(task_id))
+        channel = self._keys.events(task_id)
+        topic = self._topics[channel.encode()] = Topic(task_id, self._ring_max)
+        self._pushes.subscribe(channel)
         return topic
 
     def _drop(self, topic: Topic) -> None:
-        del self._topics[topic.task_id]
-        self._pushes.unsubscribe(self._keys.events(topic.task_id))
+        channel = self._keys.events(topic.task_id)
+        del self._topics[channel.encode()]
+        self._pushes.unsubscribe(channel)
 
     def _on_close(self, topic: Topic) -> None:
         if not topic.places:
             topic.idle_since = asyncio.get_running_loop().time()
 
-    def _on_push(self, channel: str, payload: bytes) -> None:
-        topic = self._topic_of(channel)
+    def _on_push(self, channel: bytes, payload: bytes) -> None:
+        topic = self._topics.get(channel)
+        if topic is None:
+            return
+        topic.heard = True
         # A payload that is no event is no reason to lose the connection; the log decides what is true.
         with suppress(ValueError):
-            if topic:
-                topic.absorb([_pushed(line) for line in payload.split(b"\n")])
+            topic.absorb([_pushed(line) for line in payload.split(b"\n")])
 
-    def _on_confirmed(self, channel: str) -> None:
-        if topic := self._topic_of(channel):
+    def _on_confirmed(self, channel: bytes) -> None:
+        if topic := self._topics.get(channel):
             topic.confirmed = True
             topic.announce()
             if topic.newest.seq:
@@ -121,17 +128,21 @@ class Hub:
         for topic in self._topics.values():
             topic.confirmed = False
 
-    def _topic_of(self, channel: str) -> Topic | None:
-        return self._topics.get(channel.removeprefix(self._keys.events("")))
-
     async def _reconcile_regularly(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + self._reconcile_s
             while loop.time() < due:
                 await self._reconcile_resumed(due)
-            await self._reconcile(self._topics.values())
+            await self._reconcile(self._quiet())
             self._drop_idle()
+
+    def _quiet(self) -> list[Topic]:
+        """Topics without a push since the last look; one that is pushed to shows by itself whether it follows on."""
+        quiet = [topic for topic in self._topics.values() if not topic.heard]
+        for topic in self._topics.values():
+            topic.heard = False
+        return quiet
 
     async def _reconcile_resumed(self, deadline: float) -> None:
         """Compares what was subscribed again, as soon as there is such a topic."""
@@ -173,4 +184,4 @@ class Hub:
 def _pushed(line: bytes) -> StoredEvent:
     """One line of a push: the events of one transition come together."""
     entry_id, _, body = line.partition(b" ")
-    return StoredEvent.of(entry_id, {b"e": body})
+    return StoredEvent.of(entry_id, body)

@@ -8,22 +8,21 @@ out again with other content. So every read begins at the entry of its cursor an
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import cast
+from dataclasses import dataclass, field
 
 import orjson
-import redis.asyncio
 
 from app.errors import BadCursor
-from app.events.sse import frame
+from app.events.sse import frame, one_line
 from app.keys import Keys
 from app.model.events import TERMINAL_TYPES
 from app.redis_async import patient
+from app.redis_shared import SharedConnection
 
 PAGE_MAX = 500
 RAND_MAX = 0xFFFF
-Row = tuple[bytes, dict[bytes, bytes]]
+Row = tuple[bytes, tuple[bytes, bytes]]
+BEGINNING = re.compile(rb'\{"v":1,(?:"seq":\d+,)?"type":"([a-z_.]+)"')
 CURSOR_PATTERN = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,5}))?")
 
 
@@ -59,19 +58,20 @@ class Cursor:
 START = Cursor()
 
 
-# No slots: the cached properties live in the instance's dictionary.
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredEvent:
-    """One event as it is stored: its place in the log and its JSON bytes, untouched."""
+    """One event as it is stored: its place in the log and its JSON bytes, untouched. Not to be changed."""
 
     seq: int
     rand: int
     body: bytes
+    _type: str = field(default="", init=False, repr=False, compare=False)
+    _frame: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @classmethod
-    def of(cls, entry_id: bytes, fields: dict[bytes, bytes]) -> "StoredEvent":
+    def of(cls, entry_id: bytes, body: bytes) -> "StoredEvent":
         seq, _, rand = entry_id.partition(b"-")
-        return cls(int(seq), int(rand), fields[b"e"])
+        return cls(int(seq), int(rand), body)
 
     @property
     def id(self) -> str:
@@ -81,40 +81,70 @@ class StoredEvent:
     def cursor(self) -> Cursor:
         return Cursor(self.seq, self.rand)
 
-    @cached_property
+    @property
     def type(self) -> str:
-        return str(orjson.loads(self.body)["type"])
+        self._type = self._type or type_of(self.body)
+        return self._type
 
     @property
     def terminal(self) -> bool:
         return self.type in TERMINAL_TYPES
 
-    @cached_property
+    @property
     def frame(self) -> bytes:
         """The SSE frame, encoded once and shared by all viewers."""
-        return frame(self.id, self.type, self.body)
+        self._frame = self._frame or frame(self.id, self.type, self.body)
+        return self._frame
+
+    @property
+    def line(self) -> bytes:
+        """The line of NDJSON."""
+        return one_line(self.body) + b"\n"
+
+
+def type_of(body: bytes) -> str:
+    """The type of an event; how scripts and workers begin one makes it cheap to find."""
+    found = BEGINNING.match(body)
+    return found[1].decode() if found else str(orjson.loads(body)["type"])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a log: the event at the reader's position, if it has one, and those behind it."""
+
+    at: StoredEvent | None
+    events: list[StoredEvent]
 
 
 class EventLog:
-    """Reads the logs of one shard; raises `Unavailable` when Redis is away for `retry_ms_max`."""
+    """
+    Reads the logs of one shard; raises `Unavailable` when Redis is away for `retry_ms_max`.
 
-    def __init__(self, client: "redis.asyncio.Redis", keys: Keys, *, retry_ms_max: int) -> None:
-        self._redis = client
+    Pages are large: the connection should be for logs alone, so that nobody else waits behind them.
+    """
+
+    def __init__(self, shared: SharedConnection, keys: Keys, *, retry_ms_max: int) -> None:
+        self._shared = shared
         self._keys = keys
         self._retry_ms_max = retry_ms_max
 
     async def read(self, task_id: str, after: Cursor = START, limit: int = PAGE_MAX) -> list[StoredEvent]:
+        """The events of the `page` behind the cursor."""
+        return (await self.page(task_id, after, limit)).events
+
+    async def page(self, task_id: str, after: Cursor = START, limit: int = PAGE_MAX) -> Page:
         """
         At most `limit` events behind the cursor, oldest first; fewer mean that the end was reached.
 
         Raises `RolledBack` when the stored entry at the cursor is another one or missing.
         """
-        key, count = self._keys.events(task_id), limit + (after.seq > 0)
-        rows = await patient(lambda: self._redis.xrange(key, min=f"{after.seq}-0", count=count), self._retry_ms_max)
-        events = [StoredEvent.of(*row) for row in cast("list[Row]", rows)]
+        count = limit + (after.seq > 0)
+        words = ("XRANGE", self._keys.events(task_id), f"{after.seq}-0", "+", "COUNT", count)
+        rows = await patient(lambda: self._shared.execute_command(*words), self._retry_ms_max)
+        events = [_event(row) for row in rows]
         if not after.admits(events[0] if events else None):
             raise RolledBack(f"The log does not hold the event at position {after.seq} any more.")
-        return events[1:] if after.seq else events
+        return Page(events[0], events[1:]) if after.seq else Page(None, events)
 
     async def pages(
         self, task_id: str, after: Cursor = START, limit: int = PAGE_MAX
@@ -135,11 +165,11 @@ class EventLog:
     async def tails(self, task_ids: list[str]) -> list[StoredEvent | None]:
         """The newest event of each log, in one round trip."""
 
-        async def ask() -> list[list[Row]]:
-            pipeline = self._redis.pipeline(transaction=False)
-            for task_id in task_ids:
-                pipeline.xrevrange(self._keys.events(task_id), count=1)
-            return await pipeline.execute()
+        commands = [("XREVRANGE", self._keys.events(task_id), "+", "-", "COUNT", 1) for task_id in task_ids]
+        replies = await patient(lambda: self._shared.execute_many(commands), self._retry_ms_max)
+        return [_event(rows[0]) if rows else None for rows in replies]
 
-        replies = await patient(ask, self._retry_ms_max)
-        return [StoredEvent.of(*rows[0]) if rows else None for rows in replies]
+
+def _event(row: Row) -> StoredEvent:
+    entry_id, (_, body) = row
+    return StoredEvent.of(entry_id, body)

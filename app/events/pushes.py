@@ -9,12 +9,15 @@ reads from the log what was missed before that.
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import hiredis
 import redis.asyncio
 import structlog
 from redis import exceptions
 
 CHUNK_MAX = 500
+READ_BYTES = 256 << 10
 PING_S = 5.0
 SILENCE_S_MAX = 15.0
 SEND_S_MAX = 5.0
@@ -36,8 +39,8 @@ class Pushes:
         self,
         client: "redis.asyncio.Redis",
         *,
-        on_push: Callable[[str, bytes], None],
-        on_confirmed: Callable[[str], None],
+        on_push: Callable[[bytes, bytes], None],
+        on_confirmed: Callable[[bytes], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._client = client
@@ -96,14 +99,26 @@ class Pushes:
                 await _command(connection, "PING")
 
     async def _receive(self, connection: "redis.asyncio.Connection") -> None:
+        # Past the driver, which reads reply by reply under a timeout of its own: pushes come in crowds, and nothing
+        # else comes over this connection.
+        stream, parser = connection._reader, hiredis.Reader()
+        assert stream is not None  # noqa: S101  # there is one once it is connected; this is for the type checker
         while True:
-            reply = await connection.read_response(timeout=SILENCE_S_MAX, disconnect_on_error=False, push_request=True)
-            if reply is None:
-                raise exceptions.ConnectionError(f"the server was silent for {SILENCE_S_MAX:.0f} s")
-            if reply[0] == b"smessage":
-                self._on_push(reply[1].decode(), reply[2])
-            elif reply[0] == b"ssubscribe":
-                self._on_confirmed(reply[1].decode())
+            async with asyncio.timeout(SILENCE_S_MAX):
+                received = await stream.read(READ_BYTES)
+            if not received:
+                raise exceptions.ConnectionError("the server closed the connection")
+            parser.feed(received)
+            while (reply := parser.gets()) is not False:
+                self._take(reply)
+
+    def _take(self, reply: Any) -> None:
+        if isinstance(reply, hiredis.ReplyError):
+            raise exceptions.ResponseError(str(reply))
+        if reply[0] == b"smessage":
+            self._on_push(reply[1], reply[2])
+        elif reply[0] == b"ssubscribe":
+            self._on_confirmed(reply[1])
 
     def _next_chunk(self) -> tuple[str, list[str]]:
         """The next channels that need the same command, at most `CHUNK_MAX`, taken off the list."""

@@ -29,8 +29,8 @@ class Topic:
     """
     One watched log; every method returns at once.
 
-    `epoch` counts the times the log was found rolled back; `newest` is the last event known to exist,
-    whether or not it is in the ring; `confirmed` says that pushes arrive from now on.
+    `epoch` counts the times the log was found rolled back; `newest` is the last event known to exist, whether or not
+    it is in the ring; `confirmed` says that pushes arrive from now on, `heard` that one has come since it was reset.
     """
 
     def __init__(self, task_id: str, ring_max: int) -> None:
@@ -39,6 +39,7 @@ class Topic:
         self.epoch = 0
         self.newest = START
         self.confirmed = False
+        self.heard = False
         self.gone = False
         self.idle_since: float | None = None
         self.reading = asyncio.Lock()

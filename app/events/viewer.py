@@ -8,19 +8,23 @@ Redis is away it waits and goes on from where it was.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 from app.errors import Unavailable
-from app.events.log import PAGE_MAX, START, Cursor, EventLog, RolledBack, StoredEvent
+from app.events.log import PAGE_MAX, START, Cursor, EventLog, Page, RolledBack, StoredEvent
+from app.events.sse import RESET, Control
 from app.events.topic import Place, Topic
 
 #: A viewer replays without a confirmed subscription after this time; the reconciliation covers the rest.
 SUBSCRIBE_WAIT_S = 2.0
 BACKOFF_S = 0.1
 BACKOFF_S_MAX = 2.0
+
+Batch = Sequence[StoredEvent | Control]
+STARTED_OVER: Batch = (RESET,)
 
 
 @dataclass(slots=True)
@@ -34,33 +38,36 @@ class HubCounters:
     reconnects: int = 0
 
 
-class Reset:
-    """The log was rolled back: forget all events so far, the replay starts again at the first."""
-
-
-RESET: Final = Reset()
-
-
 class Viewer:
     """
-    Iterates over batches of events, with `RESET` where the log was rolled back.
+    Iterates over batches of events, with `RESET` alone in one where the log was rolled back.
 
-    Ends after a terminal event that is the log's last, when the log is gone, or when it is stopped. `close`
-    gives its place back.
+    Ends after a terminal event that is the log's last, when the log is gone, or when it is stopped; with
+    `follow=False` at the log's present end. `close` gives its place back.
     """
 
-    def __init__(
-        self, topic: Topic, cursor: Cursor, log: EventLog, counters: HubCounters, reads: asyncio.Semaphore
+    def __init__(  # made by the hub alone
+        self,
+        topic: Topic,
+        cursor: Cursor,
+        log: EventLog,
+        counters: HubCounters,
+        reads: asyncio.Semaphore,
+        *,
+        follow: bool = True,
     ) -> None:
         self._topic = topic
         self._place = Place(cursor)
         self._log = log
         self._counters = counters
         self._reads = reads
+        self._follow = follow
         self._epoch = topic.epoch
         self._checked = False  # the cursor was held against the log
         self._behind = True  # the log may hold more than the topic knows of
         self._ended = False
+        self._nudged = False
+        self._ready: Batch | None = None  # what `begin` found
         self._at_terminal = False  # the last event handed out was a terminal one
         self._failures = 0
         self.on_close: Callable[[], None] | None = None
@@ -72,6 +79,14 @@ class Viewer:
         """The last event handed out."""
         return self._place.cursor
 
+    @property
+    def complete(self) -> bool:
+        """Nothing follows what was handed out: the end of a log that was not to be followed, or a terminal event."""
+        if self._ready or self._behind:
+            return False
+        # When the task was retried, something follows its terminal event.
+        return not self._follow or (self._at_terminal and self._topic.newest.seq <= self._place.cursor.seq)
+
     def __enter__(self) -> Self:
         return self
 
@@ -81,24 +96,44 @@ class Viewer:
     def __aiter__(self) -> "Viewer":
         return self
 
-    async def __anext__(self) -> list[StoredEvent] | Reset:
+    async def begin(self) -> bool:
+        """
+        Reads what lies ready behind the position; whether there is such a log at all.
+
+        It is the first batch then, even when it is empty. May be left out: the iteration begins by itself, and waits
+        while Redis is away where this raises `Unavailable`.
+        """
+        await self._await_subscription()
+        try:
+            page = await self._fetch()
+        except RolledBack:
+            self._ready = self._start_over()
+            return await self._log.last(self._topic.task_id) is not None
+        self._ready = self._learn(page.events)
+        self._at_terminal = page.at is not None and page.at.terminal
+        return page.at is not None or bool(page.events)
+
+    async def __anext__(self) -> Batch:
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            return self._hand_out(ready)
         if not self._checked:
             await self._await_subscription()
-        while not self._ended and not self._is_complete:
+        while not self._ended and not self.complete:
             self._place.bell.clear()
-            found = await self._next()
-            if isinstance(found, Reset):
-                return found
-            if found:
+            if found := await self._next():
                 return self._hand_out(found)
-            if not self._ended and not self._is_complete:
+            if self._nudged:
+                self._nudged = False
+                return ()
+            if not self._ended and not self.complete:
                 await self._pause()
         raise StopAsyncIteration
 
-    @property
-    def _is_complete(self) -> bool:
-        """Nothing follows the terminal event; when the task was retried, something does."""
-        return self._at_terminal and not self._behind and self._topic.newest.seq <= self._place.cursor.seq
+    def nudge(self) -> None:
+        """Has an iteration that waits hand out an empty batch."""
+        self._nudged = True
+        self._place.bell.set()
 
     def stop(self) -> None:
         """Ends the iteration at its next step, without a terminal event."""
@@ -113,37 +148,40 @@ class Viewer:
             if self.on_close:
                 self.on_close()
 
-    async def _next(self) -> list[StoredEvent] | Reset:
+    async def _next(self) -> Batch:
         topic, seq = self._topic, self._place.cursor.seq
         if topic.gone:
             self._ended = True
-            return []
+            return ()
         if self._epoch != topic.epoch:
             return self._start_over()
-        found = topic.after(seq) if self._checked else []
+        found = topic.after(seq) if self._checked else ()
         if not found and (self._behind or topic.newest.seq > seq):
             return await self._read()
         return found
 
-    async def _read(self) -> list[StoredEvent] | Reset:
+    async def _read(self) -> Batch:
         # Viewers that miss the same events read one after the other: the first fills the ring for all.
         async with self._topic.reading if self._checked else nullcontext():
             cursor, newest = self._place.cursor, self._topic.newest
             if self._checked and (found := self._topic.after(cursor.seq)):
                 return found
             try:
-                async with self._reads:
-                    page = await self._log.read(self._topic.task_id, cursor, PAGE_MAX)
+                page = (await self._fetch()).events
             except RolledBack:
                 return self._start_over() if not self._checked else self._distrust()
             except Unavailable:
                 self._failures += 1
-                return []
+                return ()
             if not page and newest.seq > cursor.seq:
                 return self._distrust()
             return self._learn(page)
 
-    def _learn(self, page: list[StoredEvent]) -> list[StoredEvent]:
+    async def _fetch(self) -> Page:
+        async with self._reads:
+            return await self._log.page(self._topic.task_id, self._place.cursor, PAGE_MAX)
+
+    def _learn(self, page: list[StoredEvent]) -> Batch:
         self._counters.gap_fills += self._checked and not self._behind
         if not page and self._starting_over:
             self._ended = True
@@ -158,27 +196,31 @@ class Viewer:
         """Whether this is a replay after a reset: if it finds nothing, the log itself has gone."""
         return self._checked and self._place.cursor == START and self._behind
 
-    def _distrust(self) -> list[StoredEvent]:
+    def _distrust(self) -> Batch:
         """What was known of the log is not in it: all of its viewers start over."""
         self._topic.roll_back()
-        return []
+        return ()
 
-    def _start_over(self) -> Reset:
+    def _start_over(self) -> Batch:
         self._epoch = self._topic.epoch
         self._place.cursor = START
         self._at_terminal = False
         self._checked = True
         self._behind = True
         self._counters.resets += 1
-        return RESET
+        return STARTED_OVER
 
-    def _hand_out(self, events: list[StoredEvent]) -> list[StoredEvent]:
-        self._place.cursor = events[-1].cursor
-        self._counters.events_sent += len(events)
-        self._at_terminal = events[-1].terminal
-        return events
+    def _hand_out(self, found: Batch) -> Batch:
+        last = found[-1] if found else None
+        if isinstance(last, StoredEvent):
+            self._place.cursor = last.cursor
+            self._counters.events_sent += len(found)
+            self._at_terminal = last.terminal
+        return found
 
     async def _await_subscription(self) -> None:
+        if not self._follow or self._topic.confirmed:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(SUBSCRIBE_WAIT_S):
                 while not (self._topic.confirmed or self._topic.gone or self._ended):

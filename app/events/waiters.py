@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import anyio
 
+from app.draining import Draining
 from app.errors import Unavailable
 from app.events.hub import Hub
 from app.events.log import Cursor
@@ -14,8 +15,9 @@ from app.events.viewer import Viewer
 class Waiters:
     """Those of a process, at most `waiters_max` at once; each takes the place of a viewer too."""
 
-    def __init__(self, hub: Hub, waiters_max: int) -> None:
+    def __init__(self, hub: Hub, draining: Draining, waiters_max: int) -> None:
         self._hub = hub
+        self._draining = draining
         self._waiters_max = waiters_max
         self._count = 0
 
@@ -23,7 +25,8 @@ class Waiters:
         self, task_id: str, after: Cursor, seconds: float, given_up: Callable[[], Awaitable[object]]
     ) -> bool:
         """
-        Returns when the task ends, when `given_up` returns, when the hub stops, and at the latest after `seconds`.
+        Returns when the task ends, when `given_up` returns, when this process is about to end, and at the latest
+        after `seconds`.
 
         False when there is no room for another one.
         """
@@ -31,7 +34,7 @@ class Waiters:
             viewer = self._viewer(task_id, after) if free else None
             if viewer is None:
                 return False
-            with viewer, anyio.move_on_after(seconds):
+            with viewer, self._draining.calling(viewer.stop), anyio.move_on_after(seconds):
                 await _until_end(viewer, given_up)
             return True
 

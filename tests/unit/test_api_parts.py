@@ -1,23 +1,24 @@
 """The small decisions of the HTTP edge."""
 
 import json
-from collections.abc import AsyncIterator
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 import pytest
+from fastapi.routing import iter_route_contexts
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.accept import HTML, JSON, MARKDOWN, negotiated
+from app.api.event_stream import chunks
 from app.api.prefer import wait_seconds
 from app.api.problems import KINDS
-from app.api.stream import TypeFilter, _chunks, frames
+from app.api.stream import TypeFilter
 from app.api.tasks import matches
 from app.api.terms import parse_moment
 from app.errors import StepstreamError
 from app.events.log import StoredEvent
 from app.events.sse import frame
-from app.events.viewer import RESET, Reset
 from app.main import create_app
 from app.model.task import Moment
 
@@ -89,25 +90,13 @@ def test_a_filter_never_holds_back_the_end(wanted: str | None, passing: set[str]
     assert {event.type for event in events if TypeFilter(wanted)(event)} == passing
 
 
-@pytest.mark.anyio
-async def test_an_end_that_was_rolled_back_is_not_sent_as_one() -> None:
-    """A stream that stops behind a reset, because the log has gone, does not say that nothing follows."""
-
-    async def found() -> AsyncIterator[list[StoredEvent] | Reset]:
-        yield [StoredEvent(1, 0, b'{"type":"task.completed"}')]
-        yield RESET
-
-    sent = [chunk async for chunk in frames(found(), TypeFilter(None))]
-    assert sent[-1].startswith(b"event: stream.reset")
-
-
 @given(st.lists(st.binary(min_size=1, max_size=40_000), max_size=12))
 def test_frames_are_joined_without_loss(ready: list[bytes]) -> None:
     """Chunks put together are the frames put together, and no chunk is larger than it must be."""
-    chunks = _chunks(ready)
+    joined = list(chunks(ready))
 
-    assert b"".join(chunks) == b"".join(ready)
-    assert all(len(chunk) <= 64 << 10 or chunk in ready for chunk in chunks)
+    assert b"".join(joined) == b"".join(ready)
+    assert all(len(chunk) <= 64 << 10 or chunk in ready for chunk in joined)
 
 
 def test_a_line_break_cannot_split_a_frame() -> None:
@@ -154,7 +143,23 @@ def test_the_openapi_document_is_complete() -> None:
     submission, stream = document["paths"]["/run-task"]["post"], document["paths"]["/stream/{task_id}"]["get"]
     keyed = {"400", "401", "403", "421", "429", "503"}
     assert set(submission["responses"]) == keyed | {"200", "202", "410", "413", "415", "422"}
-    assert set(stream["responses"]) == keyed | {"200", "204", "404", "410"}
+    assert set(stream["responses"]) == keyed | {"200", "204", "404", "410", "422"}
+
+
+def test_no_dependency_of_a_route_is_run_in_a_thread() -> None:
+    """The framework hands plain functions to threads, which costs more than a small request itself."""
+    found = [getattr(route, "dependant", None) for route in iter_route_contexts(create_app().routes)]
+    waiting = [dependant for dependant in found if dependant]
+    assert len(waiting) > 20
+    while waiting:
+        dependant = waiting.pop()
+        waiting += dependant.dependencies
+        call = dependant.call
+        assert runs_in_the_loop(call) or runs_in_the_loop(type(call).__call__), call
+
+
+def runs_in_the_loop(call: Any) -> bool:
+    return iscoroutinefunction(call) or isasyncgenfunction(call)
 
 
 @pytest.mark.parametrize(

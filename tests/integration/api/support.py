@@ -1,5 +1,6 @@
 """An API on a real Redis, and a worker's part played by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,22 @@ async def running(**settings: Any) -> AsyncIterator[Api]:
     http = httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1")
     async with app.router.lifespan_context(app), http:
         yield Api(app, http)
+
+
+@asynccontextmanager
+async def serving(**settings: Any) -> AsyncIterator[Api]:
+    """The application behind a real server in this loop."""
+    app = create_app(Settings(**settings))
+    server = ThreadlessServer(uvicorn.Config(app, port=0, log_level="warning"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+        yield Api(app, http)
+    app.state.services.draining.set()
+    server.should_exit = True
+    await serving
 
 
 class Worker:

@@ -148,3 +148,80 @@ async def test_clients_that_leave_make_room(served: Api) -> None:
     assert all(chunk.startswith(b"retry: 2000") for chunk in begun)
     problem_of(refused, 503)
     assert int(refused.headers["retry-after"]) >= 1
+
+
+async def test_without_following_a_stream_ends_at_the_present_end(served: Api, worker: Worker) -> None:
+    """Also when the task runs on: what there is, `stream.end`, and nothing more; then 204 until there is news."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1)
+    stored = [event.id async for page in served.services.log.pages(task_id) for event in page]
+
+    body = await body_of(served, f"/stream/{task_id}?follow=false")
+    nothing = await served.http.get(f"/stream/{task_id}?follow=false", headers={"last-event-id": stored[-1]})
+    await worker.finish(task_id, 2)
+    rest = await body_of(served, f"/stream/{task_id}?follow=false", **{"last-event-id": stored[-1]})
+
+    assert ids(body) == stored
+    assert body.endswith(b"event: stream.end\ndata: {}\n\n")
+    assert nothing.status_code == 204
+    assert ids(body) + ids(rest) == [event.id async for page in served.services.log.pages(task_id) for event in page]
+
+
+async def test_a_stream_at_the_end_of_a_running_task_opens_at_once(served: Api) -> None:
+    """A client that has all there is hears that it is connected before anything else happens."""
+    task_id = await served.submit()
+    last = (await served.services.log.last(task_id)).id  # type: ignore[union-attr]
+
+    async with open_stream(served, f"/stream/{task_id}", **{"last-event-id": last}) as reply:
+        first = await anext(reply.aiter_bytes())
+
+    assert first == b"retry: 2000\n\n"
+
+
+async def test_lines_of_json_carry_the_events_themselves(served: Api, worker: Worker) -> None:
+    """One event per line, blank lines as heartbeats, and what the stream says of itself has no number."""
+    task_id = await served.submit()
+    lines: list[bytes] = []
+
+    async with open_stream(served, f"/stream/{task_id}", accept="application/x-ndjson") as reply:
+        parts = reply.aiter_lines()
+        while "" not in lines:
+            lines.append(await anext(parts))
+        await worker.finish(task_id, 1, 2, 3)
+        lines += [line async for line in parts]
+
+    stored = [event.body.decode() async for page in served.services.log.pages(task_id) for event in page]
+    assert reply.headers["content-type"] == "application/x-ndjson"
+    assert [line for line in lines if line] == [*stored, '{"v":1,"type":"stream.end","data":{}}']
+
+
+async def test_a_head_request_is_answered_without_a_stream(served: Api, worker: Worker) -> None:
+    """The same statuses and headers, no body, and no place taken."""
+    task_id = await served.submit()
+
+    open_yet = await served.http.head(f"/stream/{task_id}")
+    unknown = await served.http.head(f"/stream/{task_id[:-4]}0000")
+    await worker.finish(task_id, 1, 2, 3)
+    over = await served.http.head(f"/stream/{task_id}", params={"after": (await served.view(task_id))["last_seq"]})
+
+    assert (open_yet.status_code, unknown.status_code, over.status_code) == (200, 404, 204)
+    assert open_yet.headers["content-type"].startswith("text/event-stream")
+    assert open_yet.headers["x-accel-buffering"] == "no"
+    assert open_yet.content == b""
+    assert served.services.hub.counters.viewers == 0
+
+
+async def test_a_page_of_events_may_be_lines(served: Api, worker: Worker) -> None:
+    """The events alone, one per line; a link leads on while there is more."""
+    task_id = await served.submit()
+    await worker.finish(task_id, 1, 2, 3)
+    url: str | None = f"/tasks/{task_id}/events?limit=5"
+    bodies: list[bytes] = []
+
+    while url:
+        reply = await served.http.get(url, headers={"accept": "application/x-ndjson"})
+        assert reply.headers["content-type"] == "application/x-ndjson"
+        bodies += reply.content.splitlines()
+        url = reply.links["next"]["url"] if "next" in reply.links else None
+
+    assert bodies == [event.body async for page in served.services.log.pages(task_id) for event in page]

@@ -10,6 +10,7 @@ from app import redis_async
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.keys import Keys
+from app.redis_shared import SharedConnection
 from tests.integration.events.support import PrivateServer, Writer
 
 
@@ -26,8 +27,10 @@ def keys(namespace: str) -> Keys:
 
 
 @pytest.fixture
-def log(client: "redis.asyncio.Redis", keys: Keys) -> EventLog:
-    return EventLog(client, keys, retry_ms_max=50)
+async def log(client: "redis.asyncio.Redis", keys: Keys) -> AsyncIterator[EventLog]:
+    shared = SharedConnection(client)
+    yield EventLog(shared, keys, retry_ms_max=50)
+    await shared.aclose()
 
 
 @pytest.fixture

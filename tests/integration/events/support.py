@@ -9,7 +9,7 @@ import redis.asyncio
 
 from app import local_redis
 from app.events.log import StoredEvent
-from app.events.viewer import Reset, Viewer
+from app.events.viewer import Batch, Viewer
 from app.keys import Keys
 from app.local_redis import LocalServer
 
@@ -92,5 +92,5 @@ async def drain(viewer: Viewer) -> list[str]:
         return [entry_id async for found in viewer for entry_id in ids(found)]
 
 
-def ids(found: "list[StoredEvent] | Reset") -> list[str]:
-    return ["RESET"] if isinstance(found, Reset) else [event.id for event in found]
+def ids(found: Batch) -> list[str]:
+    return [piece.id if isinstance(piece, StoredEvent) else "RESET" for piece in found if piece.type != "stream.end"]

@@ -8,7 +8,6 @@ import redis.asyncio
 from app.errors import Unavailable
 from app.events.hub import Hub
 from app.events.log import START, Cursor, EventLog, StoredEvent
-from app.events.viewer import Reset
 from app.keys import Keys
 from tests.integration.events.support import TASK, Writer, drain, take
 
@@ -65,8 +64,6 @@ async def test_an_event_is_encoded_once_for_all_viewers(hub: Hub, writer: Writer
         await writer.append()
         first, second = await anext(one), await anext(other)
 
-    assert not isinstance(first, Reset)
-    assert not isinstance(second, Reset)
     assert first[0].frame is second[0].frame
     assert first[0].frame.startswith(b"id: 2-14\nevent: step.progress\ndata: {")
 
@@ -157,6 +154,5 @@ async def test_batches_are_events_in_order(hub: Hub, writer: Writer) -> None:
     with hub.watch(TASK, START) as viewer:
         batch = await anext(viewer)
 
-    assert isinstance(batch, list)
-    assert all(isinstance(event, StoredEvent) for event in batch)
-    assert [event.seq for event in batch] == [1, 2, 3, 4]
+    assert [event.seq for event in batch if isinstance(event, StoredEvent)] == [1, 2, 3, 4]
+    assert len(batch) == 4

@@ -9,6 +9,7 @@ from app import redis_async
 from app.events.hub import Hub
 from app.events.log import Cursor, EventLog
 from app.keys import Keys
+from app.redis_shared import SharedConnection
 from tests.integration.events.support import TASK, PrivateServer, Writer, drain, take
 
 pytestmark = pytest.mark.anyio
@@ -147,7 +148,8 @@ async def test_a_server_restart_in_the_middle_leaves_no_gap(private_server: Priv
     client, keys = redis_async.connect(private_server.start()), Keys("restart")
     writer = Writer(client, keys)
     await writer.append_many(3)
-    async with Hub(client, keys, EventLog(client, keys, retry_ms_max=50)) as hub:
+    shared = SharedConnection(client)
+    async with Hub(client, keys, EventLog(shared, keys, retry_ms_max=50)) as hub:
         with hub.watch(TASK) as viewer, hub.watch(TASK, Cursor(3)) as late:
             seen = await take(viewer, 3)
             private_server.stop()
@@ -156,6 +158,7 @@ async def test_a_server_restart_in_the_middle_leaves_no_gap(private_server: Priv
             await writer.append_many(2)
             await writer.append("task.completed")
             rest, suffix = await asyncio.gather(waiting, joining)
+    await shared.aclose()
     await client.aclose()
     await writer.client.aclose()
 

@@ -6,6 +6,7 @@ from app import redis_async
 from app.errors import BadCursor, Unavailable
 from app.events.log import START, Cursor, EventLog, RolledBack
 from app.keys import Keys
+from app.redis_shared import SharedConnection
 from tests.integration.events.support import TASK, Writer
 
 pytestmark = pytest.mark.anyio
@@ -76,8 +77,10 @@ async def test_a_missing_server_is_unavailable() -> None:
     """The driver's errors do not reach the readers."""
     client = redis_async.connect("unix:///nonexistent/redis.sock")
 
+    log = EventLog(SharedConnection(client), Keys("x"), retry_ms_max=50)
+
     with pytest.raises(Unavailable):
-        await EventLog(client, Keys("x"), retry_ms_max=50).read(TASK, START)
+        await log.read(TASK, START)
     with pytest.raises(Unavailable):
-        await EventLog(client, Keys("x"), retry_ms_max=50).last(TASK)
+        await log.last(TASK)
     await client.aclose()
