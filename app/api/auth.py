@@ -6,7 +6,6 @@ Who sends a request, and whether they may.
 """
 
 import inspect
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
@@ -17,12 +16,10 @@ from fastapi.security import HTTPBearer
 from app.access.errors import KeyInUrl, KeyNeeded, KeyRefused, ScopeMissing
 from app.access.exposure import is_local, refuse_foreign_pages
 from app.access.principal import OPEN, Principal, Scope
-from app.access.token import SHAPE
-from app.api.headers import add_header
+from app.api.headers import KEYS_IN_URL, add_header
 from app.bootstrap import ApiServices
 from app.errors import Unavailable
 
-IN_URL = re.compile(SHAPE.encode())
 BEARER = HTTPBearer(
     auto_error=False,
     scheme_name="key",
@@ -93,7 +90,7 @@ def _scope_of(hint: object) -> Scope | None:
 
 
 async def _authenticated(request: Request) -> Principal:
-    if IN_URL.search(request.scope["query_string"]):
+    if request.scope.get(KEYS_IN_URL):
         raise KeyInUrl
     state = request.app.state
     credentials = request.headers.getlist("authorization")

@@ -13,11 +13,14 @@ Headers of every answer, and pages of other origins that may ask.
 A route may set any of them itself, and that holds.
 """
 
+import re
 from collections.abc import Awaitable
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.access.token import SHAPE
 
 HEADERS = (
     (b"cache-control", b"no-store"),
@@ -29,6 +32,9 @@ HEADERS = (
 )
 #: Under which the headers that a request has gathered lie in its scope.
 GATHERED = "stepstream.headers"
+#: Under which the number of keys lies that stood in its query.
+KEYS_IN_URL = "stepstream.keys_in_url"
+KEY = re.compile(SHAPE.encode())
 
 CORS_METHODS = ("GET", "POST", "DELETE")
 CORS_REQUEST_HEADERS = (
@@ -42,7 +48,11 @@ CORS_AGE_S_MAX = 600
 
 
 class SafeHeaders:
-    """Pure ASGI: adds to the head of an answer; bodies and streams pass through as they are."""
+    """
+    Pure ASGI: adds to the head of an answer; bodies and streams pass through as they are.
+
+    Takes keys out of the query as well, before anybody logs it: the server does so with the scope it gave us.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,6 +63,8 @@ class SafeHeaders:
             return
         gathered: list[tuple[bytes, bytes]] = []
         scope[GATHERED] = gathered
+        if scope["query_string"]:
+            scope["query_string"], scope[KEYS_IN_URL] = KEY.subn(b"[redacted]", scope["query_string"])
 
         # Not a coroutine of its own, which every chunk of a stream would pay for.
         def completed(message: Message) -> Awaitable[None]:
