@@ -86,7 +86,7 @@ def redis_url(settings: Settings) -> str:
     if settings.redis_url:
         return settings.redis_url
     recorded = _recorded(settings.data_dir)
-    return recorded.url if recorded and _holds_its_lock(recorded, settings.data_dir) else DEFAULT_URL
+    return recorded.url if recorded and lives(recorded, settings.data_dir) else DEFAULT_URL
 
 
 def ensure_server(data_dir: Path) -> LocalServer:
@@ -235,8 +235,8 @@ def answers(url: str) -> bool:
         client.close()
 
 
-def _holds_its_lock(server: LocalServer, data_dir: Path) -> bool:
-    """Whether the server lives: its socket is there, and so is its lock, which a stranger with its number lacks."""
+def lives(server: LocalServer, data_dir: Path) -> bool:
+    """Its socket is there, and so is its lock, which a stranger with its number lacks."""
     socket = Path(urlsplit(server.url).path)
     try:
         with (data_dir / "redis" / server.flavour / "server.lock").open() as lock:

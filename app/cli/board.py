@@ -1,16 +1,18 @@
 """The state of a task's steps as its events tell it, for people: one line per event, or a live table."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
+from app.cli.telling import STEP_LINES, TASK_LINES
 from app.cli.terminal import cell, one_line
 from app.model.events import Event
 
 STYLES = {"done": "green", "running": "cyan", "failed": "red", "again soon": "yellow", "skipped": "dim"}
 LABEL_CHARS_MAX = 60
+#: Shown in the table only.
+QUIET = frozenset({"step.queued", "step.progress"})
 
 
 @dataclass(slots=True)
@@ -94,49 +96,3 @@ class Board:
         if event.type in QUIET:
             return None
         return one_line(f"step {event.step_id} {row.agent} {row.state}: {row.detail}".removesuffix(": "))
-
-
-Tell = Callable[[Mapping[str, Any]], str]
-
-
-def seconds(ms: object) -> str:
-    return f"{ms / 1000:.2f} s" if isinstance(ms, int | float) else "an unknown time"
-
-
-def _error(found: Mapping[str, Any]) -> str:
-    error = found.get("error")
-    return str(error.get("message") or error.get("code")) if isinstance(error, Mapping) else "no reason given"
-
-
-#: Shown in the table only.
-QUIET = frozenset({"step.queued", "step.progress"})
-TASK_LINES: dict[str, Tell] = {
-    "plan.created": lambda d: f"plan: {len(d.get('steps', []))} steps, planned by {d.get('planner')}",
-    "events.truncated": lambda d: f"from here on only transitions are recorded (limit {d.get('limit')})",
-    "task.completed": lambda d: f"task done in {seconds(d.get('duration_ms'))}",
-    "task.failed": lambda d: f"task failed in step {d.get('failed_step')}: {_error(d)}",
-    "task.cancelled": lambda d: f"task cancelled: {d.get('reason') or 'no reason given'}",
-    "task.expired": lambda d: f"task expired: {d.get('reason')}",
-    "task.cancel_requested": lambda d: f"asked to end ({d.get('mode')}) by {d.get('by')}",
-    "task.paused": lambda d: f"paused by {d.get('by')}",
-    "task.resumed": lambda d: f"resumed by {d.get('by')}",
-    "task.retried": lambda d: f"{len(d.get('steps', []))} steps run again, asked by {d.get('by')}",
-}
-STEP_LINES: dict[str, tuple[str, Tell]] = {
-    "step.queued": ("queued", lambda _: ""),
-    "step.started": ("running", lambda d: "" if d.get("delivery", 1) == 1 else f"delivery {d['delivery']}"),
-    "step.progress": ("", lambda d: str(d.get("message") or f"{d.get('current')} of {d.get('total') or 'unknown'}")),
-    "step.completed": ("done", lambda d: f"{seconds(d.get('duration_ms'))}, {d.get('summary', '')}".removesuffix(", ")),
-    "step.failed": ("failed", _error),
-    "step.retry_scheduled": ("again soon", lambda d: f"in {seconds(d.get('delay_ms'))}: {d.get('reason')}"),
-    "step.redelivered": ("running", lambda d: f"again, because {d.get('from_worker')} went silent"),
-    "step.held": ("held", lambda d: str(d.get("reason", ""))),
-    "step.deferred": (
-        "again soon",
-        lambda d: f"in {seconds(d.get('delay_ms'))}, {d.get('provider')} asked for patience",
-    ),
-    "step.released": ("queued", lambda d: f"handed back ({d.get('reason')})"),
-    "step.skipped": ("skipped", lambda d: str(d.get("reason", ""))),
-    "step.cancelled": ("skipped", lambda d: str(d.get("reason", ""))),
-    "citations.verified": ("", lambda d: f"{d.get('ok')} of {d.get('total')} citations hold"),
-}

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.board import seconds
 from app.cli.records import local_time, show_table, table, wide_console
+from app.cli.telling import seconds
 from app.cli.terminal import cell
 from app.model.task import TaskSummary, TaskView
 

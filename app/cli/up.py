@@ -3,7 +3,7 @@ Everything on one machine: Redis, the API and workers as children of one process
 
 They end in the order API, workers, Redis, the last only if it was started here. API and workers that die are
 started again. Both also end when this process is killed (on Linux); Redis does not: workers hand back what they
-hold while they end, for which they need it, and the next start in the same data directory finds it and uses it.
+hold while they end, for which they need it, and the next start in the same data directory uses it and ends it.
 """
 
 import os
@@ -11,14 +11,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import httpx2
 
 from app import local_redis
+from app.cli import adoption
 from app.cli.children import POLL_S, Child, Sink
 from app.cli.claim import Claim, left_behind
 from app.cli.doors import address, require_key
@@ -93,7 +94,7 @@ class Stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         claim = self._exit.enter_context(Claim(settings.data_dir, shape.kind))
         port = _free_port(shape.host, shape.port, left_behind(claim.before))
-        redis_url = self._start_redis()
+        redis_url = self._start_redis(claim.before)
         require_key(shape.host, redis_url, settings.namespace)
         env = self._environment(redis_url)
         self.api_url = address(shape.host, port)
@@ -111,16 +112,18 @@ class Stack:
         pids = {child.name: child.pid for child in self.keeper.children}
         return pids | {"redis": self._server.pid if self._server else None}
 
-    def _start_redis(self) -> str:
+    def _start_redis(self, before: Mapping[str, Any]) -> str:
         url = self._settings.redis_url
         if url:
             self.redis_said = local_redis.without_password(url)
         else:
-            self._server = local_redis.ensure_server(self._settings.data_dir)
-            self._exit.callback(self._server.stop)
-            url = self._server.url
-            found = "started here" if self._server.owned else "found running"
-            self.redis_said = f"{url} ({self._server.flavour}, {found})"
+            server = self._server = local_redis.ensure_server(self._settings.data_dir)
+            url, found = server.url, "started here" if server.owned else "found running"
+            self._exit.callback(server.stop)
+            if adoption.is_orphan(server, before):
+                self._exit.callback(adoption.end, server, self._settings.data_dir)
+                found = "left by one that was killed, ends with this one"
+            self.redis_said = f"{url} ({server.flavour}, {found})"
         local_redis.require_floor(url)
         return url
 
@@ -158,8 +161,11 @@ class Stack:
         self._check_redis()
 
     def _check_redis(self) -> None:
-        if self._server and self._server.process and self._server.process.poll() is not None:
-            raise StackError(f"The Redis server ended with exit code {self._server.process.returncode}.")
+        server = self._server
+        if server and server.process and server.process.poll() is not None:
+            raise StackError(f"The Redis server ended with exit code {server.process.returncode}.")
+        if server and not server.process and not local_redis.lives(server, self._settings.data_dir):
+            raise StackError("The Redis server has ended.")
 
     def _log(self) -> tuple[str, ...]:
         return tuple(line for child in self.keeper.children for line in child.tail)

@@ -58,6 +58,7 @@ class Follower:
         self._silence_s_max = 0.0
         self._failures = 0
         self._retry_s = 0.0
+        self._greeted = False
         self._trouble = ""
         self._read_timeout_s = READ_TIMEOUT_S
         self._end_s: float | None = None
@@ -70,7 +71,7 @@ class Follower:
     def request(self) -> dict[str, Any]:
         """The arguments of `httpx2.Client.stream` for the next connection."""
         self._tried_s = time.monotonic()
-        self._frames, self.over, self._retry_s = Frames(), False, 0.0
+        self._frames, self.over, self._greeted, self._retry_s = Frames(), False, False, 0.0
         # Never nothing: that would mean not to wait at all, which is an error of its own.
         self._read_timeout_s = min(READ_TIMEOUT_S, max(READ_TIMEOUT_S_MIN, self._left_s()))
         position = {"Last-Event-ID": self._cursor} if self._cursor else {}
@@ -110,7 +111,7 @@ class Follower:
     def closed(self) -> None:
         """The server has closed the stream, or we have; that is no failure where it had to be opened anew."""
         if not self.over:
-            self._interrupted("The stream ended too early.")
+            self._interrupted("The stream ended too early.", self._retry_s)
 
     def failed(self, error: Exception) -> None:
         """Something came between; raises what will not pass by itself."""
@@ -121,7 +122,7 @@ class Follower:
         if isinstance(error, httpx2.ConnectError | httpx2.TimeoutException):
             self._silent_s += time.monotonic() - self._tried_s
         told = str(error) if isinstance(error, ApiError | ApiUnreachable) else repr(error)
-        self._interrupted(told, error.retry_after_s if isinstance(error, ApiError) else None)
+        self._interrupted(told, (isinstance(error, ApiError) and error.retry_after_s) or 0)
 
     def pause_s(self) -> float:
         """Seconds until the next connection; raises `WaitTimeout`, and `ApiUnreachable` after too much silence."""
@@ -142,6 +143,10 @@ class Follower:
         return min(delay_s, left_s)
 
     def _take(self, frame: Frame) -> Event | None:
+        # One that comes before anything else is for clients that know nothing better; a later one says goodbye.
+        if frame.retry_ms is not None and self._greeted:
+            self._retry_s = frame.retry_ms / 1000
+        self._greeted = True
         if frame.event == "stream.reset":
             self.seq, self._cursor, self._terminal = 0, "", False
         if frame.event == "stream.end":
@@ -164,10 +169,10 @@ class Follower:
             raise StreamBroken(f"Event {event.seq} came after event {self.seq}.")
         return event
 
-    def _interrupted(self, trouble: str, retry_after_s: int | None = None) -> None:
+    def _interrupted(self, trouble: str, retry_s: float) -> None:
         self._trouble = trouble
         self._failures += 1
-        self._retry_s = min(RETRY_AFTER_S_MAX, retry_after_s or 0)
+        self._retry_s = min(RETRY_AFTER_S_MAX, retry_s)
 
     def _left_s(self) -> float:
         return float("inf") if self._end_s is None else self._end_s - time.monotonic()

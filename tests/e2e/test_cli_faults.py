@@ -134,7 +134,7 @@ def test_a_run_whose_redis_dies_ends_with_the_reason(environment: dict[str, str]
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
 @pytest.mark.full
 def test_a_killed_up_takes_its_api_and_workers_with_it(environment: dict[str, str]) -> None:
-    """Redis lives on with what it holds, and the next `up` uses it."""
+    """Redis lives on with what it holds; the next `up` uses it, and ends it like one of its own."""
     first = start(environment, "up", "--port", "0", "--processes", "1")
     read_until(first, "ready; Ctrl-C")
     pids = state(environment)["pids"]
@@ -144,11 +144,13 @@ def test_a_killed_up_takes_its_api_and_workers_with_it(environment: dict[str, st
     assert gone(pids["workers"])
 
     second = start(environment, "up", "--port", "0", "--processes", "1")
-    read_until(second, "found running")
+    read_until(second, "left by one that was killed, ends with this one")
     read_until(second, "ready; Ctrl-C")
     assert state(environment)["pids"]["redis"] == pids["redis"]
     second.send_signal(signal.SIGTERM)
     assert finish(second)[0] == 0
+    assert gone(pids["redis"])
+    assert local_redis.running_server(Path(environment["STEPSTREAM_DATA_DIR"])) is None
 
 
 def test_what_a_killed_up_left_behind_is_named_when_the_port_is_taken(environment: dict[str, str]) -> None:

@@ -1,0 +1,70 @@
+"""What a client has seen when API and worker are killed under it, again and again."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.client import AsyncClient, Client
+from app.model.events import Event
+from tests.e2e.conftest import Stack
+
+STEPS = 30
+#: A line of steps, each long enough to be killed in.
+LONG = [{"step_id": n, "agent": "pausing", "payload": str(n)} for n in range(1, STEPS + 1)]
+for step in LONG[1:]:
+    step["depends_on"] = [int(step["step_id"]) - 1]  # type: ignore[call-overload]  # it is a number
+KILLS = 8
+
+
+def followed(url: str, task_id: str) -> list[Event]:
+    with Client(url) as client:
+        return list(client.follow(task_id))
+
+
+def followed_asynchronously(url: str, task_id: str) -> list[Event]:
+    async def follow() -> list[Event]:
+        async with AsyncClient(url) as client:
+            return [event async for event in client.follow(task_id)]
+
+    return asyncio.run(follow())
+
+
+def waited(url: str, task_id: str) -> int:
+    with Client(url) as client:
+        return client.wait(task_id, timeout_s=120).last_seq
+
+
+@pytest.mark.full
+def test_the_log_of_a_client_is_exactly_1_to_n_whatever_is_killed(stack: Stack) -> None:
+    """Sync and async, from the start and from the middle; API and worker die by kill -9 while steps run."""
+    api, worker = stack.processes
+    task_id = stack.submit(LONG)
+    dice = random.Random(7)
+    watchers: list[Callable[[str, str], object]] = [followed, followed_asynchronously, waited]
+    with ThreadPoolExecutor() as pool:
+        seen = [pool.submit(watch, stack.url, task_id) for watch in watchers]
+        for kill in range(KILLS):
+            time.sleep(dice.uniform(0.1, 0.6))
+            victims = [{"api"}, {"worker"}, {"api", "worker"}][kill % 3]
+            if "worker" in victims:
+                stack.kill(worker)
+            if "api" in victims:
+                stack.kill(api)
+                api = stack.api()
+            if "worker" in victims:
+                worker = stack.worker()
+        one, other, last_seq = [future.result(timeout=180) for future in seen]
+
+    assert isinstance(one, list)
+    assert [event.seq for event in one] == list(range(1, len(one) + 1))
+    assert one == other
+    assert one[-1].type == "task.completed"
+    assert last_seq == len(one)
+    stored = stack.get(f"/tasks/{task_id}/events?limit=500")["events"]
+    assert [event.model_dump(exclude_unset=True) for event in one] == stored
+    # The kills did hit: a worker died in the middle of a step.
+    assert any(event.type == "step.redelivered" for event in one)
