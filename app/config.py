@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     )
     key_streams_max: int = Field(1_000, ge=0, description="Open streams per key and API process; 0 is no limit.")
     body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
+    body_s_max: float = Field(60.0, gt=0, description="Longest time for a request body to arrive, seconds.")
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")
     documents_max: int = Field(500, gt=0, description="Most documents that one task may carry.")
     documents_bytes_max: int = Field(12 << 20, gt=0, description="Largest sum of a task's documents, bytes.")

@@ -31,7 +31,7 @@ LEVELS: list[tuple[str, ...]] = [
     ),
     ("app.bootstrap", "app.bounds", "app.client"),
     ("app.api", "actors"),
-    ("app.main", "app.cli", "app.__main__"),
+    ("app.main", "app.wire", "app.cli", "app.__main__"),
 ]  # fmt: skip
 
 JOURNEY = {

@@ -1,5 +1,6 @@
 """What routes are handed, and how a body is read."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -10,15 +11,19 @@ import orjson
 from fastapi import Depends, Header, Path, Request, Security
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from app.access.principal import Principal, Scope
 from app.api.auth import admitted, caller, declared_scope
-from app.api.problems import BodyTooLarge, MalformedBody, NotJson, TaskExpired
+from app.api.problems import BodyTooLarge, BodyTooSlow, MalformedBody, NotJson, TaskExpired
 from app.bootstrap import ApiServices
+from app.config import Settings
 from app.errors import TaskNotFound, Unavailable
 from app.metrics.prometheus import ApiMetrics
 from app.model.task import TaskView, created_ms, is_task_id
 
+#: Of a declared length that is worth reading.
+DIGITS_MAX = 18
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -117,11 +122,14 @@ class StrictJsonRequest(Request):
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            limit: int = self.app.state.settings.body_bytes_max
-            declared = self.headers.get("content-length", "")
-            if declared.isdecimal() and int(declared) > limit:
-                raise BodyTooLarge(f"The body has {declared} bytes; the limit is {limit}.")
-            self._body = await self._bounded(limit)
+            settings: Settings = self.app.state.settings
+            try:
+                async with asyncio.timeout(settings.body_s_max):
+                    self._body = await self._bounded(settings.body_bytes_max)
+            except TimeoutError as error:
+                raise BodyTooSlow(f"The body was not complete within {settings.body_s_max:g} seconds.") from error
+            except ClientDisconnect as error:
+                raise MalformedBody("The body was cut off.") from error
         return self._body
 
     async def json(self) -> Any:
@@ -133,6 +141,9 @@ class StrictJsonRequest(Request):
         return self._json
 
     async def _bounded(self, limit: int) -> bytes:
+        declared = self.headers.get("content-length", "")
+        if declared.isdecimal() and (len(declared) > DIGITS_MAX or int(declared) > limit):
+            raise BodyTooLarge(f"The body has {declared[:DIGITS_MAX]} bytes; the limit is {limit}.")
         body = bytearray()
         async for chunk in self.stream():
             body += chunk

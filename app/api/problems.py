@@ -13,6 +13,7 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 | task-not-found       | 404    | no task with this id, or another tenant's                |
 | queue-not-found      | 404    | no agent has this queue, and it was never used           |
 | letter-not-found     | 404    | no such dead letter, or it is gone                       |
+| body-too-slow        | 408    | the body did not come within `body_s_max`                |
 | not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
 | task-expired         | 410    | the task is older than the retention                     |
@@ -87,6 +88,10 @@ class NotJson(StepstreamError):
     """The body is not declared as JSON."""
 
 
+class BodyTooSlow(StepstreamError):
+    """The body did not come in time."""
+
+
 class BodyTooLarge(StepstreamError):
     """The body is larger than this server takes."""
 
@@ -111,6 +116,7 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     TaskNotFound: (404, "task-not-found", "No such task"),
     QueueNotFound: (404, "queue-not-found", "No such queue"),
     LetterNotFound: (404, "letter-not-found", "No such dead letter"),
+    BodyTooSlow: (408, "body-too-slow", "The body came too slowly"),
     NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),
     TaskExpired: (410, "task-expired", "The task has expired"),
@@ -163,7 +169,7 @@ def problem(
     status, name, title = kind
     body = ProblemBody(
         type=TYPE_PREFIX + name if name else "about:blank",
-        title=title, status=status, detail=detail, instance=request.url.path, errors=list(errors) or None,
+        title=title, status=status, detail=detail, instance=request.scope["path"], errors=list(errors) or None,
     )  # fmt: skip
     return JSONResponse(body.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE)
 
@@ -211,13 +217,15 @@ def _escaped(part: object) -> str:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     title = HTTPStatus(error.status_code).phrase
-    response = problem(request, (error.status_code, "", title), f"{request.method} {request.url.path}: {error.detail}")
+    response = problem(
+        request, (error.status_code, "", title), f"{request.method} {request.scope['path']}: {error.detail}"
+    )
     response.headers.update(error.headers or {})
     return response
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    log.error("request_failed", method=request.method, path=request.scope["path"], exc_info=error)
     return problem(request, (500, "", "Internal Server Error"), "Something went wrong here; it has been logged.")
 
 
