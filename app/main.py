@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from app.api import agents, event_pages, fleet, health, listing, metrics, problems, results, steering, stream, tasks
 from app.api.headers import SafeHeaders, allow_origins
+from app.api.methods import HeadAsGet, Methods
 from app.bootstrap import api_services
 from app.config import Settings
 from app.metrics.prometheus import ApiMetrics
@@ -37,7 +38,7 @@ class Api(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Around all else, so that answers to bugs have these headers as well."""
-        return SafeHeaders(super().build_middleware_stack())
+        return SafeHeaders(HeadAsGet(super().build_middleware_stack()))
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     allow_origins(app, settings.cors_origins)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.methods = Methods(app)
     return app
 
 

@@ -216,11 +216,24 @@ def _escaped(part: object) -> str:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
+    if error.status_code == 405:
+        return _on_other_method(request)
     title = HTTPStatus(error.status_code).phrase
     response = problem(
         request, (error.status_code, "", title), f"{request.method} {request.scope['path']}: {error.detail}"
     )
     response.headers.update(error.headers or {})
+    return response
+
+
+def _on_other_method(request: Request) -> Response:
+    """No route has this method for its path: OPTIONS is answered with those that it has, any other is refused."""
+    path = request.scope["path"]
+    headers = {"Allow": request.app.state.methods.allow(path)}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=headers)
+    response = problem(request, (405, "", "Method Not Allowed"), f"{path} has {headers['Allow']}.")
+    response.headers.update(headers)
     return response
 
 

@@ -15,7 +15,7 @@ from app.cli.reporting import reported, settings_with_redis, signals
 from app.cli.run import CPUS, demo, run
 from app.cli.tasks import tasks_cli
 from app.cli.terminal import say
-from app.cli.up import NOTICE, Shape, Stack
+from app.cli.up import NOTICE, WIRE, Shape, Stack
 
 cli = typer.Typer(
     cls=Program,
@@ -67,7 +67,7 @@ def api(
     host, port = host or settings.api_host, settings.api_port if port is None else port
     with reported():
         require_key(host, local_redis.redis_url(settings), settings.namespace)
-    arguments = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "5"]
+    arguments = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "5", *WIRE]
     _become([sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", *arguments])
 
 

@@ -28,6 +28,8 @@ from app.config import Settings
 
 READY_TIMEOUT_S = 60.0
 API_DRAIN_S = 5
+#: uvicorn with our bounds on the wire, and without the protocol of sockets that we do not speak.
+WIRE = ("--http", "app.wire:BoundedHttp", "--ws", "none")
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
 NOTICE = "up"  # the name under which the stack itself speaks
@@ -187,7 +189,7 @@ def _free_port(host: str, port: int, left: str) -> int:
 def _api_command(host: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--host", host, "--port", str(port),
-        "--timeout-graceful-shutdown", str(API_DRAIN_S), "--no-access-log",
+        "--timeout-graceful-shutdown", str(API_DRAIN_S), "--no-access-log", *WIRE,
     ]  # fmt: skip
 
 
