@@ -10,7 +10,20 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.api import agents, event_pages, fleet, health, listing, metrics, problems, results, steering, stream, tasks
+from app.api import (
+    agents,
+    event_pages,
+    fleet,
+    health,
+    listing,
+    metrics,
+    problems,
+    refusals,
+    results,
+    steering,
+    stream,
+    tasks,
+)
 from app.api.headers import SafeHeaders, allow_origins
 from app.api.methods import HeadAsGet, Methods
 from app.bootstrap import api_services
@@ -57,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = ApiMetrics()
-    problems.install(app)
+    refusals.install(app)
     allow_origins(app, settings.cors_origins)
     for router in ROUTERS:
         app.include_router(router)
