@@ -18,7 +18,7 @@ from app.api import (
     listing,
     metrics,
     problems,
-    refusals,
+    refusing,
     results,
     steering,
     stream,
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.metrics = ApiMetrics()
-    refusals.install(app)
+    refusing.install(app)
     allow_origins(app, settings.cors_origins)
     for router in ROUTERS:
         app.include_router(router)
