@@ -77,12 +77,9 @@ class EventStream(Response):
         self._pace = pace
         self._draining = draining
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope["method"] == "HEAD":
-                await send({"type": "http.response.body", "body": b""})
-                return
             stream = _Stream(self._source, self._pace, receive, send)
             with self._draining.calling(stream.say_farewell):
                 await stream.run(self._form, self._wanted)

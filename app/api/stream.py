@@ -39,7 +39,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.head("/stream/{task_id}", include_in_schema=False)
 @router.get(
     "/stream/{task_id}", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)}
 )

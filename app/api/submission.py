@@ -1,16 +1,20 @@
 """How a submission is answered: at once, with the finished task, or with its events as they happen."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from app.api.accept import EVENT_STREAM, JSON, Accept, negotiated
-from app.api.deps import view_of
+from app.access.errors import TooManyStreams
+from app.api.accept import EVENT_STREAM, JSON, NDJSON, Accept, negotiated
+from app.api.auth import admitted
+from app.api.deps import Services, view_of
+from app.api.event_stream import Form
 from app.api.prefer import Preference, Wait
 from app.api.results import finished
-from app.api.stream import opened
+from app.api.stream import form_of, opened
 from app.bootstrap import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.errors import Unavailable
@@ -35,7 +39,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "model": FinishedTask,
         "description": "The task has ended within the `wait` that was preferred, well or not: see `status`. Or, to "
         "those who accept it before JSON: its event stream, from the first event.",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+        "content": {EVENT_STREAM: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
         "headers": HEADERS,
     },
     202: {
@@ -47,14 +51,20 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How a client would like to be answered."""
+    """How a client would like to be answered: in which form, and after which wait."""
 
-    accept: str
+    media_type: str
     wait: Wait | None
 
 
-async def _wishes(accept: Accept, wait: Preference) -> Wishes:
-    return Wishes(accept, wait)
+async def _wishes(request: Request, services: Services, accept: Accept, wait: Preference) -> AsyncIterator[Wishes]:
+    wishes = Wishes(negotiated(accept, (JSON, EVENT_STREAM, NDJSON)), wait)
+    if wishes.media_type == JSON:
+        yield wishes
+        return
+    # Before anything is accepted: who has too many streams already is told so, and may send the request again.
+    with services.access.streams.place(await admitted(request)):
+        yield wishes
 
 
 AnswerWishes = Annotated[Wishes, Depends(_wishes)]
@@ -63,8 +73,8 @@ AnswerWishes = Annotated[Wishes, Depends(_wishes)]
 async def answer(task: Task, wishes: Wishes, request: Request, services: ApiServices) -> Response:
     """The response to a submission that was accepted; its body must have been read."""
     headers = _headers(task)
-    if negotiated(wishes.accept, (JSON, EVENT_STREAM)) == EVENT_STREAM:
-        stream = _stream(task.task_id, services)
+    if wishes.media_type != JSON:
+        stream = _stream(task.task_id, form_of(wishes.media_type), services)
         if stream is not None:
             stream.headers.update(headers)
             return stream
@@ -91,10 +101,10 @@ def _accepted(task: Task, view: TaskView | None, headers: dict[str, str]) -> Res
     return Response(body.model_dump_json(), 202, media_type=JSON, headers=headers)
 
 
-def _stream(task_id: str, services: ApiServices) -> Response | None:
+def _stream(task_id: str, form: Form, services: ApiServices) -> Response | None:
     """The task's events from the first; `None` when this process has no room: accepted is accepted all the same."""
     try:
-        return opened(services.hub.watch(task_id, START), services)
+        return opened(services.hub.watch(task_id, START), services, form=form)
     except Unavailable:
         return None
 
@@ -106,7 +116,12 @@ async def _view_in_time(
     if view is not None and view.status.terminal:
         return view, True
     after = Cursor(view.last_seq) if view else START
-    if not await services.waiters.wait(task_id, after, wait.left_s, partial(_gone, request)):
+    try:
+        with services.access.streams.place(await admitted(request)):
+            waited = await services.waiters.wait(task_id, after, wait.left_s, partial(_gone, request))
+    except TooManyStreams:
+        waited = False
+    if not waited:
         return view, False
     try:
         return await view_of(task_id, services), True

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx2
+import orjson
 import pytest
 
 from tests.integration.api.support import LINE, Api, Worker
@@ -168,3 +169,16 @@ async def test_json_is_what_everybody_else_gets(api: Api) -> None:
         reply = await api.http.post("/run-task", json=BODY, headers={"accept": accept})
 
         assert (reply.status_code, reply.headers["content-type"]) == (202, "application/json")
+
+
+async def test_a_submission_may_be_answered_by_lines_of_json(served: Api, worker: Worker) -> None:
+    """The same events, each as it is stored."""
+    headers = {"accept": "application/x-ndjson, application/json;q=0.5", "idempotency-key": "k"}
+    accepted = await served.http.post("/run-task", json=BODY, headers={"idempotency-key": "k"})
+    await worker.finish(accepted.json()["task_id"], 1, 2, 3)
+
+    reply = await served.http.post("/run-task", json=BODY, headers=headers)
+
+    assert reply.headers["content-type"].startswith("application/x-ndjson")
+    types = [orjson.loads(line)["type"] for line in reply.content.splitlines() if line]
+    assert (types[0], types.index("task.completed") > 10) == ("task.submitted", True)

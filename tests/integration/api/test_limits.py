@@ -148,6 +148,28 @@ async def test_a_key_holds_so_many_streams_and_no_more(api: Guarded, ring: Keyri
     assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_a_submission_that_stays_open_takes_one_of_its_keys_places(api: Guarded, ring: Keyring) -> None:
+    """Without one a stream is refused before anything is accepted, and a wait is none: the usual answer comes."""
+    mine = key(ring, submit_per_min=0)
+    stream = {"accept": "text/event-stream"}
+    body = {"task": "Do it"}
+    before = await api.services.redis.zcard(api.services.keys.open)
+
+    async with (
+        api.http.stream("POST", "/run-task", json=body, headers=mine | stream) as one,
+        api.http.stream("POST", "/run-task", json=body, headers=mine | stream) as two,
+    ):
+        refused = await api.http.post("/run-task", json=body, headers=mine | stream)
+        at_once = await api.http.post("/run-task", json=body, headers=mine | {"prefer": "wait=60"})
+    while api.services.access.streams._open:  # noqa: ASYNC110  # nothing tells of it
+        await asyncio.sleep(0.005)
+
+    assert (one.status_code, two.status_code) == (200, 200)
+    assert problem_of(refused, 429)["type"].endswith("too-many-streams")
+    assert (at_once.status_code, "preference-applied" in at_once.headers) == (202, False)
+    assert await api.services.redis.zcard(api.services.keys.open) == before + 3
+
+
 @given(st.integers(1, 500), st.integers(0, 500), st.floats(0, WINDOW_S), st.integers(0, 500))
 def test_after_the_time_that_is_said_one_more_fits(limit: int, previous: int, left_s: float, current: int) -> None:
     """`Retry-After` is neither too short nor longer than two windows, by the library's own arithmetic."""

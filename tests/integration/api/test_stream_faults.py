@@ -69,7 +69,10 @@ async def process(redis_url: str, namespace: str) -> AsyncIterator[Process]:
 
 
 async def test_a_shutdown_ends_streams_cleanly(process: Process) -> None:
-    """SIGTERM closes every open stream with a proper end, so that clients go elsewhere; the process is gone soon."""
+    """
+    SIGTERM closes every open stream with a proper end, so that clients go elsewhere, and answers those who wait for
+    the end of their task; the process is gone soon.
+    """
     task_id = (await process.http.post("/run-task", json={"task": "x", "plan": LINE})).json()["task_id"]
 
     async def read_to_the_end() -> bytes:
@@ -81,13 +84,19 @@ async def test_a_shutdown_ends_streams_cleanly(process: Process) -> None:
     readers = [asyncio.create_task(read_to_the_end()) for _ in range(10)]
     for _ in readers:
         await begun.acquire()
+    waiting = {"json": {"task": "x", "plan": LINE}, "headers": {"prefer": "wait=60"}}
+    waiters = [asyncio.create_task(process.http.post("/run-task", **waiting)) for _ in range(3)]
+    while len((await process.http.get("/tasks")).json()["tasks"]) < 4:
+        pass
     async with asyncio.timeout(10):
         code = await process.stop()
         bodies = await asyncio.gather(*readers)
+        replies = await asyncio.gather(*waiters)
 
     assert code in (0, -signal.SIGTERM)
     assert all(b"event: step.queued" in body and b"stream.end" not in body for body in bodies)
     assert all(re.search(rb"retry: [0-9]+\n\n\Z", body) for body in bodies)
+    assert [reply.status_code for reply in replies] == [202] * 3
     assert not re.search("ERROR|WARNING|Traceback", process.output)
 
 
