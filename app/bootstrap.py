@@ -15,7 +15,7 @@ import redis.asyncio
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from app import bounds, local_redis, logs, redis_async
+from app import bounds, local_redis, redis_async
 from app.access.keystore import KeyStore
 from app.access.limiter import RateLimiter
 from app.access.streams import StreamPlaces
@@ -42,6 +42,7 @@ from app.events.log import EventLog
 from app.events.middleware import EventBus
 from app.events.waiters import Waiters
 from app.keys import Keys
+from app.logs.setup import configure_worker
 from app.model.agents import AgentRegistry, registry
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
@@ -95,7 +96,6 @@ def load_agents(settings: Settings) -> AgentRegistry:
 @asynccontextmanager
 async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     """The services of an API process, from start to stop."""
-    logs.configure()
     keys = Keys(settings.namespace)
     agents = load_agents(settings)
     url = local_redis.redis_url(settings)
@@ -164,7 +164,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
     timed out one by one by dispatch.
     """
     settings = settings or Settings()
-    logs.configure()
+    configure_worker(settings.log_format, settings.log_level)
     url = local_redis.redis_url(settings)
     agents = load_agents(settings)
     runtime = AgentRuntime(

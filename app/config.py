@@ -100,6 +100,19 @@ class Settings(BaseSettings):
         30.0, gt=0, description="How long a client of an event stream may take nothing before it is dropped, seconds."
     )
 
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Log lines as JSON or as text for people; `auto`: text where a terminal shows them."
+    )
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="Least important log lines that are written."
+    )
+    access_log: bool = Field(True, description="Whether the API logs a line about each request.")
+
+    @field_validator("log_format", "log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("agent_modules", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -26,8 +26,10 @@ from app.api import (
 )
 from app.api.headers import SafeHeaders, allow_origins
 from app.api.methods import HeadAsGet, Methods
+from app.api.request_log import RequestLog
 from app.bootstrap import api_services
 from app.config import Settings
+from app.logs.setup import configure
 from app.metrics.prometheus import ApiMetrics
 from app.signals import heard
 
@@ -50,13 +52,15 @@ class Api(FastAPI):
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Around all else, so that answers to bugs have these headers as well."""
-        return SafeHeaders(HeadAsGet(super().build_middleware_stack()))
+        """Around all else, so that answers to bugs have these headers, an id and a line as well."""
+        headers = SafeHeaders(HeadAsGet(super().build_middleware_stack()))
+        return RequestLog(headers, lines=self.state.settings.access_log)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of one process; its connections are opened and closed with it."""
     settings = settings or Settings()
+    configure(settings.log_format, settings.log_level, service="api")
     app = Api(
         title="Stepstream",
         version=version("stepstream"),

@@ -39,6 +39,7 @@ KEY = re.compile(SHAPE.encode())
 CORS_METHODS = ("GET", "POST", "DELETE")
 CORS_REQUEST_HEADERS = (
     "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID", "Prefer", "Traceparent",
+    "X-Request-ID",
 )  # fmt: skip
 CORS_ANSWER_HEADERS = (
     "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy",

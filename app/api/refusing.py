@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -13,8 +12,6 @@ from starlette.exceptions import HTTPException
 from app.access.errors import Refused
 from app.api.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX, ErrorItem, ProblemBody
 from app.errors import InvalidRequest, StepstreamError, Unavailable
-
-log = structlog.get_logger(__name__)
 
 
 def install(app: FastAPI) -> None:
@@ -99,6 +96,5 @@ def _on_other_method(request: Request) -> Response:
     return response
 
 
-async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("request_failed", method=request.method, path=request.scope["path"], exc_info=error)
+async def _on_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001  # it is logged where it arrives
     return problem(request, (500, "", "Internal Server Error"), "Something went wrong here; it has been logged.")

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
+from structlog.contextvars import bind_contextvars
 
 from app.api.deps import JsonRoute, Metrics, Reader, Services, Submitter, TaskId, Traceparent, view_of
 from app.api.problems import TaskExpired, documented
@@ -93,6 +94,7 @@ async def _submit(submission: Submission, services: ApiServices, metrics: ApiMet
         metrics.submissions.labels("refused").inc()
         raise
     metrics.submissions.labels("replayed" if task.replayed else "accepted").inc()
+    bind_contextvars(task_id=task.task_id)
     return task
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 Sink = Callable[[str, str], None]  # (name of the child, one line it said)
 
-LINE_BYTES_MAX = 8 << 10
+LINE_BYTES_MAX = 64 << 10
 TAIL_LINES_MAX = 40
 KILL_TIMEOUT_S = 5.0
 POLL_S = 0.05

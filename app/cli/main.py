@@ -9,13 +9,13 @@ import typer
 from app import local_redis
 from app.cli.doors import require_key
 from app.cli.keys import keys_cli
+from app.cli.log_output import NOTICE, LogOutput
 from app.cli.program import Program
 from app.cli.queues import dlq_cli, queues_cli
 from app.cli.reporting import reported, settings_with_redis, signals
 from app.cli.run import CPUS, demo, run
 from app.cli.tasks import tasks_cli
-from app.cli.terminal import say
-from app.cli.up import NOTICE, WIRE, Shape, Stack
+from app.cli.up import WIRE, Shape, Stack
 
 cli = typer.Typer(
     cls=Program,
@@ -43,14 +43,15 @@ def up(
     """Run Redis, the API and workers until Ctrl-C."""
     settings = settings_with_redis()
     shape = Shape(host or settings.api_host, settings.api_port if port is None else port, processes, threads)
-    stack = Stack(settings, shape, _say)
+    output = LogOutput(settings.log_format, settings.log_level)
+    stack = Stack(settings, shape, output)
     with reported(log_shown=True), signals(stack.ask_to_stop), stack:
-        _say("redis", stack.redis_said)
-        _say("workers", f"processes: {processes}, threads in each: {threads}")
-        _say("api", f"listens on {stack.api_url}")
-        _say(NOTICE, "ready; Ctrl-C ends everything")
+        output.say("redis", stack.redis_said)
+        output.say("workers", f"processes: {processes}, threads in each: {threads}")
+        output.say("api", f"listens on {stack.api_url}")
+        output.say(NOTICE, "ready; Ctrl-C ends everything")
         stack.watch()
-        _say(NOTICE, "ending API, workers, Redis; Ctrl-C again to hurry")
+        output.say(NOTICE, "ending API, workers, Redis; Ctrl-C again to hurry")
 
 
 cli.command()(run)
@@ -75,14 +76,14 @@ def api(
 def worker(context: typer.Context) -> None:
     """Run workers alone; options are those of `dramatiq`."""
     settings_with_redis()
-    _become([sys.executable, "-m", "dramatiq", "actors", *context.args])
+    _become([sys.executable, "-m", "app.cli.workers", "actors", *context.args])
+
+
+def main() -> None:
+    cli(prog_name="stepstream")
 
 
 def _become(command: list[str]) -> None:
     """Replaces this process, so that signals reach the server itself."""
     sys.stdout.flush()
     os.execv(command[0], command)  # noqa: S606  # our own interpreter, no shell
-
-
-def _say(name: str, line: str) -> None:
-    say(f"{name:7} | {line}")

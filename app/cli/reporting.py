@@ -13,6 +13,7 @@ from app.cli.environment import read_settings
 from app.cli.exits import Exit, end
 from app.cli.inputs import BadInput
 from app.cli.keeper import StackError
+from app.cli.log_output import as_text
 from app.cli.terminal import tell
 from app.cli.up import PortTaken
 from app.config import Settings
@@ -31,7 +32,7 @@ def reported(*, log_shown: bool = False) -> Iterator[None]:
         end(str(error), Exit.USAGE)
     except StackError as error:
         for line in () if log_shown else error.log:
-            tell(line)
+            tell(as_text(line))
         end(str(error), Exit.FAILED)
     except Unavailable as error:
         end(str(error), Exit.UNREACHABLE)

@@ -16,9 +16,10 @@ from app.cli.environment import URL_VARIABLE, client_at
 from app.cli.exits import Exit
 from app.cli.follow import Outcome, Request, Runner
 from app.cli.inputs import read_documents, read_plan, read_task
+from app.cli.log_output import NOTICE
 from app.cli.reporting import interrupt, reported, settings_with_redis, signals
 from app.cli.terminal import consoles, show, tell
-from app.cli.up import NOTICE, Shape, Stack
+from app.cli.up import Shape, Stack
 from app.client import Client
 from app.config import Settings
 

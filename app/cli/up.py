@@ -24,6 +24,7 @@ from app.cli.children import POLL_S, Child, Sink
 from app.cli.claim import Claim, left_behind
 from app.cli.doors import address, require_key
 from app.cli.keeper import Keeper, StackError
+from app.cli.log_output import NOTICE, child_environment
 from app.config import Settings
 
 READY_TIMEOUT_S = 60.0
@@ -32,7 +33,6 @@ API_DRAIN_S = 5
 WIRE = ("--http", "app.wire:BoundedHttp", "--ws", "none")
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
-NOTICE = "up"  # the name under which the stack itself speaks
 WORKER_READY = "is ready for action"  # Dramatiq says so once per worker process
 
 
@@ -130,12 +130,16 @@ class Stack:
         return url
 
     def _environment(self, redis_url: str) -> dict[str, str]:
-        return os.environ | {
-            "REDIS_URL": redis_url,
-            "STEPSTREAM_REDIS_URL": redis_url,
-            "STEPSTREAM_DATA_DIR": str(self._settings.data_dir.resolve()),
-            "PYTHONUNBUFFERED": "1",
-        }
+        return (
+            os.environ
+            | child_environment(self._settings.log_level)
+            | {
+                "REDIS_URL": redis_url,
+                "STEPSTREAM_REDIS_URL": redis_url,
+                "STEPSTREAM_DATA_DIR": str(self._settings.data_dir.resolve()),
+                "PYTHONUNBUFFERED": "1",
+            }
+        )
 
     def _add(self, name: str, command: list[str], env: dict[str, str], stop_s: float) -> None:
         kept = self.keeper.add(lambda: Child(name, command, env, self._sink, WORKER_READY), stop_s)
@@ -195,6 +199,6 @@ def _api_command(host: str, port: int) -> list[str]:
 
 def _worker_command(shape: Shape) -> list[str]:
     return [
-        sys.executable, "-m", "dramatiq", "actors",
+        sys.executable, "-m", "app.cli.workers", "actors",
         "--processes", str(shape.processes), "--threads", str(shape.threads),
     ]  # fmt: skip

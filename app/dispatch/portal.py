@@ -18,11 +18,13 @@ import dramatiq
 import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from dramatiq.middleware import Middleware, MiddlewareError
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
 from app.dispatch.report import report
 from app.dispatch.runner import StepRunner
+from app.logs.setup import identify
 from app.model.agents import AgentRegistry
 
 WATCH_INTERVAL_S = 1.0
@@ -62,6 +64,7 @@ class AgentRuntime(Middleware):
 
     def _open(self, worker_id: str) -> None:
         options = {"use_uvloop": sys.platform != "win32"}
+        identify(worker=worker_id)
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
         self._loop = self._portal.call(_running_loop)
         runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
@@ -82,8 +85,25 @@ class AgentRuntime(Middleware):
         if self._portal and self._runner and len(args) == 2 and all(isinstance(arg, str) for arg in args):
             self._portal.start_task_soon(self._runner.run_batch, args[0], args[1])
 
+    @property
+    def actor_options(self) -> set[str]:
+        """Of an actor's `throws` Dramatiq's worker makes a line, of anything else a traceback."""
+        return {"throws"}
+
     def before_process_message(self, broker: Any, message: Any) -> None:
         self._message.delivery = getattr(message, "delivery", 1)
+        bind_contextvars(message_id=message.message_id)
+        # What is bound in this thread is also bound where the loop runs the batch.
+        if trace := message.options.get("traceparent"):
+            bind_contextvars(trace=trace)
+
+    def after_process_message(
+        self, broker: Any, message: Any, *, result: Any = None, exception: BaseException | None = None
+    ) -> None:
+        unbind_contextvars("message_id", "trace")
+
+    def after_skip_message(self, broker: Any, message: Any) -> None:
+        unbind_contextvars("message_id", "trace")
 
     def about(self) -> dict[str, str]:
         """What this process adds to its reports; asked by the thread that reports."""
@@ -151,4 +171,4 @@ def declare_agent_actors(broker: RedisStreamsBroker, registry: AgentRegistry, ru
         runtime.run(task_id, spec)
 
     for agent in registry:
-        dramatiq.actor(actor_name=agent.name, queue_name=agent.queue, broker=broker)(run)
+        dramatiq.actor(actor_name=agent.name, queue_name=agent.queue, broker=broker, throws=Release)(run)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import structlog
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
@@ -83,18 +84,20 @@ class StepRunner:
         self.stops.cancel_all()
 
     async def run(self, ref: StepRef) -> bool:
-        """Runs one step; false when it is not settled and must be delivered again."""
+        """Runs one step; false when it is not settled and must be delivered again. What it logs carries its ids."""
+        bind_contextvars(task_id=ref.task_id, step_id=ref.step_id, worker=self.worker)
         try:
             attempt = await self.store.start(ref, worker=self.worker)
             if attempt is None:
-                log.info("step_dropped", task_id=ref.task_id, step_id=ref.step_id, dispatch_no=ref.dispatch_no)
+                log.info("step_dropped", dispatch_no=ref.dispatch_no)
                 return True
+            bind_contextvars(attempt=attempt.number, agent=attempt.step.agent)
             return await self._attempt(attempt)
         except Fenced as error:
-            log.warning("attempt_fenced", task_id=ref.task_id, step_id=ref.step_id, reason=str(error))
+            log.warning("attempt_fenced", reason=str(error))
             return True
         except Unavailable as error:
-            log.warning("step_unsettled", task_id=ref.task_id, step_id=ref.step_id, reason=str(error))
+            log.warning("step_unsettled", reason=str(error))
             return False
 
     async def _run_alone(self, refs: list[StepRef]) -> bool:
@@ -103,8 +106,12 @@ class StepRunner:
 
         A step that has not been started costs its worker's death nothing.
         """
+        settled = []
         async with self._suspects:
-            return all([await self.run(ref) for ref in refs])
+            for ref in refs:
+                unbind_contextvars("attempt", "agent")
+                settled.append(await self.run(ref))
+        return all(settled)
 
     async def _run_all(self, refs: list[StepRef]) -> bool:
         settled: list[bool] = []
@@ -144,7 +151,7 @@ class StepRunner:
             raise
         # A defect of ours in settling one step must not be taken for the death of its worker.
         except Exception as error:
-            log.exception("settling_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id)
+            log.exception("settling_failed")
             await self._settle(attempt, internal_failure(error))
         return True
 
@@ -177,7 +184,7 @@ class StepRunner:
             return self._judged(error, running.attempt)
 
     def _judged(self, error: Exception, attempt: Attempt) -> Failure | Deferral:
-        log.info("attempt_failed", task_id=attempt.ref.task_id, step_id=attempt.ref.step_id, exc_info=error)
+        log.warning("attempt_failed", exc_info=error)
         return judge(error, attempt, self.executor.registry.get(attempt.step.agent))
 
     async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:

@@ -42,6 +42,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         "STEPSTREAM_LEASE_MS": "1000",
         "PYTHONPATH": str(tmp_path),
         "NO_COLOR": "1",
+        "STEPSTREAM_LOG_FORMAT": "text",
     }
     server = local_redis.running_server(tmp_path / "state")
     if server:

@@ -1,7 +1,6 @@
 """Redis, API and workers under one roof: started together, watched, ended in order."""
 
 import os
-import re
 import select
 import signal
 import socket
@@ -157,9 +156,7 @@ def test_a_killed_worker_process_does_not_end_the_stack(standing: Standing) -> N
     log, since = standing.log, len(standing.log.lines)
     before = state(standing.settings)["pids"]
     ready = [line for name, line in log.lines if name == "workers" and "is ready for action" in line]
-    worker = re.search(r"\[PID (\d+)\]", ready[-1])
-    assert worker
-    os.kill(int(worker[1]), signal.SIGKILL)
+    os.kill(orjson.loads(ready[-1])["pid"], signal.SIGKILL)
 
     assert alive(ready_again(standing.settings, "workers", before["workers"]))
     log.wait_for("workers", "is ready for action", since)

@@ -1,0 +1,1 @@
+"""Logs of a process: set up once, cleaned of secrets, written line by line."""
