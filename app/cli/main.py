@@ -79,10 +79,6 @@ def worker(context: typer.Context) -> None:
     _become([sys.executable, "-m", "app.cli.workers", "actors", *context.args])
 
 
-def main() -> None:
-    cli(prog_name="stepstream")
-
-
 def _become(command: list[str]) -> None:
     """Replaces this process, so that signals reach the server itself."""
     sys.stdout.flush()

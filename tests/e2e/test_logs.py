@@ -61,6 +61,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+def watched_task(url: str) -> str:
+    """Runs a task to its end, after somebody was refused; returns its id."""
+    refused = httpx2.get(f"{url}/tasks?token={CANARY}", headers={"Authorization": f"Bearer sk_a1_{CANARY}"})
+    assert refused.status_code == 401
+    headers = {"X-Request-ID": "from-outside", "X-Api-Key": CANARY, "traceparent": TRACE}
+    reply = httpx2.post(f"{url}/run-task", json={"task": "Talk", "plan": PLAN}, headers=headers)
+    task_id: str = reply.json()["task_id"]
+    httpx2.get(f"{url}/stream/{task_id}", timeout=30)
+    return task_id
+
+
 @pytest.fixture(scope="module")
 def whole_run(environment: dict[str, str]) -> tuple[str, str]:
     """(all that `up` has written from its start over a task to its end, the id of the task)"""
@@ -74,13 +85,12 @@ def whole_run(environment: dict[str, str]) -> tuple[str, str]:
         line = up.stdout.readline()
         assert line, head
         head += line
-    url = re.findall(r"listens on (http://[\d.:]+)", head)[0]
-    headers = {"X-Request-ID": "from-outside", "Authorization": f"Basic {CANARY}", "traceparent": TRACE}
-    reply = httpx2.post(f"{url}/run-task?token={CANARY}", json={"task": "Talk", "plan": PLAN}, headers=headers)
-    task_id = reply.json()["task_id"]
-    httpx2.get(f"{url}/stream/{task_id}", timeout=30)
-    up.send_signal(signal.SIGTERM)
-    rest, _ = up.communicate(timeout=30)
+    try:
+        task_id = watched_task(re.findall(r"listens on (http://[\d.:]+)", head)[0])
+        up.send_signal(signal.SIGTERM)
+        rest, _ = up.communicate(timeout=30)
+    finally:
+        up.kill()
     assert up.returncode == 0
     return head + rest, task_id
 
@@ -102,11 +112,12 @@ def test_lines_carry_the_ids_of_what_they_are_about(whole_run: tuple[str, str]) 
     output, task_id = whole_run
     told: dict[str, dict[str, Any]] = {}
     for line in map(json.loads, output.splitlines()):
-        told.setdefault(line["event"], line)
+        told.setdefault(line.get("route") or line["event"], line)
 
-    assert told["request_served"]["request_id"] == "from-outside"
-    assert told["request_served"]["trace"] == TRACE
-    assert told["request_served"]["task_id"] == task_id
+    assert told["/tasks"]["status"] == 401
+    assert told["/run-task"]["request_id"] == "from-outside"
+    assert told["/run-task"]["trace"] == TRACE
+    assert told["/run-task"]["task_id"] == task_id
     steps = {"speaking of sk_a1_[redacted]": 1, "spoke": 1, "from a thread": 2, "log_failed": 2, "attempt_failed": 3}
     for event, step_id in steps.items():
         line = told[event]
