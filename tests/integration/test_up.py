@@ -1,6 +1,7 @@
 """Redis, API and workers under one roof: started together, watched, ended in order."""
 
 import os
+import re
 import select
 import signal
 import socket
