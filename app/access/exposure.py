@@ -18,13 +18,14 @@ FORWARDED = frozenset(
 def is_local(scope: Scope) -> bool:
     """
     Whether only this machine can have sent the request: it came in at a loopback address or a Unix socket, and
-    no proxy says that it passed it on.
+    nothing tells of a proxy.
 
     What counts is the address of our own end of the connection, which no header can change: uvicorn's proxy
-    headers touch `client` and `scheme` only.
+    headers touch `client` and `scheme` only. A proxy tells of itself by what it adds, nginx by its HTTP/1.0.
+    One may say nothing, so this is no substitute for asking for keys behind it.
     """
     server = scope.get("server")
-    if server is None or _forwarded(name for name, _ in scope["headers"]):
+    if server is None or scope["http_version"] == "1.0" or _forwarded(name for name, _ in scope["headers"]):
         return False
     host, port = server
     is_socket = port is None and ("/" in host or host.startswith("\0"))
@@ -36,12 +37,15 @@ def refuse_foreign_pages(headers: Headers, allowed_origins: Collection[str]) -> 
     Where no key is asked for, the browser of whoever sits here must not lend its place to pages from elsewhere.
 
     A page under a name that was made to lead here (DNS rebinding) betrays itself by its `Host`, one that sends a
-    form or fetches across sites by its `Origin`. Raises `ForeignHost`, `ForeignOrigin`.
+    form or fetches across sites by its `Origin`, one that embeds us by `Sec-Fetch-Site`; a link may be followed.
+    Raises `ForeignHost`, `ForeignOrigin`.
     """
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
     if len(hosts) > 1 or not all(_is_ours(host) for host in hosts):
         raise ForeignHost
     if len(origins) > 1 or not all(_is_same(origin, hosts) or origin in allowed_origins for origin in origins):
+        raise ForeignOrigin
+    if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate" and not origins:
         raise ForeignOrigin
 
 

@@ -68,10 +68,6 @@ class KeyStore:
             raise KeyRefused
         return record.principal(token.key_id)
 
-    def forget(self) -> None:
-        """Looks every key up anew."""
-        self._known.clear()
-
     async def _record(self, token: Token) -> KeyRecord | None:
         known = self._known.get(token.key_id)
         if known is not None and self._monotonic_s() < known.until_s:

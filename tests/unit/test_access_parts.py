@@ -144,9 +144,10 @@ def test_the_address_of_our_own_end_says_where_a_request_came_in(
     server: tuple[str, int | None] | None, headers: list[tuple[bytes, bytes]], local: bool
 ) -> None:
     """No header makes a request local; one that a proxy adds makes it foreign."""
-    scope = {"type": "http", "server": server, "client": ("127.0.0.1", 1), "headers": headers}
+    scope = {"type": "http", "http_version": "1.1", "server": server, "client": ("127.0.0.1", 1), "headers": headers}
 
     assert is_local(scope) is local
+    assert not is_local(scope | {"http_version": "1.0"})
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,11 @@ def test_the_address_of_our_own_end_says_where_a_request_came_in(
         ({"host": "localhost:8000", "origin": ""}, ForeignOrigin),
         ({"host": "localhost:8000", "origin": "https://app.example"}, None),
         ({"origin": "https://evil.example"}, ForeignOrigin),
+        ({"host": "localhost", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, ForeignOrigin),
+        ({"host": "localhost", "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}, None),
+        ({"host": "localhost", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, None),
+        ({"host": "localhost", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, None),
+        ({"host": "a.localhost", "sec-fetch-site": "cross-site", "origin": "https://app.example"}, None),
     ],
 )
 def test_pages_from_elsewhere_are_refused(headers: dict[str, str], refusal: type[Exception] | None) -> None:
