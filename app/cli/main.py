@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from app import local_redis
+from app.cli.doctor.command import doctor
 from app.cli.doors import require_key
+from app.cli.fleet import workers
 from app.cli.keys import keys_cli
 from app.cli.log_output import NOTICE, LogOutput
 from app.cli.program import Program
@@ -56,6 +58,8 @@ def up(
 
 cli.command()(run)
 cli.command()(demo)
+cli.command()(workers)
+cli.command()(doctor)
 
 
 @cli.command()

@@ -83,6 +83,7 @@ class AsyncClient(Core):
     retry = _one(calls.retry)
     fork = _one(calls.fork)
     delete = _one(calls.delete)
+    ready = _one(calls.ready)
     agents = _one(calls.agents)
     workers = _one(fleet_calls.workers)
     queues = _one(fleet_calls.queues)

@@ -11,6 +11,7 @@ Each may raise `ApiUnreachable` and `ApiError`; docs/http.md says with which sta
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx2
@@ -200,6 +201,11 @@ def delete(task_id: str) -> Call[None]:
     return Call("DELETE", _path(task_id), nothing)
 
 
+def ready() -> Call[datetime | None]:
+    """The API's clock, in whole seconds, if it accepts tasks now; else `ApiError` with status 503."""
+    return Call("GET", "/readyz", _clock)
+
+
 def agents() -> Call[list[AgentBody]]:
     """The agents that plans may name."""
     return Call("GET", "/agents", as_model(list[AgentBody]))
@@ -207,6 +213,13 @@ def agents() -> Call[list[AgentBody]]:
 
 def _steer(task_id: str, verb: str, **members: object) -> Call[TaskView]:
     return Call("POST", f"{_path(task_id)}/{verb}", as_model(TaskView), body=given(**members))
+
+
+def _clock(response: httpx2.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
 
 
 def _path(task_id: str) -> str:

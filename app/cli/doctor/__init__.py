@@ -1,0 +1,1 @@
+"""`stepstream doctor`: looks at everything from outside, changes nothing, and says what to do."""

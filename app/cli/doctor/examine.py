@@ -1,0 +1,71 @@
+"""The whole examination: every check in order, none of which can keep the others from theirs."""
+
+from collections.abc import Callable, Iterator
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import NoPermissionError
+from redis.retry import Retry
+
+from app import local_redis
+from app.broker.errors import is_passing
+from app.cli.doctor import access, leaks, queues, server, tasks
+from app.cli.doctor.finding import Finding, Findings, fail, ok, warn
+from app.cli.doctor.place import Place
+from app.config import Settings
+
+TIMEOUT_S = 5.0
+#: (name, check), in the order in which a person would look.
+CHECKS: tuple[tuple[str, Callable[[Place], Findings]], ...] = (
+    ("redis", server.version),
+    ("role", server.role),
+    ("persistence", server.persistence),
+    ("memory", server.memory),
+    ("clock", server.clock),
+    ("functions", server.functions),
+    ("workers", queues.workers),
+    ("queues", queues.queues),
+    ("groups", queues.groups),
+    ("pending", queues.pending),
+    ("delays", queues.delays),
+    ("dead-letters", queues.dead_letters),
+    ("tasks", tasks.open_tasks),
+    ("audit", tasks.audit),
+    ("terms", tasks.terms),
+    ("leaks", leaks.leaks),
+    ("keys", access.keys),
+)
+
+
+def examine(settings: Settings, url: str | None) -> Iterator[Finding]:
+    """Looks at Redis, then at the API; ends with Redis where that does not answer."""
+    yield ok("settings", f"namespace {settings.namespace}, layout {settings.layout}, data in {settings.data_dir}")
+    redis_url = local_redis.redis_url(settings)
+    client: redis.Redis = redis.Redis.from_url(
+        redis_url, protocol=2, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+    )
+    with client:
+        yield from _redis(Place(client, local_redis.without_password(redis_url), settings))
+    yield from access.api(settings, url)
+
+
+def _redis(place: Place) -> Findings:
+    try:
+        place.client.ping()
+    except (redis.RedisError, OSError) as error:
+        advice = "begin `stepstream up`, or set STEPSTREAM_REDIS_URL to a Redis that runs"
+        yield fail("redis", f"none answers at {place.url_shown}: {error}", advice)
+        return
+    for name, check in CHECKS:
+        yield from _guarded(name, check, place)
+
+
+def _guarded(name: str, check: Callable[[Place], Findings], place: Place) -> Findings:
+    try:
+        yield from check(place)
+    except NoPermissionError as error:
+        advice = "give the user of the doctor these: `+@read +info +config|get +function|list`"
+        yield warn(name, f"this user may not ask: {error}", advice)
+    except (redis.RedisError, OSError) as error:
+        passing = "try again" if is_passing(error) else "see what Redis says about it"
+        yield fail(name, f"Redis answered with an error: {error}", passing)
