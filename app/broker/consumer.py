@@ -6,7 +6,6 @@ room is free at once. A message whose run ended a process before is a suspect: s
 so that the next death names the culprit, and what was only running beside it gets through.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -20,13 +19,14 @@ from .backoff import Backoff
 from .errors import WorkerDied, is_group_missing, is_passing
 from .message import Entry, StreamProxy, Verdict, decode
 from .reading import Reader
+from .reporting import reporter
 from .retrying import JITTER, Trouble
 from .settlement import Burial, Settled
 
 if TYPE_CHECKING:
     from .presence import Presence
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 ERROR_BACKOFF = Backoff(base_ms=50, max_ms=1_000)
 #: Errors in a row for so long end this consumer; Dramatiq logs that and makes another.
@@ -186,7 +186,8 @@ class StreamsConsumer(Consumer):
 
     def _bury_deadly(self, proxy: StreamProxy) -> None:
         error = WorkerDied(proxy.crashes)
-        logger.error("message buried: queue=%s message_id=%s error=%s", self._queue, proxy.message_id, error)
+        values = {"queue": self._queue, "message_id": proxy.message_id, "error": str(error)}
+        logger.error("message buried", extra=values)
         proxy.fail()
         proxy.stuff_exception(error)
         self._presence.emit_before("nack", proxy)
@@ -203,7 +204,7 @@ class StreamsConsumer(Consumer):
             self._stumble(error)
 
     def _bury_raw(self, entry: Entry, error: str) -> None:
-        logger.error("entry buried, it is no message: queue=%s entry_id=%s", self._queue, entry.entry_id)
+        logger.error("entry buried, it is no message", extra={"queue": self._queue, "entry_id": entry.entry_id})
         self._presence.flusher.add(Settled(self._held, entry, Verdict.BURY, burial=Burial("undecodable", error)))
 
     def _stumble(self, error: Exception) -> None:

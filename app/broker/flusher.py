@@ -6,7 +6,6 @@ next. It repeats until the server has it. A crash in between delivers those mess
 once, as promised.
 """
 
-import logging
 import threading
 import time
 from collections import deque
@@ -17,10 +16,11 @@ from redis.exceptions import NoScriptError, RedisError
 
 from .connections import Line, pack
 from .errors import is_passing
+from .reporting import reporter
 from .retrying import CALL_BACKOFF, JITTER
 from .settlement import Call, Clerk, Settled
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 CALLS_PER_FLUSH_MAX = 200
 #: Decisions that may wait before workers do; reached only when Redis can be read but not written.
@@ -106,15 +106,15 @@ class Flusher:
         while calls := self._attempt(calls):
             failures += 1
             if self._give_up_s is not None and time.monotonic() >= self._give_up_s:
-                logger.error("gave up settling, entries will be delivered again: calls=%d", len(calls))
+                logger.error("gave up settling, entries will be delivered again", extra={"calls": len(calls)})
                 for call in calls:
                     call.forget()
                 return
             if failures == 1:
-                logger.warning("settling waits for redis: calls=%d", len(calls))
+                logger.warning("settling waits for redis", extra={"calls": len(calls)})
             time.sleep(CALL_BACKOFF.delay_ms(failures, JITTER) / 1000)
         if failures:
-            logger.warning("settling goes on: failures=%d", failures)
+            logger.warning("settling goes on", extra={"failures": failures})
 
     def _attempt(self, calls: Sequence[Call]) -> Sequence[Call]:
         """Sends the calls and returns those that must be sent again."""
@@ -144,7 +144,8 @@ class Flusher:
         if isinstance(reply, NoScriptError) or (isinstance(reply, Exception) and is_passing(reply)):
             return False
         if isinstance(reply, Exception):
-            logger.critical("not settled, entries will be delivered again: %s: %s", call.script.name, reply)
+            values = {"script": call.script.name, "error": str(reply)}
+            logger.critical("not settled, entries will be delivered again", extra=values)
         else:
             call.done(call, reply)
         call.forget()

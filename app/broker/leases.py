@@ -5,7 +5,6 @@ A process renews exactly what it knows it holds, each entry no longer than its d
 renews for a lease is taken over by the next sweep.
 """
 
-import logging
 import os
 import socket
 import threading
@@ -21,6 +20,7 @@ from .errors import is_passing
 from .held import Held
 from .keys import LEVELS, QueueKeys, ShardKeys
 from .message import Entry, StreamProxy
+from .reporting import reporter
 from .retrying import Trouble
 from .scripts import ScriptArgument, load_script, run_script
 
@@ -30,7 +30,7 @@ START = load_script(__package__, "start.lua", includes=("_owner.lua",))
 TIDY = load_script(__package__, "tidy.lua")
 BEAT = load_script(__package__, "beat.lua")
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 IDS_PER_CALL_MAX = 500
 SWEEP_INTERVAL_MS = 1_000
@@ -191,7 +191,7 @@ class Heart:
                 if is_passing(error):
                     raise
                 # A broken key of one queue must not cost the leases of the others.
-                logger.error("leases not renewed: queue=%s error=%s", held.keys.queue, error)  # noqa: TRY400
+                logger.error("leases not renewed", extra={"queue": held.keys.queue, "error": str(error)})  # noqa: TRY400
         self._beats += 1
         due = self._beats % BEATS_PER_REPORT == 1 or self._trouble.failures > 0
         if in_flight or due or (queues, in_flight) != self._reported:
@@ -204,7 +204,7 @@ class Heart:
             return bounded(self._added())
         # It is the program's own affair, and no reason to look dead.
         except Exception as error:  # noqa: BLE001
-            logger.warning("nothing added to the report: %r", error)
+            logger.warning("nothing added to the report", extra={"error": repr(error)})
             return {}
 
     def _renew(self, held: Held, level: int, now_s: float) -> None:

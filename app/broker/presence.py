@@ -5,7 +5,6 @@ Made when first used and bound to one process id: a broker that came over a fork
 never touches a socket, a lock or a name of its parent.
 """
 
-import logging
 import os
 import socket
 import threading
@@ -29,6 +28,7 @@ from .keys import ShardKeys
 from .leases import Heart, Leases
 from .message import StreamProxy
 from .pauses import Pauses
+from .reporting import reporter
 from .retrying import retried
 from .scripts import command, load_script, run_script
 from .sending import Sender
@@ -38,7 +38,7 @@ from .workqueue import WorkQueue
 
 GROUP = load_script(__package__, "group.lua")
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 CLOSE_PATIENCE_MS = 10_000
 #: A reader that is just about to wait is not yet waiting: it is asked to stop again.
@@ -150,7 +150,8 @@ class Presence:
             patience_ms = self.limits.send_patience_ms
             proxy.marked = retried(lambda: self.leases.mark(queue, proxy.entry), patience_ms=patience_ms)
         except (RedisError, OSError) as error:
-            logger.warning("run not marked, its crash would not be counted: %s %s", proxy.message_id, error)
+            values = {"message_id": proxy.message_id, "error": str(error)}
+            logger.warning("run not marked, its crash would not be counted", extra=values)
 
     def check_server(self) -> None:
         """Raises `ServerTooOld`. A server that is away is waited for; the reader asks again."""
@@ -186,7 +187,7 @@ class Presence:
             try:
                 ended = [command(self.connections.commands, "CLIENT", "UNBLOCK", each) for each in waiting]
             except (RedisError, OSError) as error:
-                logger.debug("readers not woken, they end by themselves: %s", error)
+                logger.debug("readers not woken, they end by themselves", extra={"error": str(error)})
                 return
             if all(ended):
                 return
@@ -220,7 +221,7 @@ class Presence:
         try:
             self.leases.leave()
         except (RedisError, OSError) as error:
-            logger.info("not signed off, the listing expires: %s", error)
+            logger.info("not signed off, the listing expires", extra={"error": str(error)})
         self.stopping.clear()
 
     def close(self) -> None:

@@ -1,6 +1,5 @@
 """Repeating calls that may be repeated, and saying so once."""
 
-import logging
 import time
 from collections.abc import Callable
 from random import Random
@@ -10,10 +9,11 @@ from redis.exceptions import RedisError
 
 from .backoff import Backoff
 from .errors import is_passing
+from .reporting import reporter
 
 T = TypeVar("T")
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 CALL_BACKOFF = Backoff(base_ms=10, max_ms=1_000)
 JITTER = Random()
@@ -56,11 +56,14 @@ class Trouble:
         self.failures += 1
         if self.failures == 1:
             self._since_s = time.monotonic()
-            logger.warning("%s: trouble begins: %r", self._what, error)
+            logger.warning("trouble begins", extra={"what": self._what, "error": repr(error)})
         return self.failures
 
     def over(self) -> None:
         if self.failures:
             lasted_s = time.monotonic() - self._since_s
-            logger.warning("%s: trouble is over: failures=%d seconds=%.1f", self._what, self.failures, lasted_s)
+            logger.warning(
+                "trouble is over",
+                extra={"what": self._what, "failures": self.failures, "seconds": round(lasted_s, 1)},
+            )
             self.failures = 0

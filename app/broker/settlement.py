@@ -10,7 +10,6 @@ What became of an entry, and the script call that makes it so.
 """
 
 import json
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from .calls import RELEASE_PAUSE_S
 from .held import Held
 from .keys import ShardKeys
 from .message import Entry, Put, StreamProxy, Verdict, put_parts
+from .reporting import reporter
 from .scripts import Script, ScriptArgument, load_script
 
 ACK = load_script(__package__, "ack.lua", includes=("_owner.lua", "_layout.lua"))
@@ -30,7 +30,7 @@ LEAVE = load_script(__package__, "leave.lua", includes=("_owner.lua", "_starts.l
 IDS_PER_CALL_MAX = 500
 ERROR_CHARS_MAX = 2_000
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,4 +190,4 @@ def _left(_call: Call, _reply: int) -> None:
 
 
 def _warn_lost(entry_id: str) -> None:
-    logger.warning("entry not settled, it is another worker's by now: entry_id=%s", entry_id)
+    logger.warning("entry not settled, it is another worker's by now", extra={"entry_id": entry_id})

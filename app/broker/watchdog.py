@@ -6,7 +6,6 @@ and Dramatiq goes on with fewer. A new thread takes its place, and the message i
 it was decided, or lapses and is run again.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,9 +14,10 @@ from dramatiq import Worker
 from dramatiq.worker import WorkerThread
 
 from .held import Held
+from .reporting import reporter
 from .workqueue import WorkQueue
 
-logger = logging.getLogger(__name__)
+logger = reporter(__name__)
 
 LOOK_EVERY_S = 0.5
 #: A message that left the work queue so long ago and never began was in the hands of a dead thread.
@@ -55,7 +55,7 @@ class Watchdog:
         """Replaces threads that ended without being told to, and frees what they had."""
         for thread in list(self._worker.workers):
             if thread.ident is not None and not thread.is_alive() and thread.running:
-                logger.error("worker thread died, a new one takes its place: %s", thread.name)
+                logger.error("worker thread died, a new one takes its place", extra={"thread_name": thread.name})
                 self._replace(thread)
                 self._settle_abandoned(thread)
                 self._strays_possible = True

@@ -50,7 +50,7 @@ class Housekeeper:
                 if next_ms is not None:
                     nap_s = min(NAP_S_MAX, max(NAP_S_MIN, next_ms / 1000))
             except Unavailable as error:
-                log.warning("deadlines_not_looked_at", reason=str(error))
+                log.warning("deadlines_not_looked_at", error=str(error))
             # One task whose keys were damaged must not take the process with it.
             except Exception:
                 log.exception("deadlines_not_looked_at")
@@ -64,7 +64,7 @@ class Housekeeper:
             try:
                 await duty()
             except Unavailable as error:
-                log.warning("housekeeping_put_off", duty=duty.__name__, reason=str(error))
+                log.warning("housekeeping_put_off", duty=duty.__name__, error=str(error))
             # One task whose keys were damaged must not take the process with it.
             except Exception:
                 log.exception("housekeeping_put_off", duty=duty.__name__)

@@ -94,10 +94,10 @@ class StepRunner:
             bind_contextvars(attempt=attempt.number, agent=attempt.step.agent)
             return await self._attempt(attempt)
         except Fenced as error:
-            log.warning("attempt_fenced", reason=str(error))
+            log.warning("attempt_fenced", error=str(error))
             return True
         except Unavailable as error:
-            log.warning("step_unsettled", reason=str(error))
+            log.warning("step_unsettled", error=str(error))
             return False
 
     async def _run_alone(self, refs: list[StepRef]) -> bool:

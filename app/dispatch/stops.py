@@ -121,7 +121,7 @@ class Stops:
                 for attempt in await self._unwanted([running.attempt for running in self._running.values()]):
                     self._stop(_name(attempt))
             except Unavailable as error:
-                log.warning("running_attempts_not_checked", reason=str(error))
+                log.warning("running_attempts_not_checked", error=str(error))
             # A key that is damaged or away is no reason to stop anybody else.
             except Exception:
                 log.exception("running_attempts_not_checked")

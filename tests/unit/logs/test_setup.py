@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from app.broker.reporting import Reporter
 from app.logs.lines import json_line, text_lines
 from app.logs.setup import Stderr
 
@@ -125,3 +126,16 @@ def test_an_exception_group_is_shown_with_its_members() -> None:
 
     assert "  | ValueError: one" in shown
     assert "  | LookupError: two" in shown
+
+
+def test_the_brokers_values_are_fields_here_and_part_of_the_message_elsewhere() -> None:
+    """The broker knows nothing of structlog, and any program may log it."""
+    logger = logging.Logger("broker")
+    records: list[logging.LogRecord] = []
+    logger.addFilter(lambda record: records.append(record) or False)
+    Reporter(logger).warning("message buried", extra={"queue": "default", "calls": 100})
+    (record,) = records
+
+    line = orjson.loads(Stderr(json_line).format(record))
+    assert record.getMessage() == "message buried: queue=default calls=100"
+    assert (line["event"], line["queue"], line["calls"]) == ("message buried", "default", 100)
