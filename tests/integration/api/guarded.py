@@ -97,29 +97,42 @@ def routes(app: FastAPI) -> list[Route]:
 
 
 def _row(route: RouteContext, method: str) -> Route:
-    dependant = getattr(route, "dependant", None)
-    query = {parameter.alias for parameter in dependant.query_params} if dependant else set()
     assert route.path
     assert route.endpoint
+    query = _query(getattr(route, "dependant", None))
     return Route(method, route.path, declared_scope(route.endpoint), "task_id" in query)
+
+
+def _query(dependant: Any) -> set[str]:
+    """The names of all query parameters, those of dependencies too."""
+    if dependant is None:
+        return set()
+    deeper = (_query(below) for below in dependant.dependencies)
+    return {parameter.alias for parameter in dependant.query_params}.union(*deeper)
+
+
+@asynccontextmanager
+async def serving(app: FastAPI, **config: Any) -> AsyncIterator[int]:
+    """A real server before the application; its port, where it has one."""
+    server = ThreadlessServer(uvicorn.Config(app, **({"port": 0, "log_level": "warning", "backlog": 512} | config)))
+    running = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    name = server.servers[0].sockets[0].getsockname()
+    yield name[1] if isinstance(name, tuple) else 0
+    app.state.services.draining.set()
+    server.should_exit = True
+    await running
 
 
 @asynccontextmanager
 async def guarded(redis_url: str, namespace: str, *, alone: bool = True, **settings: Any) -> AsyncIterator[Guarded]:
     """Such a server at a loopback address, and a client without a key; `alone` it leaves nothing in Redis."""
     app = create_app(Settings(redis_url=redis_url, namespace=namespace, auth="required", **settings))
-    server = ThreadlessServer(uvicorn.Config(app, port=0, log_level="warning", backlog=512))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
     client: redis.Redis = redis.Redis.from_url(redis_url, protocol=2)
     ring = Keyring(client, Keys(namespace))
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    async with serving(app) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
         yield Guarded(app, http, keys=_keys(ring), theirs=_theirs(ring))
-    app.state.services.draining.set()
-    server.should_exit = True
-    await serving
     for key in client.scan_iter(match=f"{{{namespace}:*", count=1000) if alone else ():
         client.delete(key)
     client.close()

@@ -1,6 +1,8 @@
 """Every route, with every kind of key, for tasks of one's own, of others and of nobody: from the route table."""
 
+import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +11,7 @@ import pytest
 
 from app.access.principal import Scope
 from app.access.token import new_token
+from app.config import Settings
 from app.main import create_app
 from tests.integration.api.guarded import (
     FOREIGN_LONG_AGO,
@@ -21,8 +24,9 @@ from tests.integration.api.guarded import (
     Route,
     guarded,
     routes,
+    serving,
 )
-from tests.integration.api.support import problem_of, running
+from tests.integration.api.support import LINE, problem_of, running
 
 pytestmark = pytest.mark.anyio
 
@@ -153,6 +157,19 @@ async def test_documents_that_two_tenants_share_are_seen_by_neither(api: Guarded
     assert (deleted.status_code, forked.status_code) == (204, 202)
 
 
+async def test_tenants_with_the_same_label_have_lines_of_their_own(api: Guarded) -> None:
+    """A limit that both share by name holds back each tenant's own steps only."""
+    team = uuid4().hex
+    body = {"task": "Do it", "plan": LINE[:1], "labels": {"team": team}, "concurrency": {"key": "team", "limit": 1}}
+    states = []
+    for headers in (api.headers("administrator"), api.headers("administrator"), api.theirs):
+        task_id = (await api.http.post("/run-task", json=body, headers=headers)).json()["task_id"]
+        view = (await api.http.get(f"/tasks/{task_id}", headers=headers)).json()
+        states.append(view["steps"][0]["status"])
+
+    assert states == ["queued", "limited", "queued"]
+
+
 async def test_a_fork_stays_with_its_tenant(api: Guarded) -> None:
     """Its source's, which is the caller's, or there is no fork."""
     forked = await api.http.post(f"/tasks/{api.foreign_task}/fork", json={"from_step": 1}, headers=api.theirs)
@@ -244,3 +261,42 @@ async def test_with_a_key_any_host_and_origin_will_do(api: Guarded) -> None:
 
     assert reply.status_code == 200
     assert "access-control-allow-origin" not in reply.headers
+
+
+def address_of_this_machine() -> str:
+    """One at which others could reach it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing, but finds out which address would
+        except OSError:
+            pytest.skip("this machine has loopback addresses only")
+        address: str = probe.getsockname()[0]
+        return address
+
+
+async def test_a_server_on_all_addresses_asks_those_from_elsewhere_for_a_key(redis_url: str, namespace: str) -> None:
+    """By the address at which they came in, whatever headers say, and also when uvicorn believes every proxy."""
+    outside = address_of_this_machine()
+    app = create_app(Settings(redis_url=redis_url, namespace=namespace))
+    trusting = {"proxy_headers": True, "forwarded_allow_ips": "*"}
+    async with serving(app, host="0.0.0.0", **trusting) as port, httpx2.AsyncClient(trust_env=False) as http:
+        here = await http.get(f"http://127.0.0.1:{port}/agents")
+        there = await http.get(f"http://{outside}:{port}/agents")
+        lies = {"Host": "127.0.0.1", "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+        lying = await http.get(f"http://{outside}:{port}/agents", headers=lies)
+
+    assert here.status_code == 200
+    assert problem_of(there, 401)["type"].endswith("key-needed")
+    problem_of(lying, 401)
+
+
+async def test_a_unix_socket_needs_no_key(redis_url: str, namespace: str, tmp_path: Path) -> None:
+    """Only programs of this machine reach it, those that may open the file."""
+    app = create_app(Settings(redis_url=redis_url, namespace=namespace))
+    path = str(tmp_path / "api.sock")
+    transport = httpx2.AsyncHTTPTransport(uds=path)
+    async with serving(app, uds=path), httpx2.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        plain = await http.get("/agents")
+        proxied = await http.get("/agents", headers={"X-Forwarded-For": "10.0.0.1"})
+
+    assert (plain.status_code, proxied.status_code) == (200, 401)
