@@ -68,7 +68,7 @@ def test_backoff_waits_between_runs(broker: Any, start_worker: StartWorker) -> N
 
     send(broker, start_worker, body, min_backoff=200, max_backoff=200)
 
-    assert 0.1 <= body.at[1] - body.at[0] < 1.5
+    assert 0.1 <= body.at[1] - body.at[0] < 5
 
 
 def test_an_actor_chooses_its_delay(broker: Any, start_worker: StartWorker) -> None:
@@ -77,7 +77,7 @@ def test_an_actor_chooses_its_delay(broker: Any, start_worker: StartWorker) -> N
 
     send(broker, start_worker, body, min_backoff=60_000, max_backoff=60_000)
 
-    assert 0.14 <= body.at[1] - body.at[0] < 1.5
+    assert 0.14 <= body.at[1] - body.at[0] < 5
 
 
 def test_a_predicate_decides_about_retries(broker: Any, subjects: Subjects, start_worker: StartWorker) -> None:

@@ -19,7 +19,7 @@ import redis
 
 from app import local_redis
 
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 LEASE_MS = 1000
 LINE = [
     {"step_id": 1, "agent": "noop", "payload": "a"},

@@ -53,7 +53,7 @@ async def test_a_server_that_owes_a_reply_for_too_long_is_left(redis_url: str, n
         began_s = time.monotonic()
         with pytest.raises(exceptions.ConnectionError, match="no reply"):
             await connection.execute_command("BLPOP", f"{{{namespace}:0}}:none", 5)
-        assert 0.25 < time.monotonic() - began_s < 2
+        assert 0.25 < time.monotonic() - began_s < 4
         assert await connection.execute_command("ECHO", "again") == b"again"
 
 

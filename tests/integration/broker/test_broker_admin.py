@@ -130,10 +130,9 @@ def test_a_paused_queue_rests_while_others_run(broker: RedisStreamsBroker, start
     assert not ran.wait(1.2)
     assert broker.admin.stats("default").paused
     assert broker.admin.stats("default").waiting == 1
-    resumed_s = time.monotonic()
     assert broker.admin.resume("default")
+    # Its next look would be due in ten seconds.
     assert ran.wait(5)
-    assert time.monotonic() - resumed_s < 1
 
 
 def test_a_pause_disturbs_nothing_that_runs(broker: RedisStreamsBroker, start_worker: StartWorker) -> None:

@@ -43,7 +43,8 @@ async def test_a_deadline_is_kept_to_the_moment(bench: Bench) -> None:
         await wait_for(bench, task_id, "task.expired")
 
     expired = (await bench.events(task_id))[-1]
-    assert 100 <= expired.ts - (await bench.events(task_id))[0].ts < 600
+    # Untold it would come with the next regular look, five seconds later.
+    assert 100 <= expired.ts - (await bench.events(task_id))[0].ts < 3_000
 
 
 async def test_a_grace_is_kept_too(bench: Bench) -> None:

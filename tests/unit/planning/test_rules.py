@@ -208,7 +208,7 @@ HOSTILE = [
 @pytest.mark.parametrize("goal", HOSTILE, ids=[goal[:20].strip() for goal in HOSTILE])
 def test_a_hostile_text_is_planned_in_milliseconds(draw: Any, goal: str) -> None:
     """The longest texts, built to make patterns backtrack, stay far below what a request may take."""
-    started = time.perf_counter()
+    started = time.thread_time()
     draw(goal)
 
-    assert time.perf_counter() - started < 0.25
+    assert time.thread_time() - started < 0.25
