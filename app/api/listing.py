@@ -8,10 +8,10 @@ from pydantic import AfterValidator, PlainValidator
 from app.api.deps import Reader, Services, TaskId, kept
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
-from app.api.terms import parse_time
 from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
 from app.model.answers import PlanBody, PlannedStep
 from app.model.task import TaskPage, TaskStatus
+from app.model.times import parse_time
 
 WORDS_CHARS_MAX = 200
 

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from app import local_redis
+from app.cli.redis_access import connect
 from app.local_redis import LocalServer
 
 STOP_TIMEOUT_S = 10.0
-NO_RETRY = Retry(NoBackoff(), 0)
 POLL_S = 0.02
 
 
@@ -31,8 +29,7 @@ def is_orphan(server: LocalServer, before: Mapping[str, Any]) -> bool:
 def end(server: LocalServer, data_dir: Path) -> None:
     """Ends a server that is not our child, its file written; waits until it has let go of its directory."""
     # By word, not by signal: its number may belong to a stranger by now.
-    client: redis.Redis = redis.Redis.from_url(server.url, protocol=2, socket_timeout=STOP_TIMEOUT_S, retry=NO_RETRY)
-    with client, suppress(redis.RedisError, OSError):
+    with connect(server.url) as client, suppress(redis.RedisError, OSError):
         client.shutdown()
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while local_redis.lives(server, data_dir) and time.monotonic() < deadline:

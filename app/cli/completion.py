@@ -35,3 +35,21 @@ def complete_task(context: typer.Context, incomplete: str) -> list[tuple[str, st
             ]
     except (ClientError, httpx2.InvalidURL, ValueError, OSError):
         return []
+
+
+def complete_queue(incomplete: str) -> list[str]:
+    """The queues that were ever used, straight from Redis."""
+    # Only here: a task is completed without it.
+    from redis import RedisError
+
+    from app import local_redis
+    from app.broker.admin import QueueAdmin
+    from app.cli.redis_access import connect
+
+    try:
+        settings = Settings()
+        with connect(local_redis.redis_url(settings), TIMEOUT_S) as client:
+            names = QueueAdmin(client, settings.namespace).queues()
+        return [one_line(name) for name in names if name.startswith(incomplete)]
+    except (RedisError, ValueError, OSError):
+        return []

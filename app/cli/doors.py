@@ -3,17 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from app.access.keyring import Keyring
 from app.cli.keeper import StackError
+from app.cli.redis_access import connect
 from app.keys import Keys
 from app.loopback import is_loopback
 
-TIMEOUT_S = 5.0
 #: Where to ask a server that listens at all addresses.
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # they are looked for
 
@@ -25,13 +22,8 @@ class DoorOpen(StackError):
 @contextmanager
 def keyring(redis_url: str, namespace: str) -> Iterator[Keyring]:
     """The keys in a Redis; a block in it raises what the driver raises."""
-    client: redis.Redis = redis.Redis.from_url(
-        redis_url, protocol=2, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
-    )
-    try:
+    with connect(redis_url) as client:
         yield Keyring(client, Keys(namespace))
-    finally:
-        client.close()
 
 
 def require_key(host: str, redis_url: str, namespace: str) -> None:

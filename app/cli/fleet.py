@@ -12,7 +12,7 @@ RUNNING_SHOWN_MAX = 3
 
 
 def workers(url: Url = None, as_json: Json = None) -> None:
-    """Show worker processes: where they run, what they are at, when they last reported. Needs an admin key."""
+    """Show worker processes. Where they run, what they are at, when they last reported; needs an admin key."""
     with api(url) as client:
         found = client.workers()
     if not found:

@@ -17,15 +17,15 @@ from app.access.keyring import Keyring
 from app.access.keystore import CACHE_S
 from app.access.principal import DEFAULT_TENANT, Rates, Scope
 from app.access.record import KeyRecord
-from app.api.terms import parse_time
 from app.cli.claim import Claim, InUse
 from app.cli.doors import keyring
 from app.cli.exits import Exit, end
 from app.cli.records import Json, pairs, say_record, say_records
-from app.cli.reporting import settings_with_redis
+from app.cli.redis_access import settings_with_redis
 from app.cli.terminal import json_line, say, tell
 from app.config import Settings
 from app.errors import Unavailable
+from app.model.times import parse_time
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 RATES = {"submit": "submit_per_min", "read": "read_per_min", "streams": "streams_max"}
@@ -34,7 +34,7 @@ RATE_MAX = 10_000_000
 keys_cli = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Keys of the API: make, list, revoke. They lie in Redis (`STEPSTREAM_REDIS_URL`), so this needs no API.",
+    help="Keys of the API: make, list, revoke; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )
 
 

@@ -1,89 +1,40 @@
-"""The command `stepstream`: all its commands, and those that run a part of the system. See docs/cli.md."""
+"""
+The command `stepstream`: all its commands. docs/cli.md describes them.
 
-import os
-import sys
-from typing import Annotated
+What a command needs is imported when it is called. So a word that a person completes with TAB takes no longer than it
+must, and `tasks ls` does not read the code of brokers and servers.
+"""
+
+from typing import ClassVar
 
 import typer
 
-from app import local_redis
-from app.cli.doctor.command import doctor
-from app.cli.doors import require_key
-from app.cli.fleet import workers
-from app.cli.keys import keys_cli
-from app.cli.log_output import NOTICE, LogOutput
-from app.cli.program import Program
-from app.cli.queues import dlq_cli, queues_cli
-from app.cli.reporting import reported, settings_with_redis, signals
-from app.cli.run import CPUS, demo, run
-from app.cli.tasks import tasks_cli
-from app.cli.up import WIRE, Shape, Stack
+from app.cli.program import Place, Program
 
-cli = typer.Typer(
-    cls=Program,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Multi-step agent tasks as durable background work you can watch.",
-)
-cli.add_typer(tasks_cli, name="tasks")
-cli.add_typer(queues_cli, name="queues")
-cli.add_typer(dlq_cli, name="dlq")
-cli.add_typer(keys_cli, name="keys")
-
-Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
-Threads = Annotated[int, typer.Option(min=1, max=256, help="Batches that one worker process runs at a time.")]
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@cli.command()
-def up(
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port of the API; 0 takes a free one.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address the API listens on.")] = None,
-    processes: Processes = CPUS,
-    threads: Threads = 8,
-) -> None:
-    """Run Redis, the API and workers until Ctrl-C."""
-    settings = settings_with_redis()
-    shape = Shape(host or settings.api_host, settings.api_port if port is None else port, processes, threads)
-    output = LogOutput(settings.log_format, settings.log_level)
-    stack = Stack(settings, shape, output)
-    with reported(log_shown=True), signals(stack.ask_to_stop), stack:
-        output.say("redis", stack.redis_said)
-        output.say("workers", f"processes: {processes}, threads in each: {threads}")
-        output.say("api", f"listens on {stack.api_url}")
-        output.say(NOTICE, "ready; Ctrl-C ends everything")
-        stack.watch()
-        output.say(NOTICE, "ending API, workers, Redis; Ctrl-C again to hurry")
+class Stepstream(Program):
+    """The tree of commands; a test compares the texts with those of the commands themselves."""
+
+    places: ClassVar[dict[str, Place]] = {
+        "up": Place("app.cli.serve:up", "Run Redis, the API and workers until Ctrl-C."),
+        "run": Place("app.cli.run:run", "Run a task and watch it; the report goes to standard output."),
+        "demo": Place("app.cli.run:demo", "Research a question in the READMEs of the packages installed here."),
+        "api": Place("app.cli.serve:api", "Run the API alone."),
+        "worker": Place("app.cli.serve:worker", "Run workers alone; options are those of `dramatiq`.", PASSED_ON),
+        "tasks": Place("app.cli.tasks:tasks_cli", "Tasks: list, show, steer, delete."),
+        "workers": Place("app.cli.fleet:workers", "Show worker processes."),
+        "queues": Place("app.cli.queues:queues_cli", "Queues: depth, age, pause; straight from Redis."),
+        "dlq": Place("app.cli.queues:dlq_cli", "Dead letters: list, put back, throw away; straight from Redis."),
+        "keys": Place("app.cli.keys:keys_cli", "Keys of the API: make, list, revoke; straight from Redis."),
+        "doctor": Place("app.cli.doctor.command:doctor", "Look at everything, and say what to do."),
+    }
 
 
-cli.command()(run)
-cli.command()(demo)
-cli.command()(workers)
-cli.command()(doctor)
+cli = typer.Typer(cls=Stepstream, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@cli.command()
-def api(
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Port to listen on.")] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-) -> None:
-    """Run the API alone."""
-    settings = settings_with_redis()
-    host, port = host or settings.api_host, settings.api_port if port is None else port
-    with reported():
-        require_key(host, local_redis.redis_url(settings), settings.namespace)
-    arguments = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "5", *WIRE]
-    _become([sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", *arguments])
-
-
-@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def worker(context: typer.Context) -> None:
-    """Run workers alone; options are those of `dramatiq`."""
-    settings_with_redis()
-    _become([sys.executable, "-m", "app.cli.workers", "actors", *context.args])
-
-
-def _become(command: list[str]) -> None:
-    """Replaces this process, so that signals reach the server itself."""
-    sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606  # our own interpreter, no shell
+@cli.callback()
+def stepstream() -> None:
+    """Multi-step agent tasks as durable background work you can watch."""

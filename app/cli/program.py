@@ -3,20 +3,56 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from app.cli.exits import Exit
+PIPE_CLOSED = 141
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is: `module:name` of a function or of a group of commands, and its help in a few words."""
+
+    where: str
+    help: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def load(self, name: str) -> Any:
+        """The command itself, with its module."""
+        module, _, member = self.where.partition(":")
+        found = getattr(import_module(module), member)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(name, context_settings=self.settings)(found)
+            found = alone
+        command = get_command(found)
+        command.name = name
+        return command
 
 
 class Program(TyperGroup):
     """
-    Ends quietly when nobody reads any more (`stepstream tasks ls | head`).
+    A group of commands that are loaded when they are called.
 
-    The command has left its blocks by then: what it started has ended.
+    Ends quietly when nobody reads any more (`stepstream tasks ls | head`): the command has left its blocks by
+    then, so what it started has ended.
     """
+
+    places: ClassVar[dict[str, Place]] = {}
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=place.help) for name, place in self.places.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Instead of the name of a command, the command."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and self.places[str(name)].load(str(name)), rest
 
     def invoke(self, ctx: Any) -> object:
         try:
@@ -24,7 +60,7 @@ class Program(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError as error:
             _write_nowhere()
-            raise typer.Exit(Exit.PIPE_CLOSED) from error
+            raise typer.Exit(PIPE_CLOSED) from error
         return found
 
 

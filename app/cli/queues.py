@@ -5,27 +5,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-import redis
 import typer
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from app import local_redis
 from app.broker import DeadLetter, DeadLetters, QueueAdmin
 from app.broker.broker import SHARED_STREAM
+from app.cli.completion import complete_queue
 from app.cli.environment import read_settings
 from app.cli.exits import Exit, end
 from app.cli.records import Json, for_programs, say_record
-from app.cli.reporting import settings_with_redis
+from app.cli.redis_access import connect, settings_with_redis
 from app.cli.terminal import tell
 
-TIMEOUT_S = 5.0
 #: Why `bury` in `app/dispatch/lua/_flow.lua` wrote a letter. Its step is settled: another delivery would do nothing.
 STEP_FAILED = "step failed"
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
-Queue = Annotated[str, typer.Argument(help="Name of the queue.")]
+Queue = Annotated[str, typer.Argument(help="Name of the queue.", autocompletion=complete_queue)]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters, as `ls` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All that pass the filters.")]
 Actor = Annotated[str | None, typer.Option(help="Only letters of this actor.")]
@@ -34,18 +31,18 @@ Reason = Annotated[str | None, typer.Option(help="Only letters that died of this
 queues_cli = typer.Typer(
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="Queues: depth, age, pause. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API.",
+    help="Queues: depth, age, pause; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )
 dlq_cli = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Dead letters: list, put back, throw away. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API.",
+    help="Dead letters: list, put back, throw away; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )
 
 
 @queues_cli.callback()
 def queues(context: typer.Context, as_json: Json = None) -> None:
-    """Queues: depth, age, pause. Asks Redis itself (`STEPSTREAM_REDIS_URL`), so it needs no API."""
+    """Queues: depth, age, pause; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API."""
     if context.invoked_subcommand is not None:
         return
     with _admin() as admin:
@@ -145,8 +142,7 @@ def purge(
 def _admin() -> Iterator[QueueAdmin]:
     settings = settings_with_redis()
     url = local_redis.redis_url(settings)
-    options: dict[str, Any] = {"protocol": 2, "socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
-    client: redis.Redis = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
+    client = connect(url)
     try:
         yield QueueAdmin(client, settings.namespace, shared=SHARED_STREAM if settings.layout == "single" else "")
     except (RedisError, OSError) as error:

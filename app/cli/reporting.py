@@ -9,14 +9,12 @@ import typer
 from app import local_redis
 from app.cli.claim import InUse
 from app.cli.doors import DoorOpen
-from app.cli.environment import read_settings
 from app.cli.exits import Exit, end
 from app.cli.inputs import BadInput
 from app.cli.keeper import StackError
 from app.cli.log_output import as_text
 from app.cli.terminal import tell
 from app.cli.up import PortTaken
-from app.config import Settings
 from app.documents import DocumentError
 from app.errors import StepstreamError, Unavailable
 
@@ -56,13 +54,3 @@ def signals(react: Callable[[], None]) -> Iterator[None]:
 
 def interrupt() -> None:
     raise KeyboardInterrupt
-
-
-def settings_with_redis() -> Settings:
-    """The settings of a command that needs Redis; a bad one, or a url that is none, ends the command."""
-    settings = read_settings()
-    try:
-        local_redis.require_url(local_redis.redis_url(settings))
-    except local_redis.BadUrl as error:
-        end(str(error), Exit.USAGE)
-    return settings

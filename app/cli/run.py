@@ -17,7 +17,8 @@ from app.cli.exits import Exit
 from app.cli.follow import Outcome, Request, Runner
 from app.cli.inputs import read_documents, read_plan, read_task
 from app.cli.log_output import NOTICE
-from app.cli.reporting import interrupt, reported, settings_with_redis, signals
+from app.cli.redis_access import settings_with_redis
+from app.cli.reporting import interrupt, reported, signals
 from app.cli.terminal import consoles, show, tell
 from app.cli.up import Shape, Stack
 from app.client import Client
@@ -41,7 +42,7 @@ def run(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Run a task and watch it; the report goes to standard output, all else to standard error."""
+    """Run a task and watch it; the report goes to standard output. All else goes to standard error."""
     settings = settings_with_redis()
     with reported(), signals(interrupt):
         request = Request(read_task(task), read_plan(plan), read_documents(docs), as_json)

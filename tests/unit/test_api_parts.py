@@ -15,12 +15,12 @@ from app.api.prefer import wait_seconds
 from app.api.problems import KINDS
 from app.api.stream import TypeFilter
 from app.api.tasks import matches
-from app.api.terms import parse_moment
 from app.errors import StepstreamError
 from app.events.log import StoredEvent
 from app.events.sse import frame
 from app.main import create_app
 from app.model.task import Moment
+from app.model.times import parse_moment
 
 
 @pytest.mark.parametrize(

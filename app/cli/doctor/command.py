@@ -9,7 +9,8 @@ from app.cli.doctor.examine import examine
 from app.cli.doctor.finding import Finding, Status
 from app.cli.environment import Url
 from app.cli.exits import Exit
-from app.cli.reporting import reported, settings_with_redis
+from app.cli.redis_access import settings_with_redis
+from app.cli.reporting import reported
 from app.cli.terminal import consoles, json_line, one_line, say, show
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
@@ -20,7 +21,7 @@ def doctor(
     url: Url = None,
     as_json: Annotated[bool, typer.Option("--json", help="Each finding as one JSON object per line.")] = False,
 ) -> None:
-    """Look at Redis, queues, tasks and the API, and say what to do; changes nothing. Exits with 1 on a fail."""
+    """Look at everything, and say what to do. Changes nothing; the exit code is 1 when something fails."""
     settings = settings_with_redis()
     failed = False
     with reported():

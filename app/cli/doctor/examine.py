@@ -3,18 +3,16 @@
 from collections.abc import Callable, Iterator
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
-from redis.retry import Retry
 
 from app import local_redis
 from app.broker.errors import is_passing
 from app.cli.doctor import access, leaks, queues, server, tasks
 from app.cli.doctor.finding import Finding, Findings, fail, ok, warn
 from app.cli.doctor.place import Place
+from app.cli.redis_access import connect
 from app.config import Settings
 
-TIMEOUT_S = 5.0
 #: (name, check), in the order in which a person would look.
 CHECKS: tuple[tuple[str, Callable[[Place], Findings]], ...] = (
     ("redis", server.version),
@@ -41,10 +39,7 @@ def examine(settings: Settings, url: str | None) -> Iterator[Finding]:
     """Looks at Redis, then at the API; ends with Redis where that does not answer."""
     yield ok("settings", f"namespace {settings.namespace}, layout {settings.layout}, data in {settings.data_dir}")
     redis_url = local_redis.redis_url(settings)
-    client: redis.Redis = redis.Redis.from_url(
-        redis_url, protocol=2, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
-    )
-    with client:
+    with connect(redis_url) as client:
         yield from _redis(Place(client, local_redis.without_password(redis_url), settings))
     yield from access.api(settings, url)
 

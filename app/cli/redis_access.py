@@ -1,0 +1,30 @@
+"""Redis, for commands that ask it themselves."""
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app import local_redis
+from app.cli.environment import read_settings
+from app.cli.exits import Exit, end
+from app.config import Settings
+
+TIMEOUT_S = 5.0
+
+
+def settings_with_redis() -> Settings:
+    """The settings of a command that needs Redis; a bad one, or a url that is none, ends the command."""
+    settings = read_settings()
+    try:
+        local_redis.require_url(local_redis.redis_url(settings))
+    except local_redis.BadUrl as error:
+        end(str(error), Exit.USAGE)
+    return settings
+
+
+def connect(url: str, timeout_s: float = TIMEOUT_S) -> "redis.Redis":
+    """A client that never re-sends by itself and never waits without a limit."""
+    client: redis.Redis = redis.Redis.from_url(
+        url, protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+    )
+    return client
