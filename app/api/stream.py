@@ -1,19 +1,24 @@
-"""A task's events as a stream: replay from where the client was, then live, to the end."""
+"""Events as a stream, of one task or of several: replay from where the client was, then live, to the end."""
 
+import asyncio
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from app.api.accept import EVENT_STREAM, NDJSON, Accept, negotiated
-from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, refuse_while_draining
+from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining
 from app.api.event_stream import LINES, SSE, EventStream, Form, Pace
 from app.api.problems import documented
 from app.bootstrap import ApiServices
 from app.events.log import Cursor
+from app.events.several import Several, cursors_of
 from app.events.sse import Control, Piece, Source
+from app.events.viewer import Viewer
 
 TYPES_MAX = 50
+TASKS_MAX = 100
 
 router = APIRouter(tags=["events"])
 
@@ -23,6 +28,32 @@ Types = Annotated[
     str | None, Query(description="Only these, as in `step.*,task.started`; terminal events always pass.")
 ]
 Follow = Annotated[bool, Query(description="Without it the stream ends when all that there is has been sent.")]
+TaskIds = Annotated[
+    list[str], Query(min_length=1, max_length=TASKS_MAX, description="Ids of tasks; the parameter is repeated.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a client would like of a stream."""
+
+    accept: str
+    position: str | None
+    types: str | None
+    follow: bool
+
+
+async def _wishes(
+    accept: Accept,
+    last_event_id: LastEventId = None,
+    after: After = None,
+    types: Types = None,
+    follow: Follow = True,
+) -> Wishes:
+    return Wishes(accept, after if last_event_id is None else last_event_id, types, follow)
+
+
+StreamWishes = Annotated[Wishes, Depends(_wishes)]
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Frames with `id`, `event` and `data`, one per event; `stream.end` says that nothing follows, "
@@ -42,27 +73,43 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/stream/{task_id}", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)}
 )
-async def stream_task(  # FastAPI passes all of them by name
-    _: Reader,
-    __: StreamPlace,
-    task_id: TaskId,
-    services: Services,
-    accept: Accept,
-    last_event_id: LastEventId = None,
-    after: After = None,
-    types: Types = None,
-    follow: Follow = True,
+async def stream_task(
+    _: Reader, __: StreamPlace, task_id: TaskId, services: Services, wishes: StreamWishes
 ) -> Response:
     """Every event of the task behind the position, each exactly once and in order, until its last one."""
     refuse_while_draining(services)
-    cursor = Cursor.parse(after if last_event_id is None else last_event_id)
-    viewer = services.hub.watch(task_id, cursor, follow=follow)
+    viewer = services.hub.watch(task_id, Cursor.parse(wishes.position), follow=wishes.follow)
     with ExitStack() as undo:
         undo.callback(viewer.close)
         if not await viewer.begin():
             raise gone(task_id, services)
         undo.pop_all()
-    return opened(viewer, services, TypeFilter(types), form_of(accept))
+    return opened(viewer, services, TypeFilter(wishes.types), form_of(wishes.accept))
+
+
+@router.get("/stream", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)})
+async def stream_tasks(
+    caller: Reader, _: StreamPlace, task_id: TaskIds, services: Services, wishes: StreamWishes
+) -> Response:
+    """
+    The events of several tasks, those of each exactly once and in order, until all of them have ended.
+
+    An id names the position in all of these logs: `<task>:<seq>-<rand>`, joined by dots. It holds for another choice of
+    tasks as well: a task that it does not name is read from the start.
+    """
+    refuse_while_draining(services)
+    await prove_owned(task_id, caller, services)
+    cursors, bell = cursors_of(wishes.position, task_id), asyncio.Event()
+    with ExitStack() as undo:
+        viewers: dict[str, Viewer] = {}
+        for name, cursor in cursors.items():
+            viewers[name] = services.hub.watch(name, cursor, follow=wishes.follow, bell=bell)
+            undo.callback(viewers[name].close)
+        several = Several(viewers, bell)
+        if missing := await several.begin():
+            raise gone(missing[0], services)
+        undo.pop_all()
+    return opened(several, services, TypeFilter(wishes.types), form_of(wishes.accept))
 
 
 class TypeFilter:

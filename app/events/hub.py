@@ -74,20 +74,24 @@ class Hub:
                 duty.cancel()
             await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
-    def watch(self, task_id: str, cursor: Cursor = START, *, follow: bool = True) -> Viewer:
+    def watch(
+        self, task_id: str, cursor: Cursor = START, *, follow: bool = True, bell: asyncio.Event | None = None
+    ) -> Viewer:
         """
         A viewer of the task's log from behind `cursor`, up to its present end without `follow`; close it when done.
 
-        Raises `Unavailable` when this process has as many viewers as it may.
+        Who waits for several viewers at once gives them one `bell`, which is rung when there is news. Raises
+        `Unavailable` when this process has as many viewers as it may.
         """
         if self.counters.viewers >= self._viewers_max:
             raise Unavailable("This process serves as many event streams as it may.", retry_after_s=5)
         if not follow:
             # Nothing will be pushed to it, so nobody else need know of it.
-            return Viewer(Topic(task_id, self._ring_max), cursor, self._log, self.counters, self._reads, follow=False)
+            alone = Topic(task_id, self._ring_max)
+            return Viewer(alone, cursor, self._log, self.counters, self._reads, follow=False, bell=bell)
         topic = self._topics.get(self._keys.events(task_id).encode()) or self._open(task_id)
         topic.idle_since = None
-        viewer = Viewer(topic, cursor, self._log, self.counters, self._reads)
+        viewer = Viewer(topic, cursor, self._log, self.counters, self._reads, bell=bell)
         viewer.on_close = lambda: self._on_close(topic)
         return viewer
 

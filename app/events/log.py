@@ -48,6 +48,9 @@ class Cursor:
             raise BadCursor(f"A position is a number or an event id such as 42-51873, not {text[:40]!r}.")
         return cls(int(match[1]), rand)
 
+    def __str__(self) -> str:
+        return str(self.seq) if self.rand is None else f"{self.seq}-{self.rand}"
+
     def admits(self, event: "StoredEvent | None") -> bool:
         """Whether `event`, the stored entry at this position, is the one the reader has seen."""
         if self.seq == 0:

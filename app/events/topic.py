@@ -8,7 +8,8 @@ memory is bounded per task, and nothing is ever skipped.
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import islice
 
 from app.events.log import START, Cursor, StoredEvent
@@ -19,10 +20,10 @@ TAIL_KEPT = 16
 
 @dataclass(slots=True, eq=False)
 class Place:
-    """Where one viewer stands, and the bell that tells it of news."""
+    """Where one viewer stands, and the bell that tells it of news; several viewers may share one bell."""
 
     cursor: Cursor
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    bell: asyncio.Event
 
 
 class Topic:
@@ -108,3 +109,13 @@ class Topic:
         slowest = min((place.cursor.seq for place in self.places), default=self.newest.seq)
         while len(self._ring) > TAIL_KEPT and self._ring[0].seq <= slowest:
             self._ring.popleft()
+
+
+async def listen(bell: asyncio.Event, patience_s: float | None) -> None:
+    """Waits for the bell, not longer than that."""
+    if patience_s is None:
+        await bell.wait()
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await bell.wait()

@@ -16,7 +16,7 @@ from typing import Self
 from app.errors import Unavailable
 from app.events.log import PAGE_MAX, START, Cursor, EventLog, Page, RolledBack, StoredEvent
 from app.events.sse import RESET, Control
-from app.events.topic import Place, Topic
+from app.events.topic import Place, Topic, listen
 
 #: A viewer replays without a confirmed subscription after this time; the reconciliation covers the rest.
 SUBSCRIBE_WAIT_S = 2.0
@@ -46,7 +46,7 @@ class Viewer:
     `follow=False` at the log's present end. `close` gives its place back.
     """
 
-    def __init__(  # made by the hub alone
+    def __init__(  # noqa: PLR0913  # made by the hub alone
         self,
         topic: Topic,
         cursor: Cursor,
@@ -55,9 +55,10 @@ class Viewer:
         reads: asyncio.Semaphore,
         *,
         follow: bool = True,
+        bell: asyncio.Event | None = None,
     ) -> None:
         self._topic = topic
-        self._place = Place(cursor)
+        self._place = Place(cursor, bell or asyncio.Event())
         self._log = log
         self._counters = counters
         self._reads = reads
@@ -67,7 +68,7 @@ class Viewer:
         self._behind = True  # the log may hold more than the topic knows of
         self._ended = False
         self._nudged = False
-        self._ready: Batch | None = None  # what `begin` found
+        self._ready: Batch = ()  # what `begin` found
         self._at_terminal = False  # the last event handed out was a terminal one
         self._failures = 0
         self.on_close: Callable[[], None] | None = None
@@ -110,25 +111,56 @@ class Viewer:
             self._ready = self._start_over()
             return await self._log.last(self._topic.task_id) is not None
         self._ready = self._learn(page.events)
+        self._nudged = not self._ready
         self._at_terminal = page.at is not None and page.at.terminal
         return page.at is not None or bool(page.events)
 
     async def __anext__(self) -> Batch:
-        if self._ready is not None:
-            ready, self._ready = self._ready, None
-            return self._hand_out(ready)
         if not self._checked:
             await self._await_subscription()
-        while not self._ended and not self.complete:
+        while not self.over:
             self._place.bell.clear()
-            if found := await self._next():
-                return self._hand_out(found)
+            if found := self.at_hand() or await self.fetched():
+                return found
             if self._nudged:
                 self._nudged = False
                 return ()
-            if not self._ended and not self.complete:
-                await self._pause()
+            if not self.over:
+                await listen(self._place.bell, self.patience_s)
         raise StopAsyncIteration
+
+    @property
+    def over(self) -> bool:
+        return self._ended or self.complete
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long to wait for the bell at most; after a failed read it is time to try again before it rings."""
+        if not self._failures:
+            return None
+        return min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1)
+
+    def at_hand(self) -> Batch:
+        """What can be had without reading; handed out with that."""
+        if self._ready:
+            ready, self._ready = self._ready, ()
+            return self._hand_out(ready)
+        topic = self._topic
+        if topic.gone:
+            self._ended = True
+            return ()
+        if self._epoch != topic.epoch:
+            return self._start_over()
+        return self._hand_out(topic.after(self._place.cursor.seq)) if self._checked else ()
+
+    @property
+    def behind(self) -> bool:
+        """There is more in the log, or may be."""
+        return not self.over and (self._behind or self._topic.newest.seq > self._place.cursor.seq)
+
+    async def fetched(self) -> Batch:
+        """What has to be read; handed out with that. Nothing, at once, when there is no more."""
+        return self._hand_out(await self._read()) if self.behind else ()
 
     def nudge(self) -> None:
         """Has an iteration that waits hand out an empty batch."""
@@ -147,18 +179,6 @@ class Viewer:
             self._counters.viewers -= 1
             if self.on_close:
                 self.on_close()
-
-    async def _next(self) -> Batch:
-        topic, seq = self._topic, self._place.cursor.seq
-        if topic.gone:
-            self._ended = True
-            return ()
-        if self._epoch != topic.epoch:
-            return self._start_over()
-        found = topic.after(seq) if self._checked else ()
-        if not found and (self._behind or topic.newest.seq > seq):
-            return await self._read()
-        return found
 
     async def _read(self) -> Batch:
         # Viewers that miss the same events read one after the other: the first fills the ring for all.
@@ -226,13 +246,3 @@ class Viewer:
                 while not (self._topic.confirmed or self._topic.gone or self._ended):
                     await self._place.bell.wait()
                     self._place.bell.clear()
-
-    async def _pause(self) -> None:
-        """Until the bell rings; after a failed read, at most until it is time to try again."""
-        if not self._failures:
-            await self._place.bell.wait()
-            return
-        delay_s = min(BACKOFF_S_MAX, BACKOFF_S * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay_s):
-                await self._place.bell.wait()

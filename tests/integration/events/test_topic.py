@@ -1,5 +1,7 @@
 """A topic's ring stays contiguous, bounded and true, whatever order events reach it in."""
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,7 +45,7 @@ def test_another_random_half_is_a_rollback() -> None:
 def test_events_that_all_viewers_have_are_let_go() -> None:
     """A ring serves those behind; it does not hoard."""
     topic = Topic("t", RING_MAX)
-    place = Place(Cursor())
+    place = Place(Cursor(), asyncio.Event())
     topic.places.add(place)
     topic.absorb([event(seq) for seq in range(1, RING_MAX + 1)])
     assert len(topic.after(0)) == RING_MAX
