@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+import uvloop
 from fastapi import FastAPI, Response
 
 from app import local_redis
@@ -108,7 +109,7 @@ async def measure(url: str, options: argparse.Namespace) -> None:
         ring.create(tenant="a", scopes=[Scope.READ], rates=Rates(read_per_min=limit))[0].text for limit in (0, LIMIT)
     ]
     headers: list[list[tuple[bytes, bytes]]] = [[], *([(b"authorization", f"Bearer {key}".encode())] for key in keys)]
-    app = create_app(Settings(redis_url=url, namespace=NAMESPACE))
+    app = create_app(Settings(redis_url=url, namespace=NAMESPACE, access_log=False))
     app.add_api_route("/nothing", nothing)
     async with app.router.lifespan_context(app):
         requests = [lambda sent=sent: ask(app, sent) for sent in headers]
@@ -138,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         server = local_redis.start_server(Path(server_binary()), Path(folder), appendonly=False)
         try:
-            asyncio.run(measure(server.url, options))
+            uvloop.run(measure(server.url, options))
         finally:
             server.stop()
 
