@@ -107,6 +107,18 @@ def shown(reply: httpx2.Response, task_id: str) -> tuple[int, dict[str, str], st
     return reply.status_code, headers, reply.text.replace(task_id, "TASK")
 
 
+async def test_a_stream_of_several_tasks_shows_no_foreign_one_among_them(api: Guarded) -> None:
+    """One that is not the caller's is as one of nobody, in whichever place; nothing of the others is sent."""
+    mine = await api.task()
+    for order in (0, 1):
+        replies = []
+        for other in (api.foreign_task, UNKNOWN):
+            ids = [mine, other][:: 1 - 2 * order]
+            replies.append(await api.http.get("/stream", params={"task_id": ids}, headers=api.headers("reader")))
+        problem_of(replies[0], 404)
+        assert shown(replies[0], api.foreign_task) == shown(replies[1], UNKNOWN)
+
+
 async def test_lists_show_the_callers_tasks_only(api: Guarded) -> None:
     """Whatever is filtered by, whatever cursor is sent."""
     mine = await api.task()
