@@ -4,7 +4,6 @@ The only wiring: clients, broker, the ordered list of middleware, services.
 Whatever a process needs is put together here from `Settings`; everything else is handed its parts.
 """
 
-import importlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -42,12 +41,10 @@ from app.events.log import EventLog
 from app.events.middleware import EventBus
 from app.events.waiters import Waiters
 from app.keys import Keys
-from app.logs.setup import configure_worker
-from app.model.agents import AgentRegistry, registry
+from app.model.agents import AgentRegistry
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
-
-BUILT_IN_AGENTS = ("actors.retriever", "actors.analyzer", "actors.writer")
+from app.startup import begin_worker, load_agents
 
 #: A request is answered with 503 rather than kept waiting; a worker holds a result it cannot store yet.
 API_RETRY_MS_MAX = 1_500
@@ -84,13 +81,6 @@ class ApiServices:
     pages: anyio.CapacityLimiter
     access: Access
     draining: Draining
-
-
-def load_agents(settings: Settings) -> AgentRegistry:
-    """Imports the built-in and the user's agents by module name; importing them does no I/O."""
-    for module in (*BUILT_IN_AGENTS, *settings.agent_modules):
-        importlib.import_module(module)
-    return registry
 
 
 @asynccontextmanager
@@ -163,8 +153,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
     in which agents run. Dramatiq's Retries and TimeLimit are not among them, because steps are retried and
     timed out one by one by dispatch.
     """
-    settings = settings or Settings()
-    configure_worker(settings.log_format, settings.log_level)
+    settings = settings or begin_worker()
     url = local_redis.redis_url(settings)
     agents = load_agents(settings)
     runtime = AgentRuntime(

@@ -6,11 +6,18 @@ Only `bootstrap` and the process entry points read settings; everything else is 
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import StepstreamError
+
+PREFIX = "STEPSTREAM_"
+#: Variables that commands and clients read by themselves.
+OTHER_VARIABLES = frozenset({"STEPSTREAM_URL", "STEPSTREAM_API_KEY", "STEPSTREAM_ALLOW_INSECURE"})
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 #: As browsers send it: no path, no wildcard.
@@ -21,7 +28,7 @@ NamedPaths = Annotated[dict[str, Path], NoDecode]
 class Settings(BaseSettings):
     """The configuration of one process; see docs/configuration.md for the prose."""
 
-    model_config = SettingsConfigDict(env_prefix="STEPSTREAM_", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
 
     redis_url: str | None = Field(
         None,
@@ -137,3 +144,32 @@ class Settings(BaseSettings):
         if not all("=" in pair for pair in pairs):
             raise ValueError("write collections as name=path, separated by commas")
         return {name.strip(): Path(path.strip()) for name, path in (pair.split("=", 1) for pair in pairs)}
+
+
+class BadSettings(StepstreamError):
+    """The environment holds values that make no sense; `lines` has one sentence for each."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        super().__init__("\n".join(lines))
+
+
+def read_settings() -> Settings:
+    """The settings as the environment has them; raises `BadSettings`, which repeats no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise BadSettings([_sentence(finding["loc"], finding["msg"]) for finding in found]) from None
+
+
+def unknown_variables(names: Iterable[str]) -> list[str]:
+    """Those that look like settings and are none: most likely misspelt."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    return sorted(name for name in names if name.startswith(PREFIX) and name not in known)
+
+
+def _sentence(where: tuple[int | str, ...], said: str) -> str:
+    first, *rest = map(str, where)
+    variable = f"{PREFIX}{first.upper()}" if first in Settings.model_fields else first
+    return f"{'.'.join([variable, *rest])}: {said.removeprefix('Value error, ')}"

@@ -29,9 +29,10 @@ from app.api.methods import HeadAsGet, Methods
 from app.api.request_log import RequestLog
 from app.bootstrap import api_services
 from app.config import Settings
-from app.logs.setup import configure
+from app.logs.setup import configure_structlog
 from app.metrics.prometheus import ApiMetrics
 from app.signals import heard
+from app.startup import begin
 
 ROUTERS = (
     tasks.submissions, listing.router, tasks.router, results.router, steering.steering, steering.router,
@@ -58,9 +59,9 @@ class Api(FastAPI):
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application of one process; its connections are opened and closed with it."""
-    settings = settings or Settings()
-    configure(settings.log_format, settings.log_level, service="api")
+    """The application of one process; its connections are opened and closed with it. See `startup.begin`."""
+    settings = settings or begin("api")
+    configure_structlog()
     app = Api(
         title="Stepstream",
         version=version("stepstream"),

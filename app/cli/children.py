@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from app.cli.programs import our_module
+
 Sink = Callable[[str, str], None]  # (name of the child, one line it said)
 
 LINE_BYTES_MAX = 64 << 10
@@ -84,4 +86,4 @@ def _tied(command: Sequence[str]) -> list[str]:
     """The command, started in a way that ends it with this process where the system can do that."""
     if not sys.platform.startswith("linux"):
         return list(command)
-    return [sys.executable, "-m", "app.cli.child", str(os.getpid()), *command]
+    return our_module("app.cli.child", str(os.getpid()), *command)

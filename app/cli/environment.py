@@ -6,13 +6,12 @@ from typing import Annotated
 
 import httpx2
 import typer
-from pydantic import ValidationError
 
+from app import config
 from app.cli.claim import running_api
 from app.cli.exits import Exit, end
 from app.cli.inputs import BadInput
 from app.client import ApiError, Client, ClientError, KeyExposed
-from app.config import Settings
 
 URL_VARIABLE = "STEPSTREAM_URL"
 #: What the API answers when the request itself, or who makes it, is at fault.
@@ -25,12 +24,12 @@ Url = Annotated[
 ]
 
 
-def read_settings() -> Settings:
+def read_settings() -> config.Settings:
     """The settings; a bad one ends the command with a line for each."""
     try:
-        return Settings()
-    except ValidationError as error:
-        end("\n".join(_line(finding["loc"], finding["msg"]) for finding in error.errors(include_url=False)), Exit.USAGE)
+        return config.read_settings()
+    except config.BadSettings as error:
+        end(str(error), Exit.USAGE)
 
 
 @contextmanager
@@ -67,9 +66,3 @@ def _code(status: int) -> Exit:
     if status in USAGE_STATUSES:
         return Exit.USAGE
     return Exit.FAILED if status < TOO_MANY_REQUESTS else Exit.UNREACHABLE
-
-
-def _line(where: tuple[int | str, ...], said: str) -> str:
-    first, *rest = map(str, where)
-    variable = f"STEPSTREAM_{first.upper()}" if first in Settings.model_fields else first
-    return f"{'.'.join([variable, *rest])}: {said.removeprefix('Value error, ')}"

@@ -5,7 +5,8 @@ What a command needs is imported when it is called. So a word that a person comp
 must, and `tasks ls` does not read the code of brokers and servers.
 """
 
-from typing import ClassVar
+from importlib.metadata import version as installed_version
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -35,6 +36,17 @@ class Stepstream(Program):
 cli = typer.Typer(cls=Stepstream, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stepstream {installed_version('stepstream')}")
+        raise typer.Exit
+
+
 @cli.callback()
-def stepstream() -> None:
+def stepstream(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and end.")
+    ] = False,
+) -> None:
     """Multi-step agent tasks as durable background work you can watch."""

@@ -9,10 +9,11 @@ import typer
 from app import local_redis
 from app.cli.doors import require_key
 from app.cli.log_output import NOTICE, LogOutput
+from app.cli.programs import api_command, worker_command
 from app.cli.redis_access import settings_with_redis
 from app.cli.reporting import reported, signals
 from app.cli.run import CPUS
-from app.cli.up import WIRE, Shape, Stack
+from app.cli.up import Shape, Stack
 
 Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Batches that one worker process runs at a time.")]
@@ -47,14 +48,13 @@ def api(
     host, port = host or settings.api_host, settings.api_port if port is None else port
     with reported():
         require_key(host, local_redis.redis_url(settings), settings.namespace)
-    arguments = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", "5", *WIRE]
-    _become([sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", *arguments])
+    _become(api_command(host, port))
 
 
 def worker(context: typer.Context) -> None:
     """Run workers alone; options are those of `dramatiq`."""
     settings_with_redis()
-    _become([sys.executable, "-m", "app.cli.workers", "actors", *context.args])
+    _become(worker_command(*context.args))
 
 
 def _become(command: list[str]) -> None:

@@ -8,7 +8,6 @@ hold while they end, for which they need it, and the next start in the same data
 
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,12 +24,10 @@ from app.cli.claim import Claim, left_behind
 from app.cli.doors import address, require_key
 from app.cli.keeper import Keeper, StackError
 from app.cli.log_output import NOTICE, child_environment
+from app.cli.programs import API_DRAIN_S, api_command, worker_command
 from app.config import Settings
 
 READY_TIMEOUT_S = 60.0
-API_DRAIN_S = 5
-#: uvicorn with our bounds on the wire, and without the protocol of sockets that we do not speak.
-WIRE = ("--http", "app.wire:BoundedHttp", "--ws", "none")
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
 WORKER_READY = "is ready for action"  # Dramatiq says so once per worker process
@@ -101,8 +98,9 @@ class Stack:
         env = self._environment(redis_url)
         self.api_url = address(shape.host, port)
         self._exit.callback(keeper.end)
-        self._add("workers", _worker_command(shape), env, settings.shutdown_grace_ms / 1000 + WORKER_STOP_MARGIN_S)
-        self._add("api", _api_command(shape.host, port), env, API_STOP_S)
+        workers = worker_command("--processes", str(shape.processes), "--threads", str(shape.threads))
+        self._add("workers", workers, env, settings.shutdown_grace_ms / 1000 + WORKER_STOP_MARGIN_S)
+        self._add("api", api_command(shape.host, port), env, API_STOP_S)
         self._await("the API", self._api_ready)
         self._await("the workers", lambda: keeper.children[0].marks >= shape.processes)
         keeper.changed = lambda: claim.write(api_url=self.api_url, pids=self._pids())
@@ -188,17 +186,3 @@ def _free_port(host: str, port: int, left: str) -> int:
             sentence = f"Port {port} of {host} cannot be used ({error.strerror}); choose another with --port."
             raise PortTaken(f"{sentence} {left}".rstrip()) from error
         return int(probe.getsockname()[1])
-
-
-def _api_command(host: str, port: int) -> list[str]:
-    return [
-        sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--host", host, "--port", str(port),
-        "--timeout-graceful-shutdown", str(API_DRAIN_S), "--no-access-log", *WIRE,
-    ]  # fmt: skip
-
-
-def _worker_command(shape: Shape) -> list[str]:
-    return [
-        sys.executable, "-m", "app.cli.workers", "actors",
-        "--processes", str(shape.processes), "--threads", str(shape.threads),
-    ]  # fmt: skip

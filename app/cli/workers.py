@@ -9,15 +9,18 @@ import sys
 
 from dramatiq import cli
 
-from app.config import Settings
+from app.cli.programs import our_module
+from app.config import read_settings
 from app.logs.setup import configure
 
 
 def main() -> None:
-    settings = Settings()
+    settings = read_settings()
     arguments = cli.make_argument_parser().parse_args()  # type: ignore[no-untyped-call]
-    # It reads its configuration again by executing what it was started with.
-    sys.argv = [sys.executable, "-m", "app.cli.workers", *sys.argv[1:]]
+    if arguments.path == ".":
+        arguments.path = []  # see `app.cli.programs`
+    # A SIGHUP has it execute what it was started with.
+    sys.argv = our_module("app.cli.workers", *sys.argv[1:])
     configure(settings.log_format, "debug" if arguments.verbose else settings.log_level, "workers")
     sys.exit(cli.main(arguments))  # type: ignore[no-untyped-call]
 

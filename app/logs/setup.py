@@ -60,14 +60,6 @@ def configure(log_format: Format, level: Level, service: str) -> None:
     _catch_strays()
 
 
-def configure_worker(log_format: Format, level: Level) -> None:
-    """The same for a process of Dramatiq's command; in any other program its loggers are not ours to set up."""
-    if in_dramatiq_command():
-        configure(log_format, level, "workers")
-    else:
-        configure_structlog()
-
-
 def configure_structlog() -> bool:
     """Lets structlog hand its events to the standard library; false when somebody else has set it up."""
     if structlog.is_configured():

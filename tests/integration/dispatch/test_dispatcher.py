@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.bootstrap import load_agents
 from app.broker.keys import ShardKeys
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher
@@ -11,6 +10,7 @@ from app.errors import BacklogFull, InvalidRequest, Unavailable
 from app.model.task import CancelMode, Document, Moment, TaskStatus
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
+from app.startup import load_agents
 
 from .conftest import LIMITS, LINE, Bench
 

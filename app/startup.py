@@ -1,0 +1,77 @@
+"""What a process does before anything else: reads its settings, sets up its logs, imports the agents."""
+
+import importlib
+import os
+import sys
+from typing import Never
+
+import structlog
+
+from app.config import BadSettings, Settings, read_settings, unknown_variables
+from app.errors import StepstreamError
+from app.logs.setup import configure, configure_structlog, in_dramatiq_command
+from app.model.agents import AgentRegistry, registry
+from stepstream import require_own_packages
+
+BUILT_IN_AGENTS = ("actors.retriever", "actors.analyzer", "actors.writer")
+EXIT_USAGE = 2
+
+log = structlog.get_logger(__name__)
+
+
+class AgentModuleMissing(StepstreamError, ImportError):
+    """A module that the settings name is not there."""
+
+
+def begin(service: str) -> Settings:
+    """
+    The settings of this process, its logs set up and its agents imported.
+
+    What a person has to mend ends the process with a line about it and exit code 2.
+    """
+    try:
+        settings = read_settings()
+    except BadSettings as error:
+        configure("auto", "info", service)
+        _refuse("settings_refused", problems=error.lines)
+    configure(settings.log_format, settings.log_level, service)
+    if unknown := unknown_variables(os.environ):
+        log.warning("settings_unknown", names=unknown)
+    try:
+        load_agents(settings)
+    except AgentModuleMissing as error:
+        _refuse("agent_module_missing", error=error)
+    return settings
+
+
+def begin_worker() -> Settings:
+    """The same for a process of Dramatiq's command; in any other program, logs and exit are not ours to decide on."""
+    if in_dramatiq_command():
+        return begin("workers")
+    configure_structlog()
+    return read_settings()
+
+
+def load_agents(settings: Settings) -> AgentRegistry:
+    """
+    Imports the built-in and the user's agents by module name; importing them does no I/O.
+
+    The current folder is looked at last, so that a user's agents are found there, and our own modules first.
+    Raises `AgentModuleMissing`; what a module raises itself is its own.
+    """
+    require_own_packages()
+    if settings.agent_modules and not {"", ".", os.getcwd()}.intersection(sys.path):  # noqa: PTH109  # a path as text
+        sys.path.append(os.getcwd())  # noqa: PTH109
+    for module in (*BUILT_IN_AGENTS, *settings.agent_modules):
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise AgentModuleMissing(f"There is no module {module!r} in the current folder or on the path.") from error
+    return registry
+
+
+def _refuse(event: str, **fields: object) -> Never:
+    log.critical(event, **fields)
+    sys.exit(EXIT_USAGE)
