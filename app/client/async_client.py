@@ -9,8 +9,8 @@ The same client for asyncio and trio.
         print(await api.markdown(task_id))
 
 A follower that is cancelled while it waits closes its stream at once, and so does one whose iteration is ended by
-`contextlib.aclosing`. What can be asked, and what each method means, is in `app/client/calls.py` and
-`fleet_calls.py`.
+`contextlib.aclosing`. What can be asked, and what each method means, is in `app/client/calls.py`,
+`event_calls.py` and `fleet_calls.py`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import anyio
 import httpx2
 
-from app.client import calls, fleet_calls
+from app.client import calls, event_calls, fleet_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -75,8 +75,9 @@ class AsyncClient(Core):
     markdown = _one(calls.markdown)
     html = _one(calls.html)
     metrics = _one(calls.metrics)
-    events = _pages(calls.events)
-    follow = _live(calls.follow)
+    events = _pages(event_calls.events)
+    follow = _live(event_calls.follow)
+    follow_many = _live(event_calls.follow_many)
     cancel = _one(calls.cancel)
     pause = _one(calls.pause)
     resume = _one(calls.resume)
@@ -108,7 +109,7 @@ class AsyncClient(Core):
 
     async def wait(self, task_id: str, timeout_s: float | None = None) -> TaskView:
         """The task when it has ended; raises `WaitTimeout` when that takes longer than `timeout_s`."""
-        async for _ in self.stream(calls.ending(task_id), timeout_s):
+        async for _ in self.stream(event_calls.ending(task_id), timeout_s):
             pass
         return await self.send(calls.ended(task_id))
 

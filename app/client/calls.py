@@ -1,9 +1,9 @@
 """
-Everything that can be asked of the API: what is sent, what comes back. The one place for both clients.
+What can be asked of the API about tasks: what is sent, what comes back. The one place for both clients.
 
-A function here is a method of `Client` and of `AsyncClient` with the same arguments. What it returns tells how:
-a `Call[T]` becomes a method that returns `T`, `Pages[T]` one that iterates over `T`, a `Follower` one that
-iterates over events, live.
+A function here, in `event_calls.py` and in `fleet_calls.py` is a method of `Client` and of `AsyncClient` with the
+same arguments. What it returns tells how: a `Call[T]` becomes a method that returns `T`, `Pages[T]` one that
+iterates over `T`, a `Follower` one that iterates over events, live.
 
 Each may raise `ApiUnreachable` and `ApiError`; docs/http.md says with which status.
 """
@@ -15,15 +15,12 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx2
-from pydantic import BaseModel
 
 from app.client.call import Call, as_model, given, nothing, segment
 from app.client.errors import ApiError
-from app.client.follower import Follower
 from app.client.pages import Pages
 from app.metrics.figures import TaskMetrics
 from app.model.answers import Accepted, AgentBody, PlanBody, ResultBody
-from app.model.events import TERMINAL_TYPES, Event
 from app.model.plan import Plan
 from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
 
@@ -34,18 +31,6 @@ PAGE_SIZE = 100
 RUNNING = 202
 
 T = TypeVar("T")
-
-
-class _Events(BaseModel):
-    """A page of events that have been looked at."""
-
-    events: list[Event]
-    next: str
-    more: bool
-
-    @property
-    def parts(self) -> tuple[list[Event], str | None]:
-        return self.events, self.next if self.more else None
 
 
 def submit(  # noqa: PLR0913  # what a task may have, all by name
@@ -135,34 +120,6 @@ def html(task_id: str) -> Call[str]:
 def metrics(task_id: str) -> Call[TaskMetrics]:
     """What the task took."""
     return Call("GET", f"/metrics/{segment(task_id)}", as_model(TaskMetrics))
-
-
-def events(task_id: str, after: int = 0, *, page_size: int = PAGE_SIZE) -> Pages[Event]:
-    """The events that are written already, from the one behind number `after`; `follow` waits for more."""
-    read = as_model(_Events)
-
-    def page(cursor: str | None) -> Call[tuple[list[Event], str | None]]:
-        params = {"after": cursor or str(after), "limit": page_size}
-        return Call("GET", f"{_path(task_id)}/events", lambda response: read(response).parts, params=params)
-
-    return Pages(page)
-
-
-def follow(task_id: str, after: int = 0, *, types: Sequence[str] = ()) -> Follower:
-    """
-    The task's events behind number `after`, up to and with the last one, each exactly once and in order.
-
-    Dropped connections, a restarting API and passing errors are bridged. An event whose `seq` is not
-    above the one before it means that the log was rolled back: forget all, the replay follows.
-    With `types`, such as `step.*` or `task.started`, only those, and the one that ends the task.
-    Raises `ApiUnreachable` after `silence_s_max` without contact, `ApiError`, or `StreamBroken`.
-    """
-    return Follower(segment(task_id), after, types)
-
-
-def ending(task_id: str) -> Follower:
-    """Only the event that ends the task; what `wait` follows."""
-    return Follower(segment(task_id), types=sorted(TERMINAL_TYPES))
 
 
 def ended(task_id: str) -> Call[TaskView]:

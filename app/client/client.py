@@ -7,8 +7,8 @@ The synchronous client: submit a task, follow its events to the end, fetch what 
             print(event.seq, event.type)
         print(api.markdown(task_id))
 
-What can be asked, and what each method means, is in `app/client/calls.py` and
-`fleet_calls.py`.
+What can be asked, and what each method means, is in `app/client/calls.py`,
+`event_calls.py` and `fleet_calls.py`.
 """
 
 import time
@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from app.client import calls, fleet_calls
+from app.client import calls, event_calls, fleet_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -72,8 +72,9 @@ class Client(Core):
     markdown = _one(calls.markdown)
     html = _one(calls.html)
     metrics = _one(calls.metrics)
-    events = _pages(calls.events)
-    follow = _live(calls.follow)
+    events = _pages(event_calls.events)
+    follow = _live(event_calls.follow)
+    follow_many = _live(event_calls.follow_many)
     cancel = _one(calls.cancel)
     pause = _one(calls.pause)
     resume = _one(calls.resume)
@@ -105,7 +106,7 @@ class Client(Core):
 
     def wait(self, task_id: str, timeout_s: float | None = None) -> TaskView:
         """The task when it has ended; raises `WaitTimeout` when that takes longer than `timeout_s`."""
-        for _ in self.stream(calls.ending(task_id), timeout_s):
+        for _ in self.stream(event_calls.ending(task_id), timeout_s):
             pass
         return self.send(calls.ended(task_id))
 

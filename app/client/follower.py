@@ -15,16 +15,16 @@ A client does this, and nothing else is needed:
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
-from pydantic import ValidationError
 
 from app.client.call import BACKOFF_S, RETRY_AFTER_S_MAX, check
 from app.client.errors import ApiError, ApiUnreachable, StreamBroken, WaitTimeout
 from app.client.frames import Frame, Frames, FrameTooLarge
-from app.model.events import EVENT, Event
+from app.client.position import Position
+from app.model.events import Event
 
 #: Three heartbeats of the server: a stream that is quiet for longer is dead.
 READ_TIMEOUT_S = 45.0
@@ -40,18 +40,15 @@ NO_CONTENT = 204
 
 
 class Follower:
-    """Where a follower of one task stands, the proof that it has missed nothing, and how long it had no news."""
+    """Which stream is followed, where the follower stands in it, and how long it had no news."""
 
-    def __init__(self, task: str, after: int = 0, types: Sequence[str] = ()) -> None:
-        self.seq = after
+    def __init__(self, path: str, params: Mapping[str, Any], position: Position) -> None:
         self.ended = False
         #: This connection is of no use any more.
         self.over = False
-        self._path = f"/stream/{task}"
-        self._types = ",".join(types)
-        self._cursor = str(after) if after else ""
-        # The last event was a terminal one; only the end of the stream says that none follows.
-        self._terminal = False
+        self._path = path
+        self._params = params
+        self._position = position
         self._frames = Frames()
         self._tried_s = 0.0
         self._silent_s = 0.0
@@ -74,11 +71,12 @@ class Follower:
         self._frames, self.over, self._greeted, self._retry_s = Frames(), False, False, 0.0
         # Never nothing: that would mean not to wait at all, which is an error of its own.
         self._read_timeout_s = min(READ_TIMEOUT_S, max(READ_TIMEOUT_S_MIN, self._left_s()))
-        position = {"Last-Event-ID": self._cursor} if self._cursor else {}
+        cursor = self._position.cursor
+        position = {"Last-Event-ID": cursor} if cursor else {}
         return {
             "method": "GET",
             "url": self._path,
-            "params": {"types": self._types} if self._types else {},
+            "params": self._params,
             "headers": {"Accept": "text/event-stream", "Cache-Control": "no-store", **position},
             "timeout": httpx2.Timeout(self._read_timeout_s, connect=min(CONNECT_TIMEOUT_S, self._read_timeout_s)),
         }
@@ -104,7 +102,7 @@ class Follower:
                 if self.over:
                     return
         except FrameTooLarge as error:
-            raise StreamBroken(f"What came after event {self.seq} is too large for an event.") from error
+            raise StreamBroken(f"What came after {self._position.told} is too large for an event.") from error
         if self._read_timeout_s > self._left_s() + LATE_S_MAX:
             self.over = True
 
@@ -136,7 +134,7 @@ class Follower:
         backoff_s: float = min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(self._failures - 1, 16))
         delay_s = max(self._retry_s, backoff_s * random.uniform(0.5, 1))
         if self._silent_s + delay_s > self._silence_s_max:
-            if not self._terminal:
+            if not self._position.all_ended:
                 raise ApiUnreachable(f"No contact for {self._silent_s:.0f} s. {self._trouble}")
             self.ended = True
         self._silent_s += delay_s
@@ -148,25 +146,13 @@ class Follower:
             self._retry_s = frame.retry_ms / 1000
         self._greeted = True
         if frame.event == "stream.reset":
-            self.seq, self._cursor, self._terminal = 0, "", False
+            self._position.reset(frame)
         if frame.event == "stream.end":
-            self.ended = self.over = self._terminal
+            self.ended = self.over = self._position.all_ended
         if not frame.data or frame.event.startswith("stream."):
             return None
-        event = self._proven(frame)
-        self.seq, self._cursor = event.seq, frame.id or str(event.seq)
-        self._terminal = event.terminal
+        event = self._position.accept(frame)
         self._silent_s, self._failures = 0.0, 0
-        return event
-
-    def _proven(self, frame: Frame) -> Event:
-        try:
-            event = EVENT.validate_json(frame.data, extra="ignore")
-        except ValidationError as error:
-            raise StreamBroken(f"What came after event {self.seq} is not an event.") from error
-        follows = event.seq > self.seq if self._types else event.seq == self.seq + 1
-        if not follows:
-            raise StreamBroken(f"Event {event.seq} came after event {self.seq}.")
         return event
 
     def _interrupted(self, trouble: str, retry_s: float) -> None:

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from app.client import ApiError, ApiUnreachable
+from app.client import ApiError, ApiUnreachable, event_calls
 from app.client.follower import RETRY_AFTER_S_MAX, Follower
 from tests.unit.scripted_server import frame
 
@@ -12,7 +12,7 @@ GREETING = b"retry: 2000\n\n"
 
 @pytest.fixture
 def follower() -> Follower:
-    follower = Follower("0-x")
+    follower = event_calls.follow("0-x")
     follower.limit(silence_s_max=60.0)
     return follower
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.client import AsyncClient, Client, calls, fleet_calls
+from app.client import AsyncClient, Client, calls, event_calls, fleet_calls
 from app.client.call import Call
 from app.client.follower import Follower
 from app.client.pages import Pages
@@ -21,7 +21,7 @@ def functions() -> dict[str, Callable[..., object]]:
     """What can be asked: the public functions of the tables of calls."""
     return {
         name: function
-        for table in (calls, fleet_calls)
+        for table in (calls, event_calls, fleet_calls)
         for name, function in inspect.getmembers(table, inspect.isfunction)
         if function.__module__ == table.__name__ and not name.startswith("_") and name not in PARTS
     }
