@@ -1,7 +1,6 @@
 """A client of the API in both its kinds, and a server that plays one."""
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from inspect import isasyncgen, iscoroutine
 from typing import Any, Self, cast
@@ -9,7 +8,7 @@ from typing import Any, Self, cast
 import pytest
 
 from app.client import AsyncClient, Client
-from tests.unit.scripted_server import ScriptedServer
+from tests.unit.scripted_server import ScriptedServer, serving
 
 SILENCE_S_MAX = 2.0
 Connect = Callable[..., Client]
@@ -52,12 +51,8 @@ class Blocking:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
+    with serving() as http:
         yield http
-        http.shutdown()
-        thread.join()
 
 
 @pytest.fixture(params=[Client, Blocking], ids=["sync", "async"])

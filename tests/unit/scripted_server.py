@@ -1,7 +1,9 @@
 """A server that says what a test tells it to, and remembers what it was asked."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -33,6 +35,17 @@ class ScriptedServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is part of the play."""
+
+
+@contextmanager
+def serving() -> Iterator[ScriptedServer]:
+    """A server that answers."""
+    with ScriptedServer() as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        yield http
+        http.shutdown()
+        thread.join()
 
 
 class Scripted(BaseHTTPRequestHandler):

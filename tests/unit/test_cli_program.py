@@ -1,7 +1,9 @@
 """The tree of commands: what it says of them, and what it reads before it is asked for."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,18 @@ def loaded_by(*arguments: str) -> list[str]:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return done.stderr.splitlines()
+
+
+FOLDER = Path(__file__).parent.parent.parent / "app" / "cli"
+#: Logs of a whole stack are cleaned where they are made; the outermost layer writes nothing.
+OWN_WAYS = {"terminal.py", "log_output.py", "program.py"}
+
+
+def test_everything_is_written_by_one_module() -> None:
+    """So there is one place in which text is made harmless."""
+    for path in FOLDER.rglob("*.py"):
+        found = re.findall(r"typer\.echo|\bprint\(|sys\.std(?:out|err)\.write|\bText\(|\.out\(", path.read_text())
+        assert path.name in OWN_WAYS or found == [], path
 
 
 @pytest.mark.parametrize("name", Stepstream.places)
