@@ -25,6 +25,7 @@ class Stepstream(Program):
         "api": Place("app.cli.serve:api", "Run the API alone."),
         "worker": Place("app.cli.serve:worker", "Run workers alone; options are those of `dramatiq`.", PASSED_ON),
         "tasks": Place("app.cli.tasks:tasks_cli", "Tasks: list, show, steer, delete."),
+        "events": Place("app.cli.events:events_cli", "Events: watch them as they happen."),
         "workers": Place("app.cli.fleet:workers", "Show worker processes."),
         "queues": Place("app.cli.queues:queues_cli", "Queues: depth, age, pause; straight from Redis."),
         "dlq": Place("app.cli.queues:dlq_cli", "Dead letters: list, put back, throw away; straight from Redis."),

@@ -68,7 +68,7 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
 def show(task_id: TaskIdArgument, url: Url = None, as_json: Json = None) -> None:
     """Show a task and its steps as they stand."""
     with api(url) as client:
-        task = client.task(_checked(task_id))
+        task = client.task(checked(task_id))
     if for_programs(as_json):
         say_record(task, as_json)
     else:
@@ -133,7 +133,7 @@ def fork(
     if from_step is None and plan is None:
         raise typer.BadParameter("say --from-step, --plan, or both")
     with api(url) as client:
-        _answer(client.fork(_checked(task_id), from_step, read_plan(plan)), as_json)
+        _answer(client.fork(checked(task_id), from_step, read_plan(plan)), as_json)
 
 
 @tasks_cli.command()
@@ -152,7 +152,7 @@ def rm(task_ids: TaskIdArguments, url: Url = None, as_json: Json = None) -> None
 def _each(task_ids: list[str], url: str | None, ask: Callable[[Client, str], bool]) -> None:
     """Asks for one task after the other; one that is refused does not keep the others from their turn."""
     for task_id in task_ids:
-        _checked(task_id)
+        checked(task_id)
     with api(url) as client:
         done = [_done(ask, client, task_id, alone=len(task_ids) == 1) for task_id in task_ids]
     if not all(done):
@@ -169,7 +169,8 @@ def _done(ask: Callable[[Client, str], bool], client: Client, task_id: str, *, a
         return False
 
 
-def _checked(task_id: str) -> str:
+def checked(task_id: str) -> str:
+    """The id, if it is one."""
     if not is_task_id(task_id):
         raise typer.BadParameter(f"{one_line(task_id, 80)!r} is not the id of a task")
     return task_id
