@@ -10,8 +10,8 @@ from app.cli.completion import complete_task
 from app.cli.environment import Url, api
 from app.cli.records import Json, for_programs
 from app.cli.tasks import checked
-from app.cli.telling import told
-from app.cli.terminal import json_line, one_line, say
+from app.cli.telling import event_json, told
+from app.cli.terminal import one_line, say
 from app.client import Client
 from app.model.events import Event
 
@@ -42,7 +42,7 @@ def tail(
     wanted = [name.strip() for name in types.split(",") if name.strip()]
     with api(url) as client:
         for event in _followed(client, [checked(task_id) for task_id in task_ids], after, wanted):
-            say(json_line(event) if for_programs(as_json) else _line(event, len(task_ids) > 1))
+            say(event_json(event) if for_programs(as_json) else _line(event, len(task_ids) > 1))
 
 
 def _followed(client: Client, task_ids: list[str], after: int, types: list[str]) -> Iterator[Event]:
@@ -55,9 +55,8 @@ def _line(event: Event, named: bool) -> str:
     """One event for people; `named` when it may be of several tasks."""
     step = f"step {event.step_id} {one_line(event.agent or '')}  " if event.step_id is not None else ""
     task = f"{one_line(event.task_id)}  " if named else ""
-    return (
-        f"{_clock(event.ts)}  {task}{event.seq:>4}  {one_line(event.type):{TYPE_CHARS}}  {step}{told(event)}".rstrip()
-    )
+    what = f"{task}{event.seq:>4}  {one_line(event.type):{TYPE_CHARS}}  {step}{told(event)}"
+    return f"{_clock(event.ts)}  {what}".rstrip()
 
 
 def _clock(ms: int) -> str:

@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 
 from app.cli.board import Board
 from app.cli.exits import Exit
+from app.cli.telling import event_json
 from app.cli.terminal import Clean, json_line, plain, say, show, tell
 from app.client import ApiError, Client, ClientError
 from app.model.events import Event
@@ -75,7 +76,7 @@ class Runner:
     @contextmanager
     def _shown(self, board: Board, request: Request) -> Iterator[Callable[[Event, str | None], None]]:
         if request.as_json:
-            yield lambda event, _: say(json_line(event.model_dump(exclude_unset=True)))
+            yield lambda event, _: say(event_json(event))
         elif self._err.is_terminal:
             drawn = Clean(board)
             with Live(console=self._err, get_renderable=lambda: drawn, refresh_per_second=REFRESHES_PER_S):

@@ -50,6 +50,11 @@ STEP_LINES: dict[str, tuple[str, Tell]] = {
 }
 
 
+def event_json(event: Event) -> str:
+    """The event as it is written: members that it does not have stay away."""
+    return json_line(event.model_dump(mode="json", exclude_unset=True))
+
+
 def told(event: Event) -> str:
     """What the event says beside its type, in one line; its data as they are where there are no words for them."""
     if event.type in TASK_LINES:

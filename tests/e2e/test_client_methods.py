@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.client import ApiError, Client
+from app.model.events import Event
 from app.model.task import CancelMode, TaskStatus
 from tests.e2e.conftest import LINE, Stack, shared
 from tests.unit.conftest import Blocking
@@ -60,6 +61,22 @@ def test_a_task_from_its_plan_to_its_deletion(stack: Stack, api: Client) -> None
     api.delete(task_id)
     with pytest.raises(ApiError, match="404"):
         api.task(task_id)
+
+
+def test_several_tasks_are_followed_in_one_stream(stack: Stack, api: Client) -> None:
+    """Each event of each task once, in the order of its log; and from the middle on."""
+    ids = [api.submit(f"Do it {n}", plan=LINE).task_id for n in range(5)]
+    seen: dict[str, list[Event]] = {task_id: [] for task_id in ids}
+    for event in api.follow_many(ids):
+        seen[event.task_id].append(event)
+
+    assert seen == {task_id: list(api.events(task_id)) for task_id in ids}
+    rest = list(api.follow_many(ids, after=dict.fromkeys(ids, 3)))
+    assert {(event.task_id, event.seq) for event in rest} == {
+        (event.task_id, event.seq) for events in seen.values() for event in events[3:]
+    }
+    ends = list(api.follow_many(ids, types=["task.started"]))
+    assert sorted(event.type for event in ends) == ["task.completed"] * 5 + ["task.started"] * 5
 
 
 def test_a_task_is_steered(stack: Stack, api: Client) -> None:
