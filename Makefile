@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
+.PHONY: help setup demo test test-full docs check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -27,6 +27,9 @@ test: setup ## Run the tests (under 6 minutes on 2 cores)
 
 test-full: setup ## Run the slower proofs as well
 	$(BIN)/python -m pytest -m full
+
+docs: setup ## Write the list of commands into docs/cli.md
+	$(BIN)/python -m tests.cli_page
 
 check: setup ## Lint and type-check
 	$(BIN)/ruff check .

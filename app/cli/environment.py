@@ -9,8 +9,9 @@ import typer
 
 from app import config
 from app.cli.claim import running_api
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
 from app.cli.inputs import BadInput
+from app.cli.terminal import end
 from app.client import ApiError, Client, ClientError, KeyExposed
 
 URL_VARIABLE = "STEPSTREAM_URL"

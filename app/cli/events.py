@@ -17,7 +17,9 @@ from app.model.events import Event
 
 TYPE_CHARS = 20
 
-events_cli = typer.Typer(rich_markup_mode=None, help="Events: watch them as they happen.", no_args_is_help=True)
+events_cli = typer.Typer(
+    rich_markup_mode=None, add_completion=False, help="Events: watch them as they happen.", no_args_is_help=True
+)
 
 
 @events_cli.callback()

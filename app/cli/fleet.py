@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.cli.environment import Url, api
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
 from app.cli.records import Json, age, for_programs, say_records, show_table, table
-from app.cli.terminal import cell
+from app.cli.terminal import cell, end
 from app.model.fleet import RunningAttempt, WorkerBody
 
 RUNNING_SHOWN_MAX = 3

@@ -19,10 +19,10 @@ from app.access.principal import DEFAULT_TENANT, Rates, Scope
 from app.access.record import KeyRecord
 from app.cli.claim import Claim, InUse
 from app.cli.doors import keyring
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
 from app.cli.records import Json, pairs, say_record, say_records
 from app.cli.redis_access import settings_with_redis
-from app.cli.terminal import json_line, say, tell
+from app.cli.terminal import end, json_line, say, tell
 from app.config import Settings
 from app.errors import Unavailable
 from app.model.times import parse_time
@@ -33,6 +33,7 @@ RATE_MAX = 10_000_000
 
 keys_cli = typer.Typer(
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
     help="Keys of the API: make, list, revoke; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )

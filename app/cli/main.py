@@ -39,7 +39,10 @@ cli = typer.Typer(cls=Stepstream, no_args_is_help=True, pretty_exceptions_enable
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"stepstream {installed_version('stepstream')}")
+        # Only here: nothing else that is asked of this module needs it.
+        from app.cli.terminal import say
+
+        say(f"stepstream {installed_version('stepstream')}")
         raise typer.Exit
 
 

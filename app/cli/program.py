@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-PIPE_CLOSED = 141
+from app.cli.exits import Exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Program(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError as error:
             _write_nowhere()
-            raise typer.Exit(PIPE_CLOSED) from error
+            raise typer.Exit(Exit.PIPE_CLOSED) from error
         return found
 
 

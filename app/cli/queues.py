@@ -13,10 +13,10 @@ from app.broker import DeadLetter, DeadLetters, QueueAdmin
 from app.broker.broker import SHARED_STREAM
 from app.cli.completion import complete_queue
 from app.cli.environment import read_settings
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
 from app.cli.records import Json, for_programs, say_record
 from app.cli.redis_access import connect, settings_with_redis
-from app.cli.terminal import tell
+from app.cli.terminal import end, tell
 
 #: Why `bury` in `app/dispatch/lua/_flow.lua` wrote a letter. Its step is settled: another delivery would do nothing.
 STEP_FAILED = "step failed"
@@ -30,11 +30,13 @@ Reason = Annotated[str | None, typer.Option(help="Only letters that died of this
 
 queues_cli = typer.Typer(
     rich_markup_mode=None,
+    add_completion=False,
     invoke_without_command=True,
     help="Queues: depth, age, pause; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )
 dlq_cli = typer.Typer(
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
     help="Dead letters: list, put back, throw away; straight from Redis (`STEPSTREAM_REDIS_URL`), without an API.",
 )

@@ -6,7 +6,8 @@ from redis.retry import Retry
 
 from app import local_redis
 from app.cli.environment import read_settings
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
+from app.cli.terminal import end
 from app.config import Settings
 
 TIMEOUT_S = 5.0

@@ -15,7 +15,7 @@ from app.cli.reporting import reported, signals
 from app.cli.run import CPUS
 from app.cli.up import Shape, Stack
 
-Processes = Annotated[int, typer.Option(min=1, max=256, help="Worker processes.")]
+Processes = Annotated[int, typer.Option(min=1, max=256, show_default="one per CPU", help="Worker processes.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Batches that one worker process runs at a time.")]
 
 

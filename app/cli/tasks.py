@@ -10,11 +10,11 @@ import typer
 
 from app.cli.completion import complete_task
 from app.cli.environment import Url, api
-from app.cli.exits import Exit, end
+from app.cli.exits import Exit
 from app.cli.inputs import read_plan
 from app.cli.records import Json, for_programs, say_record, say_records
 from app.cli.task_tables import print_task, print_tasks
-from app.cli.terminal import one_line, say, tell
+from app.cli.terminal import end, one_line, say, tell
 from app.client import ApiError, Client
 from app.model.answers import Accepted
 from app.model.task import CancelMode, TaskStatus, TaskView, is_task_id
@@ -30,7 +30,9 @@ TaskIdArguments = Annotated[
 ]
 ReasonOption = Annotated[str | None, typer.Option(help="A sentence for the event log.")]
 
-tasks_cli = typer.Typer(rich_markup_mode=None, help="Tasks: list, show, steer, delete.", no_args_is_help=True)
+tasks_cli = typer.Typer(
+    rich_markup_mode=None, add_completion=False, help="Tasks: list, show, steer, delete.", no_args_is_help=True
+)
 
 
 @tasks_cli.command()

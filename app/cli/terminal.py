@@ -8,12 +8,15 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
+import typer
 from pydantic import BaseModel
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
+
+from app.cli.exits import Exit
 
 #: C0 but newline and tab, DEL, and C1: what terminals take as commands. Embeddings, overrides and isolates of text
 #: direction (UAX 9), which make a line read as another. Lone surrogates: no text file takes them.
@@ -45,6 +48,13 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """Whatever is not the answer, on standard error."""
     _write(sys.stderr, text)
+
+
+def end(said: str, code: Exit) -> NoReturn:
+    """Ends the command with a sentence, or one per line."""
+    for line in said.splitlines():
+        tell(line)
+    raise typer.Exit(code)
 
 
 def _write(stream: TextIO, text: str) -> None:

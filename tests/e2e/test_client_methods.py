@@ -1,6 +1,8 @@
 """Every method of both clients against a real API and worker: what comes back is what the server has."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +79,17 @@ def test_several_tasks_are_followed_in_one_stream(stack: Stack, api: Client) -> 
     }
     ends = list(api.follow_many(ids, types=["task.started"]))
     assert sorted(event.type for event in ends) == ["task.completed"] * 5 + ["task.started"] * 5
+
+
+def test_the_example_of_the_page_works(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a reader copies from docs/cli.md follows a task to its report."""
+    page = (Path(__file__).parent.parent.parent / "docs" / "cli.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.S)
+    exec(code.replace("http://127.0.0.1:8000", stack.url), {})
+    printed = capsys.readouterr().out.splitlines()
+
+    assert printed[0] == "1 task.submitted"
+    assert "completed" in printed
 
 
 def test_a_task_is_steered(stack: Stack, api: Client) -> None:
