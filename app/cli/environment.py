@@ -12,7 +12,7 @@ from app.cli.claim import running_api
 from app.cli.exits import Exit
 from app.cli.inputs import BadInput
 from app.cli.terminal import end
-from app.client import ApiError, Client, ClientError, KeyExposed
+from app.client import ApiError, BadKey, Client, ClientError, KeyExposed
 
 URL_VARIABLE = "STEPSTREAM_URL"
 #: What the API answers when the request itself, or who makes it, is at fault.
@@ -57,7 +57,7 @@ def client_at(url: str) -> Client:
     """A client of that address; raises `BadInput` for what is no address, or none that a key may be sent to."""
     try:
         return Client(url)
-    except KeyExposed as error:
+    except (BadKey, KeyExposed) as error:
         raise BadInput(str(error)) from error
     except (httpx2.InvalidURL, ValueError) as error:
         raise BadInput(f"{url!r} is not the address of an API: {error}.") from error

@@ -2,12 +2,13 @@
 
 from app.client.async_client import AsyncClient
 from app.client.client import Client
-from app.client.errors import ApiError, ApiUnreachable, ClientError, KeyExposed, StreamBroken, WaitTimeout
+from app.client.errors import ApiError, ApiUnreachable, BadKey, ClientError, KeyExposed, StreamBroken, WaitTimeout
 
 __all__ = [
     "ApiError",
     "ApiUnreachable",
     "AsyncClient",
+    "BadKey",
     "Client",
     "ClientError",
     "KeyExposed",

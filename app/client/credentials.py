@@ -4,7 +4,7 @@ import os
 import re
 from urllib.parse import urlsplit
 
-from app.client.errors import KeyExposed
+from app.client.errors import BadKey, KeyExposed
 from app.loopback import is_loopback
 
 KEY_VARIABLE = "STEPSTREAM_API_KEY"
@@ -18,14 +18,14 @@ def key_headers(base_url: str, api_key: str | None, *, allow_insecure: bool) -> 
     The headers that carry the key: `api_key`, else that of the environment; none when there is neither.
 
     Raises `KeyExposed` when others on the way could read it: plain http to another machine, unless
-    `allow_insecure` or the environment says that the network is trusted; `ValueError` for what cannot be a key.
+    `allow_insecure` or the environment says that the network is trusted; `BadKey` for what cannot be one.
     """
     allow_insecure = allow_insecure or os.environ.get(INSECURE_VARIABLE) == "1"
     key = api_key or os.environ.get(KEY_VARIABLE, "")
     if not key:
         return {}
     if _KEY.fullmatch(key) is None:
-        raise ValueError("the key has characters that no key has")
+        raise BadKey("The key has characters that no key has.")
     url = urlsplit(base_url)
     host = url.hostname or ""
     if url.scheme != "https" and not is_loopback(host) and not allow_insecure:

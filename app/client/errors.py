@@ -4,6 +4,7 @@ What the client raises.
     ClientError
     ├── ApiUnreachable    nobody answers there, or not any more, or it is not this API
     ├── ApiError          the API said no: HTTP status and problem document (RFC 9457)
+    ├── BadKey            what was given as a key cannot be one
     ├── KeyExposed        the key would travel where others can read it
     ├── StreamBroken      the event stream contradicts itself: a gap, or not an event
     └── WaitTimeout       the task has not ended in the time that was given; also a `TimeoutError`
@@ -23,6 +24,10 @@ class ApiUnreachable(ClientError):
 
 class KeyExposed(ClientError, ValueError):
     """The key would travel where others can read it; see `allow_insecure` of `Client`."""
+
+
+class BadKey(ClientError, ValueError):
+    """What was given as a key cannot be one."""
 
 
 class StreamBroken(ClientError):

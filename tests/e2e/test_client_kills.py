@@ -33,6 +33,16 @@ def followed_asynchronously(url: str, task_id: str) -> list[Event]:
     return asyncio.run(follow())
 
 
+def followed_with_another(url: str, task_id: str) -> list[Event]:
+    """In one stream with a task that ends long before."""
+    with Client(url) as client:
+        other = client.submit("Do it", plan=LONG[:1], idempotency_key=task_id).task_id
+        seen = list(client.follow_many([other, task_id]))
+    beside = [event.seq for event in seen if event.task_id == other]
+    assert beside == list(range(1, len(beside) + 1))
+    return [event for event in seen if event.task_id == task_id]
+
+
 def waited(url: str, task_id: str) -> int:
     with Client(url) as client:
         return client.wait(task_id, timeout_s=120).last_seq
@@ -44,7 +54,9 @@ def test_the_log_of_a_client_is_exactly_1_to_n_whatever_is_killed(stack: Stack) 
     api, worker = stack.processes
     task_id = stack.submit(LONG)
     dice = random.Random(7)
-    watchers: list[Callable[[str, str], object]] = [followed, followed_asynchronously, waited]
+    watchers: list[Callable[[str, str], object]] = [
+        followed, followed_asynchronously, followed_with_another, waited,
+    ]  # fmt: skip
     with ThreadPoolExecutor() as pool:
         seen = [pool.submit(watch, stack.url, task_id) for watch in watchers]
         for kill in range(KILLS):
@@ -57,11 +69,11 @@ def test_the_log_of_a_client_is_exactly_1_to_n_whatever_is_killed(stack: Stack) 
                 api = stack.api()
             if "worker" in victims:
                 worker = stack.worker()
-        one, other, last_seq = [future.result(timeout=180) for future in seen]
+        one, other, third, last_seq = [future.result(timeout=180) for future in seen]
 
     assert isinstance(one, list)
     assert [event.seq for event in one] == list(range(1, len(one) + 1))
-    assert one == other
+    assert one == other == third
     assert one[-1].type == "task.completed"
     assert last_seq == len(one)
     stored = stack.get(f"/tasks/{task_id}/events?limit=500")["events"]

@@ -221,7 +221,7 @@ def _open_task(place: Place, task_id: str, status: str, state: str, **members: i
 
 
 def test_stuck_tasks_are_found_and_sound_ones_are_not(place: Place) -> None:
-    """A step beyond its time, one on a dead worker, a task of which nothing is under way, one that is not there."""
+    """Steps beyond their time, on a dead worker, without a message; tasks that nothing moves, or that are gone."""
     ids = [TASK.replace("0-01", f"{n}-01") for n in range(8)]
     _report_worker(place)
     now_ms = place.now_ms
@@ -230,7 +230,8 @@ def test_stuck_tasks_are_found_and_sound_ones_are_not(place: Place) -> None:
     _open_task(place, ids[2], "running", "waiting")
     place.client.zadd(place.keys.open, {ids[3]: 1})
     _open_task(place, ids[4], "paused", "waiting")
-    _open_task(place, ids[5], "queued", "queued")
+    _open_task(place, ids[5], "queued", "queued", queued=now_ms)
+    _open_task(place, ids[7], "queued", "queued", queued=now_ms - HOUR_MS)
     _open_task(place, ids[6], "running", "running", started=now_ms, worker="gone")
 
     said = look(tasks.open_tasks, place)
@@ -240,6 +241,7 @@ def test_stuck_tasks_are_found_and_sound_ones_are_not(place: Place) -> None:
         f"fail: {ids[1]}: step 1 runs for 2m2s, and its time was 1s",
         f"fail: {ids[2]}: none of its steps is under way",
         f"fail: {ids[3]}: it is listed as open and does not exist",
+        f"fail: {ids[7]}: step 1 is queued for 1h0m, and noop is empty",
     ]
 
 

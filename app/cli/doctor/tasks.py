@@ -56,14 +56,25 @@ def _why(place: Place, steps: list[str], lines: list[str], alive: set[str]) -> s
     for step, state_line, place_line in zip(steps, lines[::2], lines[1::2], strict=True):
         state, where = parse_line(STEP_STATE, state_line), parse_line(STEP_PLACE, place_line)
         states.add(state["state"])
-        ran_ms = place.now_ms - int(state["started"])
-        if state["state"] != "running":
-            continue
-        if ran_ms > int(where["timeout"]) + MARGIN_MS:
-            return f"step {step} runs for {age(ran_ms)}, and its time was {age(int(where['timeout']))}"
-        if state["worker"] not in alive and ran_ms > LEASES_MAX * place.settings.lease_ms + MARGIN_MS:
-            return f"step {step} runs on {state['worker']}, which does not report itself"
+        why = _step_stuck(place, state, where, alive)
+        if why:
+            return f"step {step} {why}"
     return "" if states & UNDER_WAY else "none of its steps is under way"
+
+
+def _step_stuck(place: Place, state: dict[str, str], where: dict[str, str], alive: set[str]) -> str:
+    """Why nobody will go on with a step, if that is so."""
+    if state["state"] == "queued":
+        waited_ms, queue = place.now_ms - int(state["queued"]), where["queue"]
+        empty = queue not in place.queues or not place.queues[queue].unfinished
+        return f"is queued for {age(waited_ms)}, and {queue} is empty" if empty and waited_ms > MARGIN_MS else ""
+    ran_ms, time_ms = place.now_ms - int(state["started"]), int(where["timeout"])
+    if state["state"] != "running":
+        return ""
+    if ran_ms > time_ms + MARGIN_MS:
+        return f"runs for {age(ran_ms)}, and its time was {age(time_ms)}"
+    silent = state["worker"] not in alive and ran_ms > LEASES_MAX * place.settings.lease_ms + MARGIN_MS
+    return f"runs on {state['worker']}, which does not report itself" if silent else ""
 
 
 def audit(place: Place) -> Findings:
