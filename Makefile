@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full docs check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
+.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ check: setup ## Lint and type-check
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+openapi: setup ## Write docs/openapi.json anew
+	$(BIN)/python -c 'from app.api.document import snapshot; from app.main import create_app; print(snapshot(create_app().openapi()), end="")' > docs/openapi.json
 
 up: setup ## Redis, API and workers in one terminal; Ctrl-C ends all
 	@$(BIN)/stepstream up

@@ -12,12 +12,12 @@ from starlette.types import ASGIApp
 
 from app.api import (
     agents,
+    document,
     event_pages,
     fleet,
     health,
     listing,
     metrics,
-    problems,
     refusing,
     results,
     steering,
@@ -45,11 +45,11 @@ fetch the result. Errors are `application/problem+json` (RFC 9457).
 
 
 class Api(FastAPI):
-    """The application; in its OpenAPI document every error is a problem, which FastAPI cannot know of itself."""
+    """The application; its OpenAPI document says more than FastAPI can know of itself."""
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            self.openapi_schema = problems.described(super().openapi())
+            self.openapi_schema = document.described(super().openapi())
         return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -66,6 +66,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Stepstream",
         version=version("stepstream"),
         description=DESCRIPTION,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        generate_unique_id_function=document.operation_id,
         lifespan=_lifespan,
         # Their pages load scripts from elsewhere; there is `/openapi.json` for the viewer of one's choice.
         docs_url=None,

@@ -8,15 +8,24 @@ from fastapi import APIRouter, Query, Response
 from app.api.accept import JSON, NDJSON, Accept, negotiated
 from app.api.deps import Reader, Services, TaskId, gone
 from app.api.problems import documented
-from app.events.log import PAGE_MAX, Cursor, StoredEvent
+from app.api.stream import STREAMS
+from app.events.log import CURSOR_PATTERN, PAGE_MAX, Cursor, StoredEvent
 from app.model.answers import EventsPage
+
+After = Annotated[
+    str | None,
+    Query(
+        description="Position: a number or an event id.",
+        json_schema_extra={"pattern": f"^({CURSOR_PATTERN.pattern})?$"},
+    ),
+]
 
 router = APIRouter(tags=["events"])
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A page of the log",
-        "content": {NDJSON: {"schema": {"type": "string"}, "example": '{"v":1,"seq":42}\n'}},
+        "content": {NDJSON: STREAMS[NDJSON]},
         "headers": {"Link": {"schema": {"type": "string"}, "description": "`rel=next`: the page behind this one."}},
     },
 }
@@ -32,8 +41,8 @@ async def events(
     task_id: TaskId,
     services: Services,
     accept: Accept,
-    after: Annotated[str | None, Query(description="Position: a number or an event id.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Most events on the page.")] = 100,
 ) -> Response:
     """A page of the event log, oldest first: JSON, or with `Accept: application/x-ndjson` one event per line."""
     cursor = Cursor.parse(after)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from typing import Annotated
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
@@ -36,7 +37,7 @@ async def _letter_id(
     letter_id: Annotated[str, Path(description="Id of a dead letter, as the list shows it.", examples=["writer:5f0c"])],
 ) -> tuple[str, str]:
     queue, _, member = letter_id.partition(":")
-    return queue, member
+    return queue, unquote(member)
 
 
 LetterId = Annotated[tuple[str, str], Depends(_letter_id)]
@@ -75,8 +76,11 @@ async def dead_letters(
     _: Admin,
     services: Services,
     queue: Annotated[str | None, Query(description="Only those of this queue.")] = None,
-    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=LETTERS_MAX)] = 20,
+    cursor: Annotated[
+        str | None,
+        Query(description="The `next` of the page before.", json_schema_extra={"pattern": "^[A-Za-z0-9_-]*$"}),
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LETTERS_MAX, description="Most letters on the page.")] = 20,
 ) -> LetterPage:
     """
     Messages that nobody will work on, the newest first.
@@ -87,7 +91,7 @@ async def dead_letters(
     return LetterPage(letters=[_letter(letter) for letter in letters], next=following)
 
 
-@router.get("/dead-letters/{letter_id:path}", responses=documented(404, 503))
+@router.get("/dead-letters/{letter_id}", responses=documented(404, 503))
 async def dead_letter(_: Admin, letter_id: LetterId, services: Services) -> LetterDetail:
     """One dead letter, with its message and who had it before it died."""
     letter = await services.fleet.letter(*letter_id)
@@ -101,7 +105,7 @@ async def dead_letter(_: Admin, letter_id: LetterId, services: Services) -> Lett
 
 
 @router.post(
-    "/dead-letters/{letter_id:path}/requeue",
+    "/dead-letters/{letter_id}/requeue",
     status_code=202,
     responses={
         202: {
@@ -127,7 +131,7 @@ async def requeue(caller: Admin, letter_id: LetterId, response: Response, servic
     return Requeued(id=_id(letter), requeued="message" if step is None else "step", task_id=task_id)
 
 
-@router.delete("/dead-letters/{letter_id:path}", status_code=204, responses=documented(404, 503))
+@router.delete("/dead-letters/{letter_id}", status_code=204, responses=documented(404, 503))
 async def discard(_: Admin, letter_id: LetterId, services: Services) -> None:
     """Deletes a dead letter; its work is not done, and a failed step stays failed."""
     await services.fleet.discard(*letter_id)
@@ -193,5 +197,8 @@ def _letter(letter: DeadLetter) -> LetterBody:
 
 
 def _id(letter: DeadLetter) -> str:
-    """Ids of letters are unique within their queue, the name of which holds no colon."""
-    return f"{letter.queue}:{letter.letter_id}"
+    """
+    Ids of letters are unique within their queue, the name of which holds no colon. A slash, which other programs
+    may have in theirs, would be another path.
+    """
+    return f"{letter.queue}:{letter.letter_id.replace('%', '%25').replace('/', '%2F')}"

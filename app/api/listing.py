@@ -10,10 +10,11 @@ from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
 from app.model.answers import PlanBody, PlannedStep
-from app.model.task import TaskPage, TaskStatus
+from app.model.task import TASK_ID_PATTERN, TaskPage, TaskStatus
 from app.model.times import parse_time
 
 WORDS_CHARS_MAX = 200
+TASK_ID = f"^{TASK_ID_PATTERN.pattern}$"
 
 router = APIRouter(tags=["tasks"])
 
@@ -38,8 +39,10 @@ async def tasks(  # FastAPI passes all of them by name
         PlainValidator(parse_time, json_schema_input_type=str),
         Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`)."),
     ] = None,
-    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 20,
+    cursor: Annotated[
+        str | None, Query(description="The `next` of the page before.", json_schema_extra={"pattern": TASK_ID})
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX, description="Most tasks on the page.")] = 20,
 ) -> TaskPage:
     """
     Tasks, newest first.

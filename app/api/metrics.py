@@ -29,7 +29,12 @@ async def task_metrics(_: Reader, task_id: TaskId, services: Services) -> TaskMe
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"description": "Prometheus text format", "content": {"text/plain": {}}}},
+    responses={
+        200: {
+            "description": "Prometheus text format",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": "stepstream_viewers 3.0\n"}},
+        }
+    },
 )
 async def metrics(_: Admin, services: Services, metrics: Metrics) -> Response:
     """What Prometheus scrapes: this process, and the queues in Redis."""

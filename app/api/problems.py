@@ -123,39 +123,33 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
 }
 #: What every route that asks for a scope may answer.
 KEYED = (400, 401, 403, 421, 429, 503)
+_RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+#: What comes with problems of a status, as OpenAPI describes it.
+HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "What kind of key is asked for."}},
+    429: {
+        **_RETRY_AFTER,
+        "RateLimit": {"schema": {"type": "string"}, "description": "What is left of the limit."},
+        "RateLimit-Policy": {"schema": {"type": "string"}, "description": "The limit itself."},
+    },
+    503: _RETRY_AFTER,
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer with these problems."""
-    return {status: _documentation(status) for status in statuses}
+    return {status: documentation(status) for status in statuses}
 
 
-def described(openapi: dict[str, Any]) -> dict[str, Any]:
-    """Adds the schema of problems, and takes out the validation errors that FastAPI would send by itself."""
-    schemas = openapi["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    body = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= body.pop("$defs") | {"ProblemBody": body}
-    for path in openapi["paths"].values():
-        for operation in path.values():
-            if "security" in operation:
-                operation["responses"] |= {str(status): _documentation(status) for status in KEYED}
-            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                del operation["responses"]["422"]
-    return openapi
-
-
-def _documentation(status: int) -> dict[str, Any]:
+def documentation(status: int) -> dict[str, Any]:
+    """The response object of OpenAPI for all problems of a status."""
     kinds = [(name, title) for known, name, title in KINDS.values() if known == status]
     examples = {name: {"summary": title, "value": _example(status, name, title)} for name, title in kinds}
-    documentation: dict[str, Any] = {
+    return {
         "description": "; or: ".join(title for _, title in kinds),
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}, "examples": examples}},
+        **({"headers": HEADERS[status]} if status in HEADERS else {}),
     }
-    if status in (429, 503):
-        documentation["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
-    return documentation
 
 
 def _example(status: int, name: str, title: str) -> dict[str, Any]:

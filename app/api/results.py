@@ -30,9 +30,16 @@ router = APIRouter(tags=["tasks"])
     responses={
         200: {
             "description": "What the last steps left behind",
-            "content": {MARKDOWN: {"schema": {"type": "string"}}, HTML: {"schema": {"type": "string"}}},
+            "content": {
+                MARKDOWN: {"schema": {"type": "string"}, "example": "# AI agents\n\nAn agent acts for someone [1]."},
+                HTML: {"schema": {"type": "string"}, "example": "<!doctype html>…<h1>AI agents</h1>…"},
+            },
         },
-        202: {"description": "The task still runs; see Retry-After", "model": Running},
+        202: {
+            "description": "The task still runs",
+            "model": Running,
+            "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}},
+        },
         **documented(404, 409, 410, 503),
     },
 )

@@ -3,18 +3,18 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import OptionalJsonRoute, Services, Submitter, TaskId, kept, view_of
 from app.api.problems import documented
-from app.api.text import PlanJson, no_control_characters
+from app.api.text import PlanJson, Text
 from app.model.answers import Accepted, Links
 from app.model.plan import StepId
 from app.model.task import CancelMode, TaskStatus, TaskView
 
 REASON_CHARS_MAX = 300
 
-Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX), AfterValidator(no_control_characters)]
+Reason = Annotated[Text, Field(max_length=REASON_CHARS_MAX)]
 
 router = APIRouter(tags=["steering"])
 steering = APIRouter(tags=["steering"], route_class=OptionalJsonRoute)

@@ -54,17 +54,29 @@ async def _wishes(
 
 
 StreamWishes = Annotated[Wishes, Depends(_wishes)]
+_EVENT = {"$ref": "#/components/schemas/Event"}
+_DATA = {"anyOf": [_EVENT, {"type": "object", "maxProperties": 0, "description": "Of control frames."}]}
+#: `itemSchema` is OpenAPI 3.2, which FastAPI writes as well.
+STREAMS = {
+    EVENT_STREAM: {
+        "itemSchema": {
+            "type": "object",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"type": "string"},
+                "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": _DATA},
+                "retry": {"type": "integer"},
+            },
+        },
+        "example": 'id: 42-51873\nevent: step.completed\ndata: {"v":1,"seq":42}\n\n',
+    },
+    NDJSON: {"schema": {"type": "string"}, "itemSchema": _EVENT, "example": '{"v":1,"seq":42}\n'},
+}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Frames with `id`, `event` and `data`, one per event; `stream.end` says that nothing follows, "
         "`stream.reset` that all events so far are void and a full replay follows.",
-        "content": {
-            EVENT_STREAM: {
-                "schema": {"type": "string"},
-                "example": 'id: 42-51873\nevent: step.completed\ndata: {"v":1,"seq":42}\n\n',
-            },
-            NDJSON: {"schema": {"type": "string"}, "example": '{"v":1,"seq":42}\n'},
-        },
+        "content": STREAMS,
     },
     204: {"description": "The client has all of it, and nothing follows: do not come back"},
 }

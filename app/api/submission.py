@@ -14,7 +14,7 @@ from app.api.deps import Services, view_of
 from app.api.event_stream import Form
 from app.api.prefer import Preference, Wait
 from app.api.results import finished
-from app.api.stream import form_of, opened
+from app.api.stream import STREAMS, form_of, opened
 from app.bootstrap import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.errors import Unavailable
@@ -39,7 +39,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "model": FinishedTask,
         "description": "The task has ended within the `wait` that was preferred, well or not: see `status`. Or, to "
         "those who accept it before JSON: its event stream, from the first event.",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}}, NDJSON: {"schema": {"type": "string"}}},
+        "content": STREAMS,
         "headers": HEADERS,
     },
     202: {

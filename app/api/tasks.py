@@ -61,7 +61,10 @@ async def plan(body: RunTask, caller: Submitter, services: Services) -> Plan:
     "/tasks/{task_id}",
     response_model=TaskView,
     responses={
-        200: {"description": "The task", "headers": {"ETag": {"schema": {"type": "string"}}}},
+        200: {
+            "description": "The task",
+            "headers": {"ETag": {"schema": {"type": "string"}, "description": "For `If-None-Match`."}},
+        },
         304: {"description": "Nothing has changed since the `ETag` that was sent"},
         **documented(404, 410, 503),
     },

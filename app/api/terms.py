@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 from app.api.text import LabelName
 from app.dispatch.submission import CONCURRENCY_MAX
 from app.model.task import Concurrency, Moment
-from app.model.times import parse_moment
+from app.model.times import DURATION, TIME, parse_moment
 
 
 def _schema(text: str) -> dict[str, Any]:
-    return {"type": "string", "examples": ["PT30S", "2026-05-01T12:00:00Z"], "description": text}
+    pattern = f"^({DURATION.pattern}|{TIME.pattern})$"
+    return {"type": "string", "pattern": pattern, "examples": ["PT30S", "2026-05-01T12:00:00Z"], "description": text}
 
 
 MomentText = Annotated[

@@ -1,7 +1,7 @@
 """Text in requests: nothing that nobody can see or mean gets in."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -42,7 +42,19 @@ def no_colon(name: str) -> str:
     return name
 
 
-Text = Annotated[str, AfterValidator(no_control_characters)]
-LabelName = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(one_line), AfterValidator(no_colon)]
-LabelText = Annotated[str, Field(max_length=200), AfterValidator(one_line)]
+def _told(pattern: str) -> Any:
+    """What the validator behind it holds, in the words of JSON Schema."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+Text = Annotated[str, AfterValidator(no_control_characters), _told(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+Line = Annotated[str, AfterValidator(one_line), _told(r"^[^\x00-\x1f\x7f]*$")]
+LabelName = Annotated[
+    str,
+    Field(min_length=1, max_length=64),
+    AfterValidator(one_line),
+    AfterValidator(no_colon),
+    _told(r"^[^\x00-\x1f\x7f:]*$"),
+]
+LabelText = Annotated[Line, Field(max_length=200)]
 PlanJson = Annotated[JsonValue, AfterValidator(printable)]
