@@ -22,12 +22,13 @@ from pathlib import Path
 
 from .mutation import Mutation
 from .table import MUTATIONS
+from .table_api import HTTP
 from .table_dispatch import DISPATCH
 from .table_features import FEATURES
 from .table_steering import STEERING
 
 ROOT = Path(__file__).parent.parent.parent
-COPIED = ("app", "actors", "tests", "docs", "pyproject.toml", "README.md")
+COPIED = ("app", "actors", "tests", "docs", "stepstream.py", "pyproject.toml", "README.md")
 TIMEOUT_S = 90
 TIMEOUT_OF_ALL_S = 400
 WHERE = "import app.broker; print(app.broker.__file__)"
@@ -133,7 +134,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutations whose name holds this")
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
-    chosen = [mutation for mutation in (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING) if arguments.only in mutation.name]
+    chosen = [
+        mutation for mutation in (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HTTP) if arguments.only in mutation.name
+    ]
     if failed := without_mutation(chosen):
         say(f"the tests fail without a mutation: {failed}")
         return 1

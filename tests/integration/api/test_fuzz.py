@@ -110,6 +110,7 @@ def fuzzed(redis_url: str) -> Iterator[Fuzzed]:
     thread.start()
     while not server.started:
         assert thread.is_alive()
+        thread.join(0.005)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     headers = {"Authorization": f"Bearer {token.text}"}
     document = copy.deepcopy(app.openapi())

@@ -1,7 +1,6 @@
 """The whole of a shard from outside: who works, what waits where, and all dead letters as one list."""
 
 import itertools
-import threading
 from typing import Any
 
 import dramatiq
@@ -9,11 +8,11 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.broker import QueueAdmin, RedisStreamsBroker
+from app.broker import Level, QueueAdmin, RedisStreamsBroker
 from app.broker.keys import ShardKeys, tag
 from app.broker.leases import ABOUT_CHARS_MAX, bounded
 from app.broker.letter_list import LetterPlace
-from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker
+from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker, fetch
 
 Letter = tuple[int, str, str]
 
@@ -93,31 +92,40 @@ def test_letters_are_found_by_name(redis_client: "redis.Redis", namespace: str) 
     assert letters.named([]) == {}
 
 
-def test_a_worker_reports_itself_and_what_its_program_adds(
-    make_broker: MakeBroker, start_worker: StartWorker, eventually: Eventually
-) -> None:
+def test_a_worker_reports_itself_and_what_its_program_adds(make_broker: MakeBroker) -> None:
     """Who it is, what it reads, how much it holds; told again as soon as that has changed back to nothing."""
-    said = {"doing": "nothing"}
-    broker = make_broker(lease_ms=600, about=lambda: said)
-    began, finish = threading.Event(), threading.Event()
+    said = {"doing": "something"}
+    broker = make_broker(about=lambda: said)
+    dramatiq.actor(lambda: None, actor_name="work", broker=broker).send()
+    heart = broker.presence._heart
+    consumer = broker.consume("default", prefetch=1, timeout=50)
+    message = fetch(consumer)
 
-    def work() -> None:
-        began.set()
-        finish.wait(10)
+    heart.beat()
+    (busy,) = broker.admin.workers()
+    consumer.ack(message)
+    broker.presence.held("default").drop(Level.NORMAL, [message.entry.entry_id])
+    said["doing"] = "nothing"
+    heart.beat()
+    (idle,) = broker.admin.workers()
 
-    dramatiq.actor(work, actor_name="work", broker=broker).send()
-    start_worker(broker, threads=3)
-    assert began.wait(5)
-    (busy,) = eventually(lambda: [one for one in broker.admin.workers() if one.in_flight == 1])
-    said["doing"] = "something"
-    finish.set()
-    (idle,) = eventually(lambda: [one for one in broker.admin.workers() if one.in_flight == 0])
-
-    assert (busy.worker_id, busy.alive, busy.threads, busy.queues) == (broker.worker_id, True, 3, ("default",))
+    assert (busy.worker_id, busy.alive, busy.queues, busy.in_flight) == (broker.worker_id, True, ("default",), 1)
     assert broker.worker_id.startswith(f"{busy.host}:{busy.pid}:")
-    assert busy.started_ms
     assert 0 <= busy.silent_ms < 5_000
-    assert (busy.about, idle.about) == ({"doing": "nothing"}, {"doing": "something"})
+    assert idle.in_flight == 0
+    assert (busy.about, idle.about) == ({"doing": "something"}, {"doing": "nothing"})
+
+
+def test_a_report_says_how_many_threads_since_when(
+    broker: RedisStreamsBroker, start_worker: StartWorker, eventually: Eventually
+) -> None:
+    """A worker at rest reports itself when it starts."""
+    start_worker(broker, threads=3)
+
+    (found,) = eventually(broker.admin.workers)
+
+    assert (found.threads, found.in_flight, found.alive) == (3, 0, True)
+    assert found.started_ms
 
 
 def test_a_silent_worker_is_listed_as_such(broker: RedisStreamsBroker, redis_client: "redis.Redis") -> None:
