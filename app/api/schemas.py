@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.terms import ConcurrencyBody, MomentText
-from app.api.text import LabelName, LabelText, Line, PlanJson, Text
+from app.api.text import IN_ONE_LINE, PRINTABLE, LabelName, LabelText, PlanJson, Text
 
 LABELS_MAX = 32
 
@@ -17,7 +17,7 @@ class _Body(BaseModel):
 class DocumentBody(_Body):
     """A text to work on; `name` is what citations call it."""
 
-    name: Annotated[Line, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200), *IN_ONE_LINE]
     text: Text
 
 
@@ -55,7 +55,7 @@ class RunTask(_Body):
         },
     )
 
-    task: Annotated[Text, Field(min_length=1, description="The goal, in words.")]
+    task: Annotated[str, Field(min_length=1, description="The goal, in words."), *PRINTABLE]
     plan: PlanJson = Field(None, description="Steps to run instead of a planner's; see the schema `Step`.")
     inputs: InputsBody = InputsBody()
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = Field(5, description="0 runs first, 9 last.")

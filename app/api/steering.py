@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import OptionalJsonRoute, Services, Submitter, TaskId, kept, view_of
 from app.api.problems import documented
-from app.api.text import PlanJson, Text
+from app.api.text import PRINTABLE, PlanJson
 from app.model.answers import Accepted, Links
 from app.model.plan import StepId
 from app.model.task import CancelMode, TaskStatus, TaskView
 
 REASON_CHARS_MAX = 300
 
-Reason = Annotated[Text, Field(max_length=REASON_CHARS_MAX)]
+Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX), *PRINTABLE]
 
 router = APIRouter(tags=["steering"])
 steering = APIRouter(tags=["steering"], route_class=OptionalJsonRoute)

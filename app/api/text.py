@@ -47,8 +47,11 @@ def _told(pattern: str) -> Any:
     return Field(json_schema_extra={"pattern": pattern})
 
 
-Text = Annotated[str, AfterValidator(no_control_characters), _told(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
-Line = Annotated[str, AfterValidator(one_line), _told(r"^[^\x00-\x1f\x7f]*$")]
+# A limit on the length comes before these: behind a validator pydantic speaks of items instead of characters.
+PRINTABLE = (AfterValidator(no_control_characters), _told(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"))
+IN_ONE_LINE = (AfterValidator(one_line), _told(r"^[^\x00-\x1f\x7f]*$"))
+Text = Annotated[str, *PRINTABLE]
+Line = Annotated[str, *IN_ONE_LINE]
 LabelName = Annotated[
     str,
     Field(min_length=1, max_length=64),
@@ -56,5 +59,5 @@ LabelName = Annotated[
     AfterValidator(no_colon),
     _told(r"^[^\x00-\x1f\x7f:]*$"),
 ]
-LabelText = Annotated[Line, Field(max_length=200)]
+LabelText = Annotated[str, Field(max_length=200), *IN_ONE_LINE]
 PlanJson = Annotated[JsonValue, AfterValidator(printable)]
