@@ -36,6 +36,7 @@ from app.dispatch.step_store import StepLimits, StepStore
 from app.dispatch.stops import Stops
 from app.dispatch.store import TaskStore
 from app.draining import Draining
+from app.events.firehose import Firehose
 from app.events.hub import Hub
 from app.events.log import EventLog
 from app.events.middleware import EventBus
@@ -45,6 +46,7 @@ from app.model.agents import AgentRegistry
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
 from app.startup import begin_worker, load_agents
+from app.watching import watching
 
 #: A request is answered with 503 rather than kept waiting; a worker holds a result it cannot store yet.
 API_RETRY_MS_MAX = 1_500
@@ -75,6 +77,7 @@ class ApiServices:
     tasks: TaskList
     log: EventLog
     hub: Hub
+    firehose: Firehose
     fleet: Fleet
     waiters: Waiters
     #: Turns to make a page for a browser, which keeps a thread busy.
@@ -105,12 +108,11 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         collections=frozenset(settings.collections),
         on_deadline=housekeeper.wake,
     )
-    logs_shared = SharedConnection(client)
-    log = EventLog(logs_shared, keys, retry_ms_max=API_RETRY_MS_MAX)
-    draining = Draining()
-    hub = Hub(client, keys, log, viewer_queue_max=settings.viewer_queue_max, viewers_max=settings.viewers_max)
     try:
-        async with hub, _running(housekeeper):
+        async with (
+            watching(client, keys, settings, retry_ms_max=API_RETRY_MS_MAX) as watch,
+            _running(housekeeper),
+        ):
             yield ApiServices(
                 settings=settings,
                 redis=client,
@@ -119,16 +121,16 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 dispatcher=dispatcher,
                 store=reader,
                 tasks=TaskList(client, keys),
-                log=log,
-                hub=hub,
+                log=watch.log,
+                hub=watch.hub,
+                firehose=watch.firehose,
                 fleet=Fleet(_admin(admin_client, settings), agents, store),
-                waiters=Waiters(hub, draining, settings.waiters_max),
+                waiters=watch.waiters,
                 pages=anyio.CapacityLimiter(PAGES_MAX),
                 access=_access(shared, keys, settings),
-                draining=draining,
+                draining=watch.draining,
             )
     finally:
-        await logs_shared.aclose()
         await shared.aclose()
         await client.aclose()
         admin_client.close()

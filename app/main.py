@@ -14,6 +14,7 @@ from app.api import (
     agents,
     document,
     event_pages,
+    firehose,
     fleet,
     health,
     listing,
@@ -36,7 +37,7 @@ from app.startup import begin
 
 ROUTERS = (
     tasks.submissions, listing.router, tasks.router, results.router, steering.steering, steering.router,
-    event_pages.router, stream.router, metrics.router, agents.router, fleet.router, health.router,
+    event_pages.router, stream.router, firehose.router, metrics.router, agents.router, fleet.router, health.router,
 )  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,

@@ -29,7 +29,7 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.housekeeping", "app.dispatch.invoke", "app.dispatch.portal", "app.dispatch.report",
         "app.dispatch.runner", "app.dispatch.stops", "app.metrics",
     ),
-    ("app.bootstrap", "app.bounds", "app.client", "app.startup"),
+    ("app.bootstrap", "app.bounds", "app.client", "app.watching", "app.startup"),
     ("app.api", "actors"),
     ("app.main", "app.wire", "app.cli", "app.__main__"),
 ]  # fmt: skip

@@ -24,15 +24,18 @@ def _is_label(text: str) -> str:
     return text
 
 
+Labels = Annotated[
+    list[Annotated[str, AfterValidator(_is_label)]],
+    Query(max_length=LABELS_MAX, description="Only tasks with this label, `name:value`; may be repeated."),
+]
+
+
 @router.get("/tasks", responses=documented(400, 422, 503))
 async def tasks(  # FastAPI passes all of them by name
     caller: Reader,
     services: Services,
     status: Annotated[TaskStatus | None, Query(description="Only tasks in this state.")] = None,
-    label: Annotated[
-        list[Annotated[str, AfterValidator(_is_label)]],
-        Query(max_length=LABELS_MAX, description="Only tasks with this label, `name:value`; may be repeated."),
-    ] = [],  # noqa: B006  # FastAPI copies it
+    label: Labels = [],  # noqa: B006  # FastAPI copies it
     q: Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")] = "",
     created_after: Annotated[
         int | None,

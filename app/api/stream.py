@@ -1,6 +1,7 @@
 """Events as a stream, of one task or of several: replay from where the client was, then live, to the end."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -147,7 +148,7 @@ def form_of(accept: str) -> Form:
     return LINES if negotiated(accept, (EVENT_STREAM, NDJSON)) == NDJSON else SSE
 
 
-def opened(source: Source, services: ApiServices, wanted: TypeFilter = ALL, form: Form = SSE) -> Response:
+def opened(source: Source, services: ApiServices, wanted: Callable[[Piece], bool] = ALL, form: Form = SSE) -> Response:
     """The open stream; 204 when nothing is left to send."""
     if source.complete:
         source.close()

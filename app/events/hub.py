@@ -19,13 +19,15 @@ import structlog
 
 from app.errors import Unavailable
 from app.events.log import START, Cursor, EventLog, StoredEvent
+from app.events.places import Places
 from app.events.pushes import Pushes
 from app.events.topic import Topic
-from app.events.viewer import HubCounters, Viewer
+from app.events.viewer import Viewer
 from app.keys import Keys
 
 RECONCILE_BATCH_MAX = 200
 READS_MAX = 64
+VIEWERS_MAX = 10_000
 CANCEL_AGAIN_S = 0.1
 
 log = structlog.get_logger(__name__)
@@ -41,14 +43,14 @@ class Hub:
         event_log: EventLog,
         *,
         viewer_queue_max: int = 256,
-        viewers_max: int = 10_000,
+        places: Places | None = None,
         reconcile_s: float = 15.0,
     ) -> None:
-        self.counters = HubCounters()
+        self._places = places or Places(VIEWERS_MAX)
+        self.counters = self._places.counters
         self._keys = keys
         self._log = event_log
         self._ring_max = viewer_queue_max
-        self._viewers_max = viewers_max
         self._reconcile_s = reconcile_s
         self._topics: dict[bytes, Topic] = {}  # by channel
         self._reads = asyncio.Semaphore(READS_MAX)
@@ -83,17 +85,16 @@ class Hub:
         Who waits for several viewers at once gives them one `bell`, which is rung when there is news. Raises
         `Unavailable` when this process has as many viewers as it may.
         """
-        if self.counters.viewers >= self._viewers_max:
-            raise Unavailable("This process serves as many event streams as it may.", retry_after_s=5)
-        if not follow:
-            # Nothing will be pushed to it, so nobody else need know of it.
-            alone = Topic(task_id, self._ring_max)
-            return Viewer(alone, cursor, self._log, self.counters, self._reads, follow=False, bell=bell)
-        topic = self._topics.get(self._keys.events(task_id).encode()) or self._open(task_id)
+        self._places.take()
+        topic = self._topic(task_id) if follow else Topic(task_id, self._ring_max)
         topic.idle_since = None
-        viewer = Viewer(topic, cursor, self._log, self.counters, self._reads, bell=bell)
+        viewer = Viewer(topic, cursor, self._log, self.counters, self._reads, follow=follow, bell=bell)
         viewer.on_close = lambda: self._on_close(topic)
         return viewer
+
+    def _topic(self, task_id: str) -> Topic:
+        """What all viewers of the task share. Those who do not follow get nothing pushed, and one of their own."""
+        return self._topics.get(self._keys.events(task_id).encode()) or self._open(task_id)
 
     def _open(self, task_id: str) -> Topic:
         channel = self._keys.events(task_id)
@@ -107,6 +108,7 @@ class Hub:
         self._pushes.unsubscribe(channel)
 
     def _on_close(self, topic: Topic) -> None:
+        self._places.give_back()
         if not topic.places:
             topic.idle_since = asyncio.get_running_loop().time()
 
@@ -177,7 +179,7 @@ class Hub:
 
     def _drop_idle(self) -> None:
         """Forgets topics that nobody watches: after a while, at once when there are very many."""
-        crowded = len(self._topics) > self._viewers_max
+        crowded = len(self._topics) > self._places.viewers_max
         deadline = asyncio.get_running_loop().time() - self._reconcile_s
         for topic in list(self._topics.values()):
             idle = topic.idle_since is not None and (crowded or topic.idle_since <= deadline)

@@ -77,5 +77,24 @@ class Control:
         return orjson.dumps({"v": 1, "type": self.type, "data": self.data}) + b"\n"
 
 
+@dataclass(frozen=True)
+class Mark(Control):
+    """
+    Where a reader stands, told by an id alone: a client takes note of it and sees no event.
+
+    So it comes back to there even if nothing that it wants to see has happened yet.
+    """
+
+    position: str = ""
+
+    @cached_property
+    def frame(self) -> bytes:
+        return b"id: %b\n\n" % self.position.encode()
+
+    @property
+    def line(self) -> bytes:  # a blank line, as every heartbeat
+        return b"\n"
+
+
 RESET = Control("stream.reset")
 END = Control("stream.end")

@@ -10,11 +10,11 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from typing import Self
 
 from app.errors import Unavailable
 from app.events.log import PAGE_MAX, START, Cursor, EventLog, Page, RolledBack, StoredEvent
+from app.events.places import HubCounters
 from app.events.sse import RESET, Control
 from app.events.topic import Place, Topic, listen
 
@@ -25,17 +25,6 @@ BACKOFF_S_MAX = 2.0
 
 Batch = Sequence[StoredEvent | Control]
 STARTED_OVER: Batch = (RESET,)
-
-
-@dataclass(slots=True)
-class HubCounters:
-    """What happened in a hub since it was made; `viewers` are those open now."""
-
-    viewers: int = 0
-    events_sent: int = 0
-    gap_fills: int = 0
-    resets: int = 0
-    reconnects: int = 0
 
 
 class Viewer:
@@ -73,7 +62,6 @@ class Viewer:
         self._failures = 0
         self.on_close: Callable[[], None] | None = None
         topic.places.add(self._place)
-        counters.viewers += 1
 
     @property
     def cursor(self) -> Cursor:
@@ -176,7 +164,6 @@ class Viewer:
         self.stop()
         if self._place in self._topic.places:
             self._topic.places.discard(self._place)
-            self._counters.viewers -= 1
             if self.on_close:
                 self.on_close()
 

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Count
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.events.viewer import HubCounters
+from app.events.places import HubCounters
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.events.viewer import HubCounters
+from app.events.places import HubCounters
 from app.metrics.prometheus import ApiMetrics, RedisTruth
 
 

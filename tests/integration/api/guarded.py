@@ -61,6 +61,8 @@ class Guarded(Api):
     async def call(self, route: "Route", task_id: str, headers: dict[str, str]) -> httpx2.Response:
         path = route.path.replace("{task_id}", task_id)
         query = {"task_id": task_id} if route.in_query else {}
+        if route.path == "/events":
+            query = {"follow": "false"}  # it has no end of its own
         if route.method == "HEAD":
             # What it would say is what GET says.
             head = await self.http.head(path, params=query, headers=headers)

@@ -9,6 +9,7 @@ import redis.asyncio
 from app import redis_async
 from app.events.hub import Hub
 from app.events.log import EventLog
+from app.events.places import Places
 from app.keys import Keys
 from app.redis_shared import SharedConnection
 from tests.integration.events.support import PrivateServer, Writer
@@ -41,7 +42,7 @@ def writer(client: "redis.asyncio.Redis", keys: Keys) -> Writer:
 @pytest.fixture
 async def hub(client: "redis.asyncio.Redis", keys: Keys, log: EventLog) -> AsyncIterator[Hub]:
     """Small rings, and a reconciliation so rare that a test which needs it must say so."""
-    async with Hub(client, keys, log, viewer_queue_max=8, viewers_max=50, reconcile_s=60) as hub:
+    async with Hub(client, keys, log, viewer_queue_max=8, places=Places(50), reconcile_s=60) as hub:
         yield hub
 
 
