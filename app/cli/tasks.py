@@ -28,6 +28,7 @@ TaskIdArgument = Annotated[
 TaskIdArguments = Annotated[
     list[str], typer.Argument(metavar="TASK...", help="Ids of tasks, as `ls` shows them.", autocompletion=complete_task)
 ]
+LabelOption = Annotated[list[str] | None, typer.Option(help="Only tasks with this label, name:value; repeatable.")]
 ReasonOption = Annotated[str | None, typer.Option(help="A sentence for the event log.")]
 
 tasks_cli = typer.Typer(
@@ -38,7 +39,7 @@ tasks_cli = typer.Typer(
 @tasks_cli.command()
 def ls(  # noqa: PLR0913, PLR0917  # the options of a command
     status: Annotated[TaskStatus | None, typer.Option(help="Only tasks in this state.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Only tasks with this label, name:value; repeatable.")] = None,
+    label: LabelOption = None,
     search: Annotated[str | None, typer.Option(help="Words that are all in the task's text.")] = None,
     since: Annotated[datetime | None, typer.Option(help="Only tasks of this time (local) or later.")] = None,
     count: Annotated[int, typer.Option(min=1, max=100_000, help="How many of the newest to show.")] = 20,
@@ -46,9 +47,7 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
     as_json: Json = None,
 ) -> None:
     """Show tasks, the newest first."""
-    labels = dict(_label(text) for text in label or ())
-    if len(labels) != len(label or ()):
-        raise typer.BadParameter("a task has one value of a label: name each label once", param_hint="--label")
+    labels = labels_of(label)
     with api(url) as client:
         found = client.tasks(
             status=status,
@@ -176,6 +175,14 @@ def checked(task_id: str) -> str:
     if not is_task_id(task_id):
         raise typer.BadParameter(f"{one_line(task_id, 80)!r} is not the id of a task")
     return task_id
+
+
+def labels_of(texts: list[str] | None) -> dict[str, str]:
+    """The labels that were given as name:value."""
+    labels = dict(_label(text) for text in texts or ())
+    if len(labels) != len(texts or ()):
+        raise typer.BadParameter("a task has one value of a label: name each label once", param_hint="--label")
+    return labels
 
 
 def _label(text: str) -> tuple[str, str]:

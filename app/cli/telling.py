@@ -5,6 +5,7 @@ from typing import Any
 
 from app.cli.terminal import json_line, one_line
 from app.model.events import Event
+from app.model.fire import FireEvent
 
 Tell = Callable[[Mapping[str, Any]], str]
 
@@ -50,12 +51,12 @@ STEP_LINES: dict[str, tuple[str, Tell]] = {
 }
 
 
-def event_json(event: Event) -> str:
+def event_json(event: Event | FireEvent) -> str:
     """The event as it is written: members that it does not have stay away."""
     return json_line(event.model_dump(mode="json", exclude_unset=True))
 
 
-def told(event: Event) -> str:
+def told(event: Event | FireEvent) -> str:
     """What the event says beside its type, in one line; its data as they are where there are no words for them."""
     if event.type in TASK_LINES:
         return one_line(TASK_LINES[event.type](event.data))

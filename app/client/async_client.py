@@ -26,7 +26,6 @@ from app.client.core import Core, described
 from app.client.errors import ClientError
 from app.client.follower import Follower
 from app.client.pages import Pages
-from app.model.events import Event
 from app.model.task import TaskView
 
 P = ParamSpec("P")
@@ -53,10 +52,10 @@ def _pages(pages: Callable[P, Pages[T]]) -> Callable[Concatenate["AsyncClient", 
     return method
 
 
-def _live(follower: Callable[P, Follower]) -> Callable[Concatenate["AsyncClient", P], AsyncGenerator[Event]]:
+def _live(follower: Callable[P, Follower[T]]) -> Callable[Concatenate["AsyncClient", P], AsyncGenerator[T]]:
     """A method that iterates over events as they happen."""
 
-    def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Event]:
+    def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
         return self.stream(follower(*args, **kwargs))
 
     described(method, follower)
@@ -78,6 +77,7 @@ class AsyncClient(Core):
     events = _pages(event_calls.events)
     follow = _live(event_calls.follow)
     follow_many = _live(event_calls.follow_many)
+    firehose = _live(event_calls.firehose)
     cancel = _one(calls.cancel)
     pause = _one(calls.pause)
     resume = _one(calls.resume)
@@ -123,7 +123,7 @@ class AsyncClient(Core):
                 pause_s = patience.pause_s(error)
             await anyio.sleep(pause_s)
 
-    async def stream(self, follower: Follower, timeout_s: float | None = None) -> AsyncGenerator[Event]:
+    async def stream(self, follower: Follower[T], timeout_s: float | None = None) -> AsyncGenerator[T]:
         """The events of a follower, over as many connections as it takes."""
         follower.limit(self._silence_s_max, timeout_s)
         while not follower.ended:
@@ -132,7 +132,7 @@ class AsyncClient(Core):
                     yield event
             await anyio.sleep(follower.pause_s())
 
-    async def _connection(self, follower: Follower) -> AsyncGenerator[Event]:
+    async def _connection(self, follower: Follower[T]) -> AsyncGenerator[T]:
         """What one connection brings. Generators are closed here and above, so that nobody waits for that."""
         try:
             async with (
@@ -152,7 +152,7 @@ class AsyncClient(Core):
             raise self._unreachable(error) from error
 
 
-async def _events(response: httpx2.Response, follower: Follower) -> AsyncGenerator[Event]:
+async def _events(response: httpx2.Response, follower: Follower[T]) -> AsyncGenerator[T]:
     if not response.is_success:
         await response.aread()
     follower.opened(response)

@@ -23,7 +23,6 @@ from app.client.core import Core, described
 from app.client.errors import ClientError
 from app.client.follower import Follower
 from app.client.pages import Pages
-from app.model.events import Event
 from app.model.task import TaskView
 
 P = ParamSpec("P")
@@ -50,10 +49,10 @@ def _pages(pages: Callable[P, Pages[T]]) -> Callable[Concatenate["Client", P], I
     return method
 
 
-def _live(follower: Callable[P, Follower]) -> Callable[Concatenate["Client", P], Iterator[Event]]:
+def _live(follower: Callable[P, Follower[T]]) -> Callable[Concatenate["Client", P], Iterator[T]]:
     """A method that iterates over events as they happen."""
 
-    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Event]:
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         return self.stream(follower(*args, **kwargs))
 
     described(method, follower)
@@ -75,6 +74,7 @@ class Client(Core):
     events = _pages(event_calls.events)
     follow = _live(event_calls.follow)
     follow_many = _live(event_calls.follow_many)
+    firehose = _live(event_calls.firehose)
     cancel = _one(calls.cancel)
     pause = _one(calls.pause)
     resume = _one(calls.resume)
@@ -120,14 +120,14 @@ class Client(Core):
                 pause_s = patience.pause_s(error)
             time.sleep(pause_s)
 
-    def stream(self, follower: Follower, timeout_s: float | None = None) -> Iterator[Event]:
+    def stream(self, follower: Follower[T], timeout_s: float | None = None) -> Iterator[T]:
         """The events of a follower, over as many connections as it takes."""
         follower.limit(self._silence_s_max, timeout_s)
         while not follower.ended:
             yield from self._connection(follower)
             time.sleep(follower.pause_s())
 
-    def _connection(self, follower: Follower) -> Iterator[Event]:
+    def _connection(self, follower: Follower[T]) -> Iterator[T]:
         """What one connection brings."""
         try:
             with self._http.stream(**follower.request()) as response:
@@ -143,7 +143,7 @@ class Client(Core):
             raise self._unreachable(error) from error
 
 
-def _events(response: httpx2.Response, follower: Follower) -> Iterator[Event]:
+def _events(response: httpx2.Response, follower: Follower[T]) -> Iterator[T]:
     if not response.is_success:
         response.read()
     follower.opened(response)

@@ -1,5 +1,6 @@
 """What both clients share: where the API is, who asks, and how long they wait."""
 
+import ssl
 from collections.abc import Callable
 from functools import update_wrapper
 from inspect import Parameter, signature
@@ -40,6 +41,8 @@ class Core:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._silence_s_max = silence_s_max
+        url = urlsplit(base_url)
+        here = is_loopback(url.hostname or "")
         self._open(
             {
                 "base_url": self.base_url,
@@ -48,7 +51,10 @@ class Core:
                 # One connection per task that is followed.
                 "limits": httpx2.Limits(max_connections=None, max_keepalive_connections=20),
                 # A proxy from the environment must not stand between a person and their own machine.
-                "trust_env": not is_loopback(urlsplit(base_url).hostname or ""),
+                "trust_env": not here,
+                # No TLS on the way to this machine over http: a context that trusts nobody need not read all
+                # certificates there are, which takes longer than most requests.
+                "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if here and url.scheme == "http" else True,
                 # The key is for this address and no other.
                 "follow_redirects": False,
             }

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from app.client.call import Call, as_model, segment
+from app.client.call import Call, as_model, given, segment
+from app.client.fire_position import FirePosition
 from app.client.follower import Follower
 from app.client.pages import Pages
 from app.client.position import Position
 from app.model.events import TERMINAL_TYPES, Event
+from app.model.fire import FireEvent
 
 PAGE_SIZE = 100
 
@@ -38,7 +40,7 @@ def events(task_id: str, after: int = 0, *, page_size: int = PAGE_SIZE) -> Pages
     return Pages(page)
 
 
-def follow(task_id: str, after: int = 0, *, types: Sequence[str] = ()) -> Follower:
+def follow(task_id: str, after: int = 0, *, types: Sequence[str] = ()) -> Follower[Event]:
     """
     The task's events behind number `after`, up to and with the last one, each exactly once and in order.
 
@@ -52,7 +54,7 @@ def follow(task_id: str, after: int = 0, *, types: Sequence[str] = ()) -> Follow
 
 def follow_many(
     task_ids: Sequence[str], *, after: Mapping[str, int] | None = None, types: Sequence[str] = ()
-) -> Follower:
+) -> Follower[Event]:
     """
     The same for several tasks in one stream, until all of them have ended; at most 100.
 
@@ -64,7 +66,26 @@ def follow_many(
     return Follower("/stream", params, _position(begun, types, several=True))
 
 
-def ending(task_id: str) -> Follower:
+def firehose(
+    after: str = "",
+    *,
+    types: Sequence[str] = (),
+    tenant: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    follow: bool = True,
+) -> Follower[FireEvent]:
+    """
+    What happens to all tasks and workers, from now on or from a position; needs a key with the scope `admin`.
+
+    A position is a time in milliseconds, or `0` for the oldest that is kept. Drops are bridged; what the API no
+    longer has by then is told as `stream.gap`. Without `follow` it ends at the present, and begins with the oldest.
+    """
+    label = [f"{name}:{text}" for name, text in (labels or {}).items()]
+    params = _types(types) | given(tenant=tenant, label=label or None, follow=None if follow else "false")
+    return Follower("/events", params, FirePosition(after))
+
+
+def ending(task_id: str) -> Follower[Event]:
     """Only the event that ends the task; what `wait` follows."""
     return follow(task_id, types=sorted(TERMINAL_TYPES))
 

@@ -16,15 +16,13 @@ A client does this, and nothing else is needed:
 import random
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import httpx2
 
 from app.client.call import BACKOFF_S, RETRY_AFTER_S_MAX, check
 from app.client.errors import ApiError, ApiUnreachable, StreamBroken, WaitTimeout
 from app.client.frames import Frame, Frames, FrameTooLarge
-from app.client.position import Position
-from app.model.events import Event
 
 #: Three heartbeats of the server: a stream that is quiet for longer is dead.
 READ_TIMEOUT_S = 45.0
@@ -35,20 +33,37 @@ BACKOFF_S_MAX = 3.0
 CONTACT_S = 5.0
 #: So much later than asked may a wait end; a stream whose read timeout reaches further is opened anew.
 LATE_S_MAX = 0.2
+E = TypeVar("E")
+E_co = TypeVar("E_co", covariant=True)
+
 PASSING = frozenset({429, 502, 503, 504})
 NO_CONTENT = 204
 
 
-class Follower:
+class Place(Protocol[E_co]):
+    """Where a follower stands: what it makes of a frame, and whether it needs more."""
+
+    cursor: str
+
+    @property
+    def told(self) -> str: ...
+    @property
+    def may_end(self) -> bool: ...
+    @property
+    def has_all(self) -> bool: ...
+    def take(self, frame: Frame) -> E_co | None: ...
+
+
+class Follower(Generic[E]):
     """Which stream is followed, where the follower stands in it, and how long it had no news."""
 
-    def __init__(self, path: str, params: Mapping[str, Any], position: Position) -> None:
+    def __init__(self, path: str, params: Mapping[str, Any], place: Place[E]) -> None:
         self.ended = False
         #: This connection is of no use any more.
         self.over = False
         self._path = path
         self._params = params
-        self._position = position
+        self._place = place
         self._frames = Frames()
         self._tried_s = 0.0
         self._silent_s = 0.0
@@ -71,7 +86,7 @@ class Follower:
         self._frames, self.over, self._greeted, self._retry_s = Frames(), False, False, 0.0
         # Never nothing: that would mean not to wait at all, which is an error of its own.
         self._read_timeout_s = min(READ_TIMEOUT_S, max(READ_TIMEOUT_S_MIN, self._left_s()))
-        cursor = self._position.cursor
+        cursor = self._place.cursor
         position = {"Last-Event-ID": cursor} if cursor else {}
         return {
             "method": "GET",
@@ -90,7 +105,7 @@ class Follower:
         elif kind != "text/event-stream":
             raise ApiUnreachable(f"What answers at {response.url} is not this API.")
 
-    def feed(self, chunk: bytes) -> Iterator[Event]:
+    def feed(self, chunk: bytes) -> Iterator[E]:
         """The events that are complete with this chunk, each proven to be the next one; raises `StreamBroken`."""
         if time.monotonic() > self._tried_s + CONTACT_S:
             self._silent_s, self._failures = 0.0, 0
@@ -102,7 +117,7 @@ class Follower:
                 if self.over:
                     return
         except FrameTooLarge as error:
-            raise StreamBroken(f"What came after {self._position.told} is too large for an event.") from error
+            raise StreamBroken(f"What came after {self._place.told} is too large for an event.") from error
         if self._read_timeout_s > self._left_s() + LATE_S_MAX:
             self.over = True
 
@@ -134,25 +149,22 @@ class Follower:
         backoff_s: float = min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(self._failures - 1, 16))
         delay_s = max(self._retry_s, backoff_s * random.uniform(0.5, 1))
         if self._silent_s + delay_s > self._silence_s_max:
-            if not self._position.all_ended:
+            if not self._place.has_all:
                 raise ApiUnreachable(f"No contact for {self._silent_s:.0f} s. {self._trouble}")
             self.ended = True
         self._silent_s += delay_s
         return min(delay_s, left_s)
 
-    def _take(self, frame: Frame) -> Event | None:
+    def _take(self, frame: Frame) -> E | None:
         # One that comes before anything else is for clients that know nothing better; a later one says goodbye.
         if frame.retry_ms is not None and self._greeted:
             self._retry_s = frame.retry_ms / 1000
         self._greeted = True
-        if frame.event == "stream.reset":
-            self._position.reset(frame)
         if frame.event == "stream.end":
-            self.ended = self.over = self._position.all_ended
-        if not frame.data or frame.event.startswith("stream."):
-            return None
-        event = self._position.accept(frame)
-        self._silent_s, self._failures = 0.0, 0
+            self.ended = self.over = self._place.may_end
+        event = self._place.take(frame)
+        if event is not None:
+            self._silent_s, self._failures = 0.0, 0
         return event
 
     def _interrupted(self, trouble: str, retry_s: float) -> None:

@@ -27,11 +27,21 @@ class Position:
         self.cursor = self._written()
 
     @property
-    def all_ended(self) -> bool:
+    def has_all(self) -> bool:
+        """The last event of every task was one that ends it."""
         return len(self._ended) == len(self._seqs)
 
-    def accept(self, frame: Frame) -> Event:
-        """The event in the frame; raises `StreamBroken` for one that is none, or not the next one."""
+    @property
+    def may_end(self) -> bool:
+        """Whether the API is believed when it says that nothing follows."""
+        return self.has_all
+
+    def take(self, frame: Frame) -> Event | None:
+        """The event in the frame, if it is one; raises `StreamBroken` for one that is not the next one."""
+        if frame.event == "stream.reset":
+            self._reset(frame)
+        if not frame.data or frame.event.startswith("stream."):
+            return None
         try:
             event = EVENT.validate_json(frame.data, extra="ignore")
         except ValidationError as error:
@@ -45,7 +55,7 @@ class Position:
         (self._ended.add if event.terminal else self._ended.discard)(task_id)
         return event
 
-    def reset(self, frame: Frame) -> None:
+    def _reset(self, frame: Frame) -> None:
         """The log that the frame names was rolled back, or the only one: its replay follows."""
         task_id = _named(frame) if self._several else next(iter(self._seqs))
         if task_id not in self._seqs:

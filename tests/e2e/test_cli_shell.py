@@ -8,14 +8,19 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import IO
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli.main import cli
 from app.client import Client
 from tests.e2e.conftest import LINE, Stack
+from tests.unit.scripted_server import serving
 
 PROGRAM = str(Path(sys.executable).parent / "stepstream")
 TIMEOUT_S = 60
@@ -64,6 +69,26 @@ def test_ctrl_c_ends_a_command_that_waits(shared_api: Stack, task_ids: list[str]
     assert b"Traceback" not in said
 
 
+@pytest.mark.parametrize("arguments", [["tasks", "ls"], ["run", "Do it"], ["doctor", "--json"]], ids=" ".join)
+def test_ctrl_c_ends_a_request_that_is_not_answered(shared_api: Stack, arguments: list[str]) -> None:
+    """The API has heard it and says nothing; the person has had enough."""
+    with serving() as silent:
+        heard = threading.Event()
+
+        def wait(request: BaseHTTPRequestHandler) -> None:
+            heard.set()
+            request.connection.recv(1)
+
+        silent.answers = [wait]
+        process = start(shared_api, *arguments, "--url", silent.url)
+        assert heard.wait(TIMEOUT_S)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=TIMEOUT_S)
+
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+
+
 def test_events_of_several_tasks_are_lines_for_programs_and_for_people(shared_api: Stack, task_ids: list[str]) -> None:
     """Each with its task; only the types that were asked for. Without a worker nobody ends: they are cancelled."""
     first, second = [shared_api.submit(LINE) for _ in range(2)]
@@ -80,6 +105,37 @@ def test_events_of_several_tasks_are_lines_for_programs_and_for_people(shared_ap
     assert sorted((row["task_id"], row["type"]) for row in rows) == sorted(expected)
     assert re.search(rf"^\d\d:\d\d:\d\d\.\d{{3}}  {first}     2  plan.created", for_people, flags=re.M)
     assert "planned by client" in for_people
+
+
+def test_without_a_task_everything_is_told(shared_api: Stack, task_ids: list[str]) -> None:
+    """From a time on: what happens to a task that is submitted meanwhile comes as it happens. Ctrl-C ends it."""
+    process = start(shared_api, "events", "tail", "--after", "0", "--types", "task.*", "--label", "test:fire")
+    task_id = shared_api.submit(LINE, labels={"test": "fire"})
+    assert process.stdout
+    told = json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=TIMEOUT_S)
+
+    assert (told["type"], told["task_id"], process.returncode) == ("task.submitted", task_id, 130)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x"], "is not the id of a task"),
+        (["{0}", "--after", "x"], "is not the number of an event"),
+        (["{0}", "{1}", "--after", "3"], "single task"),
+        (["{0}", "--tenant", "acme"], "for all tasks"),
+        (["--label", "x"], "name:value"),
+    ],
+)
+def test_what_makes_no_sense_to_tail_is_said(task_ids: list[str], arguments: list[str], said: str) -> None:
+    """Exit code 2, and nobody is asked."""
+    command = ["events", "tail", *[argument.format(*task_ids) for argument in arguments], "--url", "http://127.0.0.1:1"]
+    result = CliRunner().invoke(cli, command)
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
 
 
 def on_a_terminal(stack: Stack, *arguments: str, columns: int, **more: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ def test_several_tasks_are_followed_in_one_stream(stack: Stack, api: Client) -> 
     }
     ends = list(api.follow_many(ids, types=["task.started"]))
     assert sorted(event.type for event in ends) == ["task.completed"] * 5 + ["task.started"] * 5
+
+
+def test_the_firehose_tells_of_all_tasks_and_workers(stack: Stack, api: Client) -> None:
+    """What is kept, up to now; and live, until somebody has seen enough."""
+    task_id = api.submit("Do it", plan=LINE, labels={"test": f"fire-{id(api)}"}).task_id
+    last_seq = api.wait(task_id, timeout_s=30).last_seq
+
+    kept = list(api.firehose("0", follow=False))
+    mine = [event.seq for event in kept if event.task_id == task_id]
+    assert mine == list(range(1, last_seq + 1))
+    assert "worker.up" in {event.type for event in kept}
+    labelled = api.firehose("0", labels={"test": f"fire-{id(api)}"}, types=["task.*"])
+    assert [event.type for event in islice(labelled, 3)] == ["task.submitted", "task.started", "task.completed"]
+    labelled.close()  # type: ignore[attr-defined]  # it is a generator, though it need not be
 
 
 def test_the_example_of_the_page_works(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,8 +56,10 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture(params=[Client, Blocking], ids=["sync", "async"])
-def connect(request: pytest.FixtureRequest) -> Connect:
-    """Makes a client, of one kind and of the other."""
+def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Makes a client, of one kind and of the other, with short pauses."""
+    monkeypatch.setattr("app.client.follower.BACKOFF_S", 0.01)
+    monkeypatch.setattr("app.client.call.BACKOFF_S", 0.01)
     return cast("Connect", request.param)
 
 

@@ -1,16 +1,20 @@
 """Both clients have one surface, and nothing of the server comes with it."""
 
 import inspect
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from app.client import AsyncClient, Client, calls, event_calls, fleet_calls
+from app.client import ApiError, AsyncClient, Client, calls, event_calls, fleet_calls
 from app.client.call import Call
 from app.client.follower import Follower
 from app.client.pages import Pages
+from tests.unit.scripted_server import ScriptedServer, say
 
 SERVER = ("fastapi", "starlette", "uvicorn", "dramatiq", "redis", "app.api", "app.dispatch", "app.broker", "actors")
 #: What `wait` is made of.
@@ -64,3 +68,32 @@ def test_the_client_comes_without_the_server() -> None:
 
     assert "app.client.async_client" in loaded
     assert [name for name in loaded if name.startswith(SERVER)] == []
+
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.json"
+#: For machines that look after the process, and for Prometheus.
+NOT_FOR_CLIENTS = {"GET /healthz", "GET /metrics"}
+ARGUMENTS = {"task": "x", "task_id": "ID", "task_ids": ["ID"], "queue": "ID", "letter_id": "ID"}
+
+
+def asked(api: Client, server: ScriptedServer, name: str) -> str:
+    """The request that a method makes, as `METHOD path`."""
+    parameters = inspect.signature(functions()[name]).parameters.values()
+    given = {p.name: ARGUMENTS[p.name] for p in parameters if p.default is inspect.Parameter.empty}
+    with pytest.raises(ApiError):
+        # What iterates asks when it is iterated over.
+        next(getattr(api, name)(**given))
+    method, path, *_ = server.asked[-1]
+    return f"{method} {path.partition('?')[0]}"
+
+
+def test_there_is_a_method_for_every_route(server: ScriptedServer, client: Client) -> None:
+    """What the OpenAPI document has, the clients have, and nothing else."""
+    server.answers = [say(404, {})]
+    routes = {
+        f"{method.upper()} {re.sub('{[a-z_]+}', 'ID', path)}"
+        for path, methods in json.loads(DOCUMENT.read_text())["paths"].items()
+        for method in methods
+    }
+
+    assert {asked(client, server, name) for name in functions()} == routes - NOT_FOR_CLIENTS
