@@ -1,5 +1,5 @@
 """
-The same client for asyncio and trio.
+The same client for asyncio.
 
     async with AsyncClient("http://127.0.0.1:8000") as api:
         task_id = (await api.submit("Compare A and B")).task_id

@@ -49,6 +49,31 @@ def waited(url: str, task_id: str) -> int:
 
 
 @pytest.mark.full
+def test_a_follower_comes_back_as_often_as_it_is_asked_to(bare_stack: Stack) -> None:
+    """Streams that end by age, and an API that is ended politely and started again: exactly 1..n, sync and async."""
+    bare_stack.environment |= {"STEPSTREAM_STREAM_S_MAX": "0.5", "STEPSTREAM_HEARTBEAT_S": "0.2"}
+    api = bare_stack.api()
+    bare_stack.worker()
+    task_id = bare_stack.submit([{"step_id": 1, "agent": "gated", "payload": "gate"}])
+    with ThreadPoolExecutor() as pool:
+        seen = [pool.submit(watch, bare_stack.url, task_id) for watch in (followed, followed_asynchronously)]
+        # Each waits for 1 to 3 s before it comes back, as the API asks it to.
+        time.sleep(5)
+        api.terminate()
+        api.wait(timeout=20)
+        bare_stack.api()
+        time.sleep(2)
+        (bare_stack.folder / "gate").touch()
+        one, other = [future.result(timeout=60) for future in seen]
+
+    opened = sum(log.read_text().count("stream_opened") for log in bare_stack.folder.glob("uvicorn-*.log"))
+    assert opened >= 6
+    assert [event.seq for event in one] == list(range(1, len(one) + 1))
+    assert one == other
+    assert one[-1].type == "task.completed"
+
+
+@pytest.mark.full
 def test_the_log_of_a_client_is_exactly_1_to_n_whatever_is_killed(stack: Stack) -> None:
     """Sync and async, from the start and from the middle; API and worker die by kill -9 while steps run."""
     api, worker = stack.processes
