@@ -180,6 +180,13 @@ STEERING = (
         f"{TESTS}/test_lists.py::test_deleting_a_task_leaves_nothing_of_it",
     ),
     lua(
+        "dispatch: a forgotten task leaves its letters",
+        "forget",
+        "  exhume_all(task_id)\n",
+        "",
+        f"{TESTS}/test_lists.py::test_the_letters_of_a_task_go_with_it",
+    ),
+    lua(
         "dispatch: the audit is blind",
         "audit",
         "    if lost(t, s) then\n",

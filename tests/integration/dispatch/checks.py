@@ -133,3 +133,12 @@ async def _queue_keys(bench: Any) -> set[str]:
         for name in await lasting_keys(bench)
         if name in (shard.queues, f"{tag}:depth") or name.startswith((f"{tag}:q:", f"{tag}:dlq:"))
     }
+
+
+async def letters(bench: Any, queue: str) -> set[str]:
+    """Ids of the dead letters, their bodies and their reasons being there or gone with them."""
+    names = ShardKeys(bench.keys.tag).queue(queue)
+    members = {member.decode() for member in await bench.redis.zrange(names.dlq, 0, -1)}
+    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_bodies)} == members
+    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_meta)} == members
+    return members

@@ -6,7 +6,7 @@ from app.dispatch.listing import TaskFilter, TaskList
 from app.errors import BadCursor, NotPossible, TaskNotFound
 from app.model.task import CancelMode, TaskStatus
 
-from .checks import lasting_keys
+from .checks import lasting_keys, letters
 from .conftest import LINE, Bench
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +86,20 @@ async def test_tasks_whose_retention_is_over_are_forgotten(bench: Bench) -> None
     assert await bench.tasks.forget_expired() == 0
 
     assert await ids(bench, TaskFilter()) == [running, kept]
+
+
+async def test_the_letters_of_a_task_go_with_it(bench: Bench) -> None:
+    """They hold what its step said when it failed: gone when it is deleted, and when its retention is over."""
+    deleted, due, kept = [await bench.submit([LINE[0] | {"on_failure": how}]) for how in ("fail", "skip", "fail")]
+    for task_id in (deleted, due, kept):
+        await bench.fail(task_id, 1)
+    await bench.redis.zadd(bench.keys.expiry, {due: 1})
+
+    await bench.tasks.delete(deleted)
+    assert await letters(bench, "retriever") == {f"{due}:1:1", f"{kept}:1:1"}
+    await bench.tasks.forget_expired()
+
+    assert await letters(bench, "retriever") == {f"{kept}:1:1"}
 
 
 async def test_a_task_that_redis_dropped_by_itself_leaves_the_lists(bench: Bench) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from app.broker.keys import ShardKeys
 from app.dispatch import store
 from app.dispatch.context import StepContext
 from app.dispatch.intake import Intake
@@ -12,6 +11,7 @@ from app.errors import InvalidRequest, NotPossible, Permanent, TaskNotFound
 from app.model.agents import StepOutput
 from app.model.task import CancelMode, Moment, TaskInputs
 
+from .checks import letters
 from .conftest import DIAMOND, LINE, Bench
 
 pytestmark = pytest.mark.anyio
@@ -191,15 +191,6 @@ async def test_effects_are_known_by_one_key_until_a_person_asks_for_them_again(b
     await retry(bench, task_id, from_step=1)
     await bench.deliver(bench.runner(retriever=agent))
     assert len(set(keys)) == 3
-
-
-async def letters(bench: Bench, queue: str) -> set[str]:
-    """Ids of the dead letters, their bodies and their reasons being there or gone with them."""
-    names = ShardKeys(bench.keys.tag).queue(queue)
-    members = {member.decode() for member in await bench.redis.zrange(names.dlq, 0, -1)}
-    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_bodies)} == members
-    assert {key.decode() for key in await bench.redis.hkeys(names.dlq_meta)} == members
-    return members
 
 
 async def test_a_step_that_runs_again_is_no_dead_letter(bench: Bench) -> None:
