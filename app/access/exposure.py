@@ -9,10 +9,9 @@ from starlette.types import Scope
 from app.access.errors import ForeignHost, ForeignOrigin
 from app.loopback import is_loopback
 
-#: What proxies add. A request that carries one was sent from elsewhere, wherever it comes in.
-FORWARDED = frozenset(
-    {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
-)
+#: What proxies add, and how the rest of it begins. A request that carries one was sent from elsewhere.
+FORWARDED = frozenset({b"forwarded", b"via", b"x-real-ip"})
+FORWARDED_PREFIX = b"x-forwarded-"
 
 
 def is_local(scope: Scope) -> bool:
@@ -50,7 +49,7 @@ def refuse_foreign_pages(headers: Headers, allowed_origins: Collection[str]) -> 
 
 
 def _forwarded(names: Iterable[bytes]) -> bool:
-    return not FORWARDED.isdisjoint(names)
+    return any(name in FORWARDED or name.startswith(FORWARDED_PREFIX) for name in names)
 
 
 def _is_ours(host: str) -> bool:

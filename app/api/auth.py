@@ -16,7 +16,7 @@ from fastapi.security import HTTPBearer
 from app.access.errors import KeyInUrl, KeyNeeded, KeyRefused, ScopeMissing
 from app.access.exposure import is_local, refuse_foreign_pages
 from app.access.principal import OPEN, Principal, Scope
-from app.api.headers import KEYS_IN_URL, add_header
+from app.api.headers import KEY_IN_URL, add_header
 from app.bootstrap import ApiServices
 from app.errors import Unavailable
 
@@ -90,7 +90,7 @@ def _scope_of(hint: object) -> Scope | None:
 
 
 async def _authenticated(request: Request) -> Principal:
-    if request.scope.get(KEYS_IN_URL):
+    if request.scope[KEY_IN_URL]:
         raise KeyInUrl
     state = request.app.state
     credentials = request.headers.getlist("authorization")

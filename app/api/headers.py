@@ -15,6 +15,7 @@ A route may set any of them itself, and that holds.
 
 import re
 from collections.abc import Awaitable
+from urllib.parse import quote, unquote
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -32,9 +33,10 @@ HEADERS = (
 )
 #: Under which the headers that a request has gathered lie in its scope.
 GATHERED = "stepstream.headers"
-#: Under which the number of keys lies that stood in its query.
-KEYS_IN_URL = "stepstream.keys_in_url"
-KEY = re.compile(SHAPE.encode())
+#: Under which lies whether a key stood in its URL.
+KEY_IN_URL = "stepstream.key_in_url"
+KEY = re.compile(SHAPE)
+REDACTED = "[redacted]"
 
 CORS_METHODS = ("GET", "POST", "DELETE")
 CORS_REQUEST_HEADERS = (
@@ -52,7 +54,7 @@ class SafeHeaders:
     """
     Pure ASGI: adds to the head of an answer; bodies and streams pass through as they are.
 
-    Takes keys out of the query as well, before anybody logs it: the server does so with the scope it gave us.
+    Takes keys out of the URL as well, before anybody logs or repeats it: the server does so with the scope it gave us.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -64,8 +66,7 @@ class SafeHeaders:
             return
         gathered: list[tuple[bytes, bytes]] = []
         scope[GATHERED] = gathered
-        if scope["query_string"]:
-            scope["query_string"], scope[KEYS_IN_URL] = KEY.subn(b"[redacted]", scope["query_string"])
+        scope[KEY_IN_URL] = _redact_keys(scope)
 
         # Not a coroutine of its own, which every chunk of a stream would pay for.
         def completed(message: Message) -> Awaitable[None]:
@@ -76,6 +77,18 @@ class SafeHeaders:
             return send(message)
 
         await self._app(scope, receive, completed)
+
+
+def _redact_keys(scope: Scope) -> bool:
+    """Whether a key stood in the path or, however it was encoded, in the query; none does any more."""
+    scope["path"], found = KEY.subn(REDACTED, scope["path"])
+    if found:
+        scope["raw_path"] = quote(scope["path"]).encode()
+    query = unquote(scope["query_string"].decode("latin-1"), "latin-1")
+    if KEY.search(query):
+        scope["query_string"] = REDACTED.encode()
+        return True
+    return found > 0
 
 
 def add_header(request: Request, name: str, value: str) -> None:

@@ -137,6 +137,7 @@ def test_loopback_addresses_lead_to_this_machine_only(host: str, ours: bool) -> 
         (("127.0.0.1", 8000), [(b"x-forwarded-for", b"127.0.0.1")], False),
         (("127.0.0.1", 8000), [(b"forwarded", b"for=127.0.0.1")], False),
         (("10.1.2.3", 8000), [(b"host", b"127.0.0.1"), (b"x-forwarded-for", b"127.0.0.1")], False),
+        (("127.0.0.1", 8000), [(b"x-forwarded-port", b"443")], False),
         (("/run/api.sock", None), [(b"x-real-ip", b"::1")], False),
     ],
 )

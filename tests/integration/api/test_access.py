@@ -212,10 +212,13 @@ async def test_without_redis_a_key_is_neither_good_nor_bad(namespace: str) -> No
     problem_of(malformed, 401)
 
 
-@pytest.mark.parametrize("where", ["/tasks?access_token={}", "/tasks?q=a&x={}", "/tasks?{}"])
-async def test_a_key_in_a_url_is_refused_and_never_used(api: Guarded, where: str) -> None:
-    """Even beside a good header: the key is burnt, and somebody has to hear of it."""
-    path = where.format(api.keys["reader"])
+@pytest.mark.parametrize(
+    "where", ["/tasks?access_token={}", "/tasks?q=a&x={}", "/tasks?{}", "/tasks/{}", "/stream/{}?follow=false"]
+)
+@pytest.mark.parametrize("underscore", ["_", "%5f"])
+async def test_a_key_in_a_url_is_refused_and_never_used(api: Guarded, where: str, underscore: str) -> None:
+    """Even beside a good header, and however it is written: the key is burnt, and somebody has to hear of it."""
+    path = where.format(api.keys["reader"].replace("_", underscore))
 
     alone = await api.http.get(path)
     beside = await api.http.get(path, headers=api.headers("reader"))
@@ -223,6 +226,8 @@ async def test_a_key_in_a_url_is_refused_and_never_used(api: Guarded, where: str
     for reply in (alone, beside):
         assert problem_of(reply, 400)["type"].endswith("key-in-url")
         assert api.keys["reader"] not in reply.text
+    unknown = await api.http.get("/" + path)
+    assert (unknown.status_code, api.keys["reader"] in unknown.text) == (404, False)
 
 
 async def test_a_body_is_not_read_for_nobody(api: Guarded) -> None:
