@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     rate_read_per_min: int = Field(
         6_000, ge=0, description="Other requests per key and minute, in all API processes; 0 is no limit."
     )
-    key_streams_max: int = Field(1_000, ge=0, description="Open streams per key and API process; 0 is no limit.")
+    key_streams_max: int = Field(1_000, ge=0, description="Tasks in open streams per key and process; 0 is no limit.")
     body_bytes_max: int = Field(16 << 20, gt=0, description="Largest request body, bytes.")
     body_s_max: float = Field(60.0, gt=0, description="Longest time for a request body to arrive, seconds.")
     task_chars_max: int = Field(20_000, gt=0, description="Longest task text, characters.")

@@ -77,8 +77,8 @@ class RateExceeded(Refused):
 
 
 class TooManyStreams(Refused):
-    """The key has as many open streams as it may."""
+    """With this stream the key would have more than it may."""
 
     def __init__(self, streams_max: int) -> None:
         self.headers = {"Retry-After": "5"}
-        super().__init__(f"This key has {streams_max} open streams here, which is as many as it may.")
+        super().__init__(f"This key may have {streams_max} open streams here; one of several tasks counts as so many.")

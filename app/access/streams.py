@@ -16,20 +16,20 @@ class StreamPlaces:
         self._open: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, principal: Principal) -> Iterator[None]:
-        """A place for as long as the block lasts; raises `TooManyStreams`."""
+    def place(self, principal: Principal, size: int = 1) -> Iterator[None]:
+        """A place for as long as the block lasts, or `size` of them; raises `TooManyStreams`."""
         key_id = principal.key_id
         if key_id is None:
             yield
             return
         own = principal.rates.streams_max
         limit = self._streams_max if own is None else own
-        if limit and self._open[key_id] >= limit:
+        if limit and self._open[key_id] + size > limit:
             raise TooManyStreams(limit)
-        self._open[key_id] += 1
+        self._open[key_id] += size
         try:
             yield
         finally:
-            self._open[key_id] -= 1
+            self._open[key_id] -= size
             if not self._open[key_id]:
                 del self._open[key_id]

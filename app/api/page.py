@@ -17,7 +17,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 #: Above this a text is shown as it was written: some Markdown takes time that grows faster than it does.
-RENDERED_CHARS_MAX = 128 << 10
+RENDERED_CHARS_MAX = 64 << 10
 TITLE_CHARS_MAX = 120
 
 TAGS = {

@@ -1,14 +1,15 @@
 """Events as a stream, of one task or of several: replay from where the client was, then live, to the end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from app.api.accept import EVENT_STREAM, NDJSON, Accept, negotiated
+from app.api.auth import admitted
 from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining
 from app.api.event_stream import LINES, SSE, EventStream, Form, Pace
 from app.api.problems import documented
@@ -32,6 +33,15 @@ Follow = Annotated[bool, Query(description="Without it the stream ends when all 
 TaskIds = Annotated[
     list[str], Query(min_length=1, max_length=TASKS_MAX, description="Ids of tasks; the parameter is repeated.")
 ]
+
+
+async def _stream_places(request: Request, services: Services, task_id: TaskIds) -> AsyncIterator[None]:
+    """One for each task: so much do they take of what all keys share."""
+    with services.access.streams.place(await admitted(request), len(set(task_id))):
+        yield
+
+
+PlacePerTask = Annotated[None, Depends(_stream_places)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ async def stream_task(
 
 @router.get("/stream", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)})
 async def stream_tasks(
-    caller: Reader, _: StreamPlace, task_id: TaskIds, services: Services, wishes: StreamWishes
+    caller: Reader, _: PlacePerTask, task_id: TaskIds, services: Services, wishes: StreamWishes
 ) -> Response:
     """
     The events of several tasks, those of each exactly once and in order, until all of them have ended.

@@ -148,6 +148,21 @@ async def test_a_key_holds_so_many_streams_and_no_more(api: Guarded, ring: Keyri
     assert int(refused.headers["retry-after"]) > 0
 
 
+async def test_several_tasks_in_one_stream_are_as_many_streams(api: Guarded, ring: Keyring) -> None:
+    """They take as much of what all keys share; a task that is named twice is one."""
+    mine = key(ring, read_per_min=0, submit_per_min=0)
+    replies = [await api.http.post("/run-task", json={"task": "Do it"}, headers=mine) for _ in range(3)]
+    one, *_ = names = [f"task_id={reply.json()['task_id']}" for reply in replies]
+
+    too_many = await api.http.get(f"/stream?follow=false&{'&'.join(names)}", headers=mine)
+    async with api.http.stream("GET", f"/stream?{one}&{names[1]}&{one}", headers=mine) as two:
+        full = await api.http.get(f"/stream?follow=false&{one}", headers=mine)
+
+    assert two.status_code == 200
+    for refused in (too_many, full):
+        assert problem_of(refused, 429)["type"].endswith("too-many-streams")
+
+
 async def test_a_submission_that_stays_open_takes_one_of_its_keys_places(api: Guarded, ring: Keyring) -> None:
     """Without one a stream is refused before anything is accepted, and a wait is none: the usual answer comes."""
     mine = key(ring, submit_per_min=0)
