@@ -167,7 +167,7 @@ def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A deployment with one API and one worker process that nobody harms."""
     with shared(redis_url, tmp_path_factory.mktemp("shared")) as stack:
