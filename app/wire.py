@@ -6,6 +6,7 @@ HTTP on the wire, with the bounds that uvicorn's own protocol lacks: `uvicorn --
 | `HEAD_BYTES_MAX`                  | a head, a trailer or a chunk extension that does not end  |
 | `HEAD_S_MAX`                      | a connection that does not say what it wants              |
 | `LINGER_S_MAX`                    | a client that goes on sending after it was answered       |
+| `AHEAD_MAX`                       | one that sends request upon request and awaits no answer  |
 
 How large a body may be, and how long it may take, is up to the application (`app/api/deps.py`).
 """
@@ -21,10 +22,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_BYTES_MAX = 64 << 10
 HEAD_S_MAX = 30.0
 LINGER_S_MAX = 10.0
+AHEAD_MAX = 100
 
 
 class HeadTooLarge(Exception):
     """Raised inside the parser, which hands every error to `send_400_response`."""
+
+
+class TooFarAhead(Exception):
+    """Raised likewise: more requests wait for the answers before theirs than may; those are answered, and no more."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -54,6 +60,9 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(431)
 
     def on_message_begin(self) -> None:
+        # The server stops reading while one request is under way, but not before all that has come is taken apart.
+        if len(self.pipeline) >= AHEAD_MAX:
+            raise TooFarAhead
         super().on_message_begin()
         self._in_message = True
         if self._timer is None:

@@ -115,6 +115,18 @@ async def test_a_connection_serves_one_request_after_another(connection: Wire) -
     assert [await connection.answer() for _ in range(3)] == [Answer(200)] * 3
 
 
+async def test_so_many_requests_may_wait_for_those_before_them(connection: Wire) -> None:
+    """They are answered in their order and the connection is closed; the rest may be sent on another one."""
+    await connection.send(GET * (10 * wire.AHEAD_MAX))
+
+    async with asyncio.timeout(10):
+        answered = await connection.reader.read()
+
+    assert answered.count(b"HTTP/1.1 200 OK") == wire.AHEAD_MAX + 1
+    assert answered.count(b"HTTP/1.1") == wire.AHEAD_MAX + 1
+    assert b"connection: close" in answered[answered.rindex(b"HTTP/1.1") :]
+
+
 async def test_a_declared_length_above_the_limit_is_refused_unread(connection: Wire) -> None:
     """The answer comes before the body; who sends it all the same may use the connection again."""
     await connection.send(post(f"content-length: {BODY_BYTES_MAX + 1}"))
