@@ -47,8 +47,12 @@ async def run_task(  # FastAPI passes all of them by name
     for the end of the task, but not longer. With an `Idempotency-Key` the request may be sent again: it names the
     same task, and 410 when that is deleted.
     """
-    task = await _submit(_submission(body, caller.tenant, traceparent, idempotency_key), services, metrics)
-    return await answer(task, wishes, request, services)
+    try:
+        task = await _submit(_submission(body, caller.tenant, traceparent, idempotency_key), services, metrics)
+        return await answer(task, wishes, request, services)
+    except TaskNotFound as error:
+        # It was accepted, now or under the same idempotency key, and has been deleted since: it is not run again.
+        raise TaskExpired(error.task_id) from error
 
 
 @submissions.post("/plan", responses=documented(400, 413, 415, 422))
@@ -87,9 +91,6 @@ async def task(
 async def _submit(submission: Submission, services: ApiServices, metrics: ApiMetrics) -> Task:
     try:
         task = await services.dispatcher.submit(submission)
-    except TaskNotFound as error:
-        # Its idempotency key is still known: whoever repeats the request is told, and it is not run again.
-        raise TaskExpired(error.task_id) from error
     except (InvalidRequest, IdempotencyConflict):
         metrics.submissions.labels("invalid").inc()
         raise

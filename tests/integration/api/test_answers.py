@@ -9,7 +9,7 @@ import httpx2
 import orjson
 import pytest
 
-from tests.integration.api.support import LINE, Api, Worker
+from tests.integration.api.support import LINE, Api, Worker, problem_of
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +74,16 @@ async def test_a_wait_that_is_over_ends_with_the_usual_answer(served: Api, worke
     assert (reply.status_code, reply.json()["status"]) == (202, "running")
     assert reply.headers["preference-applied"] == "wait=1"
     assert served.services.hub.counters.viewers == 0
+
+
+async def test_a_task_that_is_deleted_meanwhile_is_gone(served: Api) -> None:
+    """410, and not the 404 of something that never was: it was accepted."""
+    async with submitting(served, prefer="wait=1") as sending:
+        task_id = await only_task(served)
+        await served.services.redis.delete(served.services.keys.task(task_id))
+        reply = await sending
+
+    assert task_id in problem_of(reply, 410)["detail"]
 
 
 async def test_no_time_and_nonsense_are_no_wait(api: Api) -> None:
