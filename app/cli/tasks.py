@@ -53,7 +53,7 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
             status=status,
             labels=labels,
             words=search,
-            created_after=since.astimezone(UTC) if since else None,
+            created_after=since and _instant(since),
             page_size=min(count, 100),
         )
         tasks = list(islice(found, count))
@@ -168,6 +168,14 @@ def _done(ask: Callable[[Client, str], bool], client: Client, task_id: str, *, a
             raise
         tell(one_line(f"{task_id}: {error}"))
         return False
+
+
+def _instant(since: datetime) -> datetime:
+    """The moment at which clocks here show that; none do at the ends of the calendar."""
+    try:
+        return since.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise typer.BadParameter("is no time that can be told", param_hint="--since") from error
 
 
 def checked(task_id: str) -> str:

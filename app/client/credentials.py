@@ -27,7 +27,10 @@ def key_headers(base_url: str, api_key: str | None, *, allow_insecure: bool) -> 
     if _KEY.fullmatch(key) is None:
         raise BadKey("The key has characters that no key has.")
     url = urlsplit(base_url)
+    if url.scheme not in ("http", "https"):
+        # Nothing can be sent there, and the reason for that is not the key.
+        return {}
     host = url.hostname or ""
-    if url.scheme != "https" and not is_loopback(host) and not allow_insecure:
+    if url.scheme == "http" and not is_loopback(host) and not allow_insecure:
         raise KeyExposed(f"The key is not sent to {host} over plain http: use https, or set {INSECURE_VARIABLE}=1.")
     return {"Authorization": f"Bearer {key}"}

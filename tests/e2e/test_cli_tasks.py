@@ -130,6 +130,7 @@ def test_a_list_can_be_narrowed_and_cut(shared_api: Stack) -> None:
         (["pause", "{open}", "--reason", "x" * 301], 2, "/reason: String should have at most 300 characters"),
         (["ls", "--label", "team"], 2, "name:value"),
         (["ls", "--label", "a:1", "--label", "a:2"], 2, "once"),
+        (["ls", "--since", "0001-01-01"], 2, "no time"),
         (["ls", "--search", "x" * 201], 2, "q: String should have at most 200 characters"),
         (["show", "../agents"], 2, "is not the id of a task"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.client import ApiError, Client, KeyExposed
+from app.client import ApiError, ApiUnreachable, Client, KeyExposed
 from tests.unit.conftest import Connect
 from tests.unit.scripted_server import VIEW, ScriptedServer, say
 
@@ -62,6 +62,13 @@ def test_a_key_is_not_sent_in_the_clear_to_another_machine(monkeypatch: pytest.M
     Client("http://api.example", KEY, allow_insecure=True)
     monkeypatch.setenv("STEPSTREAM_ALLOW_INSECURE", "1")
     Client("http://api.example", KEY)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", "ftp://api.example", ""])
+def test_an_address_that_is_none_is_said_to_be_so(url: str) -> None:
+    """Not the key is at fault, and it goes nowhere."""
+    with pytest.raises(ApiUnreachable, match="protocol"), Client(url, KEY) as api:
+        api.task("0-x")
 
 
 @pytest.mark.parametrize("key", ["sk_a_b\r\nX-Evil: 1", "sk a b", "ké"])
