@@ -1,5 +1,6 @@
 """One attempt of a step: what the worker that starts it is given, and the fence it acts under."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +57,28 @@ class Attempt:
     results: tuple[bytes | None, ...] | None
 
     @classmethod
-    def from_reply(cls, ref: StepRef, reply: list[Any]) -> "Attempt":
-        """Reads what `start.lua` returns behind `run`."""
-        number, token, failures, run, deps, children, next_step_id, steps_total, deadline, *content, results = reply
+    def from_reply(cls, task_id: str, reply: Sequence[Any]) -> "Attempt":
+        """Reads the reply with which a step runs, see `_hand.lua`; raises `ValidationError` for what nobody can run."""
+        (
+            _,
+            step_id,
+            dispatch_no,
+            number,
+            token,
+            failures,
+            run,
+            deps,
+            children,
+            next_step_id,
+            steps_total,
+            deadline,
+            *content,
+            results,
+        ) = reply
         step, task, inputs = content
         depends_on = _ids(deps)
         return cls(
-            ref=ref,
+            ref=StepRef(task_id, int(step_id), int(dispatch_no)),
             number=int(number),
             token=_text(token),
             failures=int(failures),

@@ -36,6 +36,15 @@ class ExecutorOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Success:
+    """What an attempt came to: its encoded output, a line about it, and the steps it adds."""
+
+    result: bytes
+    summary: str
+    added: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Executor:
     """Runs agents on started attempts; settling is the runner's business."""
 

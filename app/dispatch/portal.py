@@ -8,7 +8,7 @@ batch of N steps does its I/O concurrently and there is one, asynchronous, imple
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AbstractAsyncContextManager, ExitStack
 from threading import Event, Lock, Thread, local
 from typing import Any
@@ -57,18 +57,19 @@ class AgentRuntime(Middleware):
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
         try:
-            self._open(broker.worker_id)
+            self._open(broker.worker_id, worker.consumer_whitelist or broker.get_declared_queues())
         # Dramatiq would log any other error and go on with a worker that can run nothing.
         except Exception as error:
             raise MiddlewareError(f"the event loop for agents did not start: {error!r}") from error
 
-    def _open(self, worker_id: str) -> None:
+    def _open(self, worker_id: str, queues: Collection[str]) -> None:
         options = {"use_uvloop": sys.platform != "win32"}
         identify(worker=worker_id)
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
         self._loop = self._portal.call(_running_loop)
         runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
         self._runner = self._stack.enter_context(runner)
+        self._runner.queues = queues
         Thread(target=self._watch, args=(self._portal,), name="loop-watch", daemon=True).start()
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:

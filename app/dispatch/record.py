@@ -46,7 +46,7 @@ from app.model.task import NewTask
 #: The members of `s:<id>`, in order; `_task.lua` has the same list.
 STEP_STATE = (
     "state", "dispatch", "delivery", "attempt", "failures", "crashes", "deferrals", "run", "open", "nonce", "worker",
-    "queued", "started", "seen", "reports",
+    "queued", "started", "seen", "reports", "entry",
 )  # fmt: skip
 #: The members of `p:<id>`, in order.
 STEP_PLACE = ("agent", "queue", "batch_max", "timeout", "on_failure", "gathers", "provider", "deps", "children")
@@ -63,6 +63,7 @@ def state_line(state: str, open_dependencies: int) -> str:
         "state": state,
         "nonce": "",
         "worker": "",
+        "entry": "",
         "open": str(open_dependencies),
     }
     return "|".join(values[name] for name in STEP_STATE)

@@ -5,7 +5,10 @@ Steps of a batch run side by side and are settled one by one; what is settled ne
 often the batch's message is delivered.
 """
 
+import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import structlog
@@ -13,32 +16,29 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
-from app.dispatch.execute import Executor
+from app.dispatch.execute import Executor, Success
 from app.dispatch.invoke import NoSlot
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.retry import Deferral, Failure, internal_failure, judge
 from app.dispatch.step_store import PlanHasGrown, StepStore
 from app.dispatch.stops import Running, Stops
 from app.errors import Permanent, Unavailable
-from app.model.plan import Plan
 
 RELEASE_WAIT_S = 5.0
 SUMMARY_CHARS_MAX = 1000
 RENUMBERINGS_MAX = 100
+#: So long after it took an entry a worker may go on with the next step: others wait in the queue, and the lease of
+#: the entry was made for its own step.
+GO_ON_S = 0.25
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Success:
-    """What an attempt came to: its encoded output, a line about it, and the steps it adds."""
-
-    result: bytes
-    summary: str
-    added: Plan | None = None
-
-
 Outcome = Success | Failure | Deferral
+
+
+class _HandedBack(Exception):
+    """The attempt did not end: its entry must be delivered again."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,8 @@ class StepRunner:
     executor: Executor
     stops: Stops
     worker: str
+    #: The queues this process reads; of these it may run the next step of a chain at once.
+    queues: Collection[str] = ()
     _draining: bool = False
     _grace_over: bool = False
     _batches: int = 0
@@ -83,16 +85,26 @@ class StepRunner:
         self._grace_over = True
         self.stops.cancel_all()
 
-    async def run(self, ref: StepRef) -> bool:
-        """Runs one step; false when it is not settled and must be delivered again. What it logs carries its ids."""
+    async def run(self, ref: StepRef, *, go_on_s: float = GO_ON_S) -> bool:
+        """
+        Runs one step, and within `go_on_s` whatever it is handed next; false when the entry must be delivered again.
+
+        What it logs carries its ids.
+        """
+        until_s = time.monotonic() + go_on_s
         bind_contextvars(task_id=ref.task_id, step_id=ref.step_id, worker=self.worker)
         try:
             attempt = await self.store.start(ref, worker=self.worker)
             if attempt is None:
                 log.info("step_dropped", dispatch_no=ref.dispatch_no)
                 return True
-            bind_contextvars(attempt=attempt.number, agent=attempt.step.agent)
-            return await self._attempt(attempt)
+            following = await self._attempt(attempt, until_s)
+            # Read here: a step that nobody can read is no failure to settle the one before it.
+            while following is not None:
+                following = await self._attempt(Attempt.from_reply(ref.task_id, following), until_s)
+            return True
+        except _HandedBack:
+            return False
         except Fenced as error:
             log.warning("attempt_fenced", error=str(error))
             return True
@@ -110,7 +122,7 @@ class StepRunner:
         async with self._suspects:
             for ref in refs:
                 unbind_contextvars("attempt", "agent")
-                settled.append(await self.run(ref))
+                settled.append(await self.run(ref, go_on_s=0))
         return all(settled)
 
     async def _run_all(self, refs: list[StepRef]) -> bool:
@@ -133,7 +145,9 @@ class StepRunner:
             raise defects[0]
         return len(settled) == len(refs) and all(settled)
 
-    async def _attempt(self, attempt: Attempt) -> bool:
+    async def _attempt(self, attempt: Attempt, until_s: float) -> list[Any] | None:
+        """Runs and settles an attempt; the reply with the one to go on with, if there is one."""
+        bind_contextvars(step_id=attempt.ref.step_id, attempt=attempt.number, agent=attempt.step.agent)
         running = Running(attempt)
         buffer = ProgressBuffer(
             lambda number, events: self.store.progress(attempt, number, events), running.scope.cancel
@@ -143,17 +157,17 @@ class StepRunner:
             buffer.abandon()
             if buffer.failure is not None:
                 raise buffer.failure
-            return await self._interrupted(running)
+            await self._interrupted(running)
+            return None
         await buffer.flush()
         try:
-            await self._settle(attempt, outcome)
+            return await self._settle(attempt, outcome, until_s)
         except (Fenced, Unavailable):
             raise
         # A defect of ours in settling one step must not be taken for the death of its worker.
         except Exception as error:
             log.exception("settling_failed")
-            await self._settle(attempt, internal_failure(error))
-        return True
+            return await self._settle(attempt, internal_failure(error), until_s)
 
     async def _run_agent(self, running: Running, buffer: ProgressBuffer) -> Outcome | None:
         """What the attempt came to; `None` when it was interrupted."""
@@ -187,14 +201,12 @@ class StepRunner:
         log.warning("attempt_failed", exc_info=error)
         return judge(error, attempt, self.executor.registry.get(attempt.step.agent))
 
-    async def _settle(self, attempt: Attempt, outcome: Outcome) -> None:
+    async def _settle(self, attempt: Attempt, outcome: Outcome, until_s: float) -> list[Any] | None:
         if isinstance(outcome, Success):
             try:
-                await self._complete(attempt, outcome)
+                return await self._complete(attempt, outcome, until_s)
             except Permanent as error:
                 outcome = judge(error, attempt, None)
-            else:
-                return
         if isinstance(outcome, Deferral):
             if await self.store.defer(
                 attempt,
@@ -202,7 +214,7 @@ class StepRunner:
                 provider=outcome.provider,
                 deferrals_max=outcome.deferrals_max,
             ):
-                return
+                return None
             outcome = outcome.failure
         await self.store.fail(
             attempt,
@@ -211,24 +223,24 @@ class StepRunner:
             delay_ms=outcome.delay_ms,
             max_attempts=outcome.max_attempts,
         )
+        return None
 
-    async def _complete(self, attempt: Attempt, outcome: Success) -> None:
+    async def _complete(self, attempt: Attempt, outcome: Success, until_s: float) -> list[Any] | None:
+        queues = () if self._draining or time.monotonic() >= until_s else self.queues
         next_step_id = attempt.next_step_id
         for _ in range(RENUMBERINGS_MAX):
             added = self.executor.numbered(outcome.added, attempt, next_step_id)
             try:
-                await self.store.complete(attempt, outcome.result, outcome.summary, added)
+                return await self.store.complete(attempt, outcome.result, outcome.summary, added, queues)
             except PlanHasGrown as grown:
                 next_step_id = grown.next_step_id
-            else:
-                return
         raise RuntimeError("the plan grew under every attempt to add to it")
 
-    async def _interrupted(self, running: Running) -> bool:
+    async def _interrupted(self, running: Running) -> None:
         """The attempt was cut short: its task does not want it, or its worker has no time left."""
         with anyio.move_on_after(RELEASE_WAIT_S, shield=True):
             if running.stopped:
                 await self.store.stop(running.attempt)
-                return True
+                return
             await self.store.release(running.attempt, running.reason)
-        return False
+        raise _HandedBack

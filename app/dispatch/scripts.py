@@ -26,7 +26,7 @@ from app.redis_async import patient
 Argument = str | bytes | int
 
 #: What all transitions share, in the order they build on each other.
-_SHARED = ("_task.lua", "_send.lua", "_flow.lua", "_accept.lua")
+_SHARED = ("_task.lua", "_send.lua", "_flow.lua", "_hand.lua", "_accept.lua")
 _FOLDER = files("app.dispatch").joinpath("lua")
 
 

@@ -6,7 +6,7 @@ A method that acts for an attempt raises `Fenced` when that attempt is no longer
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,16 @@ class StepStore:
         self._limits = limits
 
     async def start(self, ref: StepRef, *, worker: str) -> Attempt | None:
-        """Begins an attempt; `None` when this dispatch of the step is not wanted, or not now."""
+        """
+        Begins an attempt; `None` when this dispatch of the step is not wanted, or not now.
+
+        It is one of a later step when the worker of this entry had gone on to that.
+        """
         nonce = secrets.token_hex(8)
         reply = await self._scripts(
             START, ref.task_id, ref.step_id, ref.dispatch_no, nonce, worker, self._limits.crashes_max
         )
-        return Attempt.from_reply(ref, reply[1:]) if reply[0] == b"run" else None
+        return Attempt.from_reply(ref.task_id, reply) if reply[0] == b"run" else None
 
     async def progress(self, attempt: Attempt, number: int, events: Sequence[EventData]) -> None:
         """Appends what the attempt reports; `number` counts its reports from 1."""
@@ -67,21 +71,33 @@ class StepStore:
             pairs += [event.type, event.model_dump_json()]
         await self._act(PROGRESS, attempt, number, self._limits.events_max, *pairs)
 
-    async def complete(self, attempt: Attempt, result: bytes, summary: str, added: Sequence[NewStep] = ()) -> None:
+    async def complete(
+        self,
+        attempt: Attempt,
+        result: bytes,
+        summary: str,
+        added: Sequence[NewStep] = (),
+        queues: Collection[str] = (),
+    ) -> list[Any] | None:
         """
         Stores the result, tells of it, and sends whatever became ready; `added` steps come below this one.
 
+        A worker that has time for it names the `queues` it reads. The only step that became ready, if it is for one
+        of these, may begin there at once: then what `Attempt.from_reply` reads is returned.
         Raises `PlanHasGrown` when the ids of the added steps are taken; then nothing was written.
         """
         members = json_text({"summary": summary, "bytes": len(result), "cached": False})[1:-1]
+        nonce = secrets.token_hex(8) if queues else ""
         growth: list[Argument] = ["", ""]
         if added:
             steps = [new.step.model_dump(mode="json", exclude_none=True) for new in added]
             data = json_text({"parent": attempt.ref.step_id, "steps": steps})[1:-1]
             growth = [added[0].step.step_id, data, *(part for new in added for part in new.fields)]
-        reply = await self._act(COMPLETE, attempt, result, members, *growth)
+        names = f" {' '.join(queues)} " if queues else ""
+        reply = await self._act(COMPLETE, attempt, result, members, nonce, names, *growth)
         if reply[0] == b"renumber":
             raise PlanHasGrown(int(reply[1]))
+        return reply if reply[0] == b"run" else None
 
     async def fail(
         self, attempt: Attempt, error: ErrorInfo, *, retryable: bool, delay_ms: int, max_attempts: int

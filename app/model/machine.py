@@ -4,7 +4,8 @@ The specification of the engine: every transition of tasks and steps, without Re
 A transition is a function of the world, a moment and what is asked for; it answers with a verdict and the events
 it has told. The Lua scripts of `app/dispatch/lua` do the same things in the same order, and
 `tests/property/test_dispatch_model.py` holds them to it. Here are the transitions of whole tasks, in
-`machine_attempts.py` those of workers, in `machine_flow.py` the rules both share, in `machine_state.py` the data.
+`machine_start.py` and `machine_attempts.py` those of workers, in `machine_flow.py` the rules both share, in
+`machine_state.py` the data.
 
 The states of a step, and what leads from one to the next:
 
@@ -15,6 +16,7 @@ The states of a step, and what leads from one to the next:
   left alone. They have a message. Queued, they have a place in their group, unless a delayed task begins with
   them; what has none takes one at its start, and is limited then if there is none.
 - held: queued by resume, or limited.
+- waiting, by way of queued: running at once, when the worker of the last step it waits for goes on with it.
 - running: completed, retrying, deferred, queued (by release) or failed, as its worker says; when its worker died,
   what a start makes of it, or failed; cancelled when it was stopped or is dropped.
 - Whatever does not run is skipped when it is dropped: by a failure, a cancellation, a deadline.
@@ -36,7 +38,6 @@ from app.model.machine_flow import (
 )
 from app.model.machine_state import (
     SETTLED,
-    UNDER_WAY,
     Gate,
     Message,
     StepState,
@@ -189,12 +190,6 @@ def deliver(world: World, message: Message) -> str:
     return "ok"
 
 
-def worthless(world: World, message: Message) -> bool:
-    """Whether a message has nothing left to start, so that its worker acknowledges it."""
-    steps = world.tasks[message.task_id].steps
-    return not any(steps[i].dispatch == number and steps[i].state in UNDER_WAY for i, number in message.steps)
-
-
 def _accept(world: World, draft: Draft) -> TaskState:
     steps = step_states(draft.plan, world.agents)
     task = TaskState(draft.task_id, draft.level, draft.gate, steps, max(steps) + 1, draft.deadline_ms or 0)
@@ -218,7 +213,7 @@ def _accept(world: World, draft: Draft) -> TaskState:
     for step in roots:
         step.state = StepStatus.QUEUED
         message = schedule(world, task, step, draft.not_before_ms)
-        tell_queued(world, task, step, message, not_before_ms=draft.not_before_ms)
+        tell_queued(world, task, step, message.batch_id, not_before_ms=draft.not_before_ms)
     return task
 
 

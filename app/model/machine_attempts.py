@@ -1,5 +1,5 @@
 """
-What a worker does with a step: the other half of the specification in `app/model/machine.py`.
+What a worker does with a step that it runs: a part of the specification in `app/model/machine.py`.
 
 Each function is one atomic transition with the same name as its script. An attempt acts under its token; when
 that is not the step's any more, the answer is `fenced` and nothing has happened.
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.model.machine_flow import (
-    admitted,
+    FRONT,
     conclude,
     crash,
     dispatch,
+    end_attempt,
     extend,
     give_up,
-    hold,
     leave,
     resolve,
     schedule,
@@ -23,7 +23,8 @@ from app.model.machine_flow import (
     settle,
     spread,
 )
-from app.model.machine_state import UNDER_WAY, StepState, TaskState, World, transition
+from app.model.machine_start import Time, go_on, may_go_on
+from app.model.machine_state import StepState, TaskState, World, transition
 from app.model.plan import Step
 from app.model.task import StepStatus, TaskStatus
 
@@ -39,29 +40,6 @@ class Claim(NamedTuple):
 
 
 @transition
-def start(world: World, task_id: str, step_id: int, dispatch_no: int, *, nonce: str, worker: str) -> str:
-    """
-    Begins an attempt: `run`. `drop` when this dispatch is not wanted, or not now; its message may go.
-
-    A step that is running already was running in a worker that died. One that has no place in its group yet takes
-    it now, or stands in line.
-    """
-    task = world.tasks[task_id]
-    step = task.steps[step_id]
-    if task.status.terminal or step.dispatch != dispatch_no or step.state not in UNDER_WAY:
-        return "drop"
-    lost_worker = step.worker if step.state is StepStatus.RUNNING else None
-    if lost_worker and _ends_with_its_worker(world, task, step):
-        return "drop"
-    if _not_now(world, task, step, lost_worker) or not admitted(world, task, step):
-        return "drop"
-    _begin(world, task, step, nonce, worker)
-    if lost_worker:
-        world.tell_attempt(task, "step.redelivered", step, from_worker=lost_worker, to_worker=worker)
-    return "run"
-
-
-@transition
 def progress(world: World, claim: Claim, kind: str) -> str:
     """Tells what a running attempt reports about itself; changes nothing else."""
     task, step = _named(world, claim)
@@ -72,9 +50,9 @@ def progress(world: World, claim: Claim, kind: str) -> str:
 
 
 @transition
-def complete(world: World, claim: Claim, grown: Sequence[Step] = ()) -> str:
+def complete(world: World, claim: Claim, grown: Sequence[Step] = (), time: Time | None = None) -> str:
     """
-    Settles an attempt as done. `grown` steps come between this one and what waits for it.
+    Settles an attempt as done; `run` when its worker goes on. `grown` steps come between it and what waits for it.
 
     `renumber` when their ids are taken meanwhile. A task that is being ended takes no further steps, and a step
     adds steps once: what it has added before runs again when it does.
@@ -93,7 +71,11 @@ def complete(world: World, claim: Claim, grown: Sequence[Step] = ()) -> str:
     world.tell_attempt(task, "step.completed", step, cached=False)
     if grows:
         world.tell(task, "plan.extended", rev=task.rev, parent=step.id, steps=[new.step_id for new in grown])
-    dispatch(world, task, resolve(task, step))
+    ready = resolve(task, step)
+    if time and not grows and may_go_on(world, task, step, ready, time.queues):
+        go_on(world, task, step, ready[0], time.nonce)
+        return "run"
+    dispatch(world, task, ready)
     conclude(world, task)
     return "ok"
 
@@ -142,17 +124,23 @@ def defer(world: World, claim: Claim, *, delay_ms: int, provider: str, deferrals
 
 @transition
 def release(world: World, claim: Claim, reason: str) -> str:
-    """A worker that stops hands the step back; the message is the same, so its dispatch number stays."""
+    """
+    A worker that stops hands the step back; the message is the same, so its dispatch number stays.
+
+    A step that runs under the message of another one gets its own, at the front: its turn had come.
+    """
     task, step = _named(world, claim)
     if step.state in (StepStatus.QUEUED, StepStatus.CANCELLED) and step.token == claim.token:
         return "ok"
     if not _current(step, claim):
         return FENCED
     if task.status is TaskStatus.CANCELLING:
-        _end_attempt(world, task, step, reason)
+        end_attempt(world, task, step, reason)
         return "ok"
     step.state = StepStatus.QUEUED
     world.tell_attempt(task, "step.released", step, reason=reason)
+    if step.entry:
+        send(world, task, [step], FRONT)
     return "ok"
 
 
@@ -164,7 +152,7 @@ def stop(world: World, claim: Claim) -> str:
         return "ok"
     if not _current(step, claim) or task.status is not TaskStatus.CANCELLING:
         return FENCED
-    _end_attempt(world, task, step, "cancelled")
+    end_attempt(world, task, step, "cancelled")
     return "ok"
 
 
@@ -194,57 +182,3 @@ def _named(world: World, claim: Claim) -> tuple[TaskState, StepState]:
 
 def _current(step: StepState, claim: Claim) -> bool:
     return step.state is StepStatus.RUNNING and step.token == claim.token
-
-
-def _ends_with_its_worker(world: World, task: TaskState, step: StepState) -> bool:
-    """A dead worker's step ends when its task is being cancelled, or when it has killed too many."""
-    if task.status is TaskStatus.CANCELLING:
-        _end_attempt(world, task, step, "worker died")
-        return True
-    return crash(world, task, step)
-
-
-def _end_attempt(world: World, task: TaskState, step: StepState, reason: str) -> None:
-    """The last attempt of a task that is being cancelled ends the task."""
-    settle(world, task, step, StepStatus.CANCELLED)
-    world.tell_attempt(task, "step.cancelled", step, reason=reason, caused_by=None)
-    conclude(world, task)
-
-
-def _not_now(world: World, task: TaskState, step: StepState, lost_worker: str | None) -> bool:
-    """Whether the step must stand aside: in a pause, or while its provider is left alone. A lost attempt ends then."""
-    paused = task.status is TaskStatus.PAUSED
-    if not paused and world.providers.get(step.spec.provider, 0) <= world.at.ms:
-        return False
-    if lost_worker:
-        world.tell_attempt(task, "step.released", step, reason="worker died")
-    if paused:
-        _stand_aside(world, task, step)
-    else:
-        _wait_for_provider(world, task, step)
-    return True
-
-
-def _stand_aside(world: World, task: TaskState, step: StepState) -> None:
-    """Its turn came during a pause: somebody else of its group may go meanwhile."""
-    leave(world, task, step)
-    hold(world, task, step, StepStatus.HELD, "paused")
-
-
-def _wait_for_provider(world: World, task: TaskState, step: StepState) -> None:
-    """No attempt begins while the provider is left alone; this counts as no deferral."""
-    step.state = StepStatus.DEFERRED
-    schedule(world, task, step, world.at.ms + spread(world, world.providers[step.spec.provider] - world.at.ms))
-    world.tell(task, "step.deferred", step, reason="rate_limited", provider=step.spec.provider)
-    leave(world, task, step)
-
-
-def _begin(world: World, task: TaskState, step: StepState, nonce: str, worker: str) -> None:
-    step.attempt, step.delivery = step.attempt + 1, step.delivery + 1
-    step.state, step.nonce, step.worker = StepStatus.RUNNING, nonce, worker
-    if task.status is TaskStatus.QUEUED:
-        task.status = TaskStatus.RUNNING
-    if not task.started:
-        task.started = True
-        world.tell(task, "task.started", steps_total=len(task.steps))
-    world.tell_attempt(task, "step.started", step, delivery=step.delivery)

@@ -36,10 +36,10 @@ def dispatch(world: World, task: TaskState, ready: Iterable[StepState], level: i
 def send(world: World, task: TaskState, steps: list[StepState], level: int) -> None:
     """Ready steps of one agent go into one message. A new dispatch number makes older messages worthless."""
     for step in steps:
-        step.state, step.dispatch, step.delivery = StepStatus.QUEUED, step.dispatch + 1, 0
+        step.state, step.dispatch, step.delivery, step.entry = StepStatus.QUEUED, step.dispatch + 1, 0, None
     message = _message(task, steps, level)
     for step in steps:
-        tell_queued(world, task, step, message)
+        tell_queued(world, task, step, message.batch_id)
     if len(steps) > 1:
         world.tell(
             task, "batch.dispatched", batch_id=message.batch_id, agent=steps[0].plan.agent, size=len(steps),
@@ -50,16 +50,21 @@ def send(world: World, task: TaskState, steps: list[StepState], level: int) -> N
 
 def schedule(world: World, task: TaskState, step: StepState, due_ms: int) -> Message:
     """A message that must wait lies alone in the delay queue, so that it can be taken out again."""
-    step.dispatch, step.delivery = step.dispatch + 1, 0
+    step.dispatch, step.delivery, step.entry = step.dispatch + 1, 0, None
     message = _message(task, [step], task.level)
     world.due[message] = due_ms
     return message
 
 
-def tell_queued(world: World, task: TaskState, step: StepState, message: Message, **more: int) -> None:
-    """The step has a message."""
+def tell_queued(world: World, task: TaskState, step: StepState, batch_id: str, **more: int) -> None:
+    """The step has a message, or its turn without one."""
     queue, deps = step.spec.queue, list(step.deps)
-    world.tell(task, "step.queued", step, queue=queue, batch_id=message.batch_id, deps=deps, **more)
+    world.tell(task, "step.queued", step, queue=queue, batch_id=batch_id, deps=deps, **more)
+
+
+def batch_id(task: TaskState, step: StepState) -> str:
+    """What a message with this step alone is called."""
+    return _message(task, [step], task.level).batch_id
 
 
 def spread(world: World, delay_ms: int) -> int:
@@ -206,6 +211,13 @@ def crash(world: World, task: TaskState, step: StepState) -> bool:
         return False
     give_up(world, task, step, "poison", retryable=False, attempts_left=0)
     return True
+
+
+def end_attempt(world: World, task: TaskState, step: StepState, reason: str) -> None:
+    """The last attempt of a task that is being cancelled ends the task."""
+    settle(world, task, step, StepStatus.CANCELLED)
+    world.tell_attempt(task, "step.cancelled", step, reason=reason, caused_by=None)
+    conclude(world, task)
 
 
 def conclude(world: World, task: TaskState) -> None:

@@ -86,6 +86,12 @@ class StepState:
     worker: str = ""
     since_ms: int = 0
     inside: bool = False
+    #: Under whose message it runs when it was handed over: a step and its dispatch number.
+    entry: tuple[int, int] | None = None
+
+    @property
+    def timeout_ms(self) -> int:
+        return self.plan.timeout_ms or self.spec.timeout_ms
 
     @property
     def id(self) -> int:
@@ -166,6 +172,8 @@ class World:
     providers: dict[str, int] = field(default_factory=dict)
     at: At = field(default_factory=lambda: At(0))
     events: list[Event] = field(default_factory=list)
+    #: Queues that an operator has paused.
+    paused: set[str] = field(default_factory=set)
 
     def tell(self, task: TaskState, kind: str, step: StepState | None = None, **data: Any) -> None:
         """An event of a task, or of one of its steps."""

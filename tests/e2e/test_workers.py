@@ -109,7 +109,7 @@ def test_the_workers_tell_the_firehose(shared_stack: Stack, redis_client: "redis
         lines = [line for _, fields in redis_client.xrange(key) for line in fields.get(b"e", b"").splitlines()]
         return [orjson.loads(line)["type"] for line in lines]
 
-    wait_for(lambda: types().count("batch.settled") >= 3, "the batches were not reported")
+    wait_for(lambda: types().count("batch.settled") >= 1, "the batches were not reported")
     assert "worker.up" in types()
     assert task_id.encode() in {fields[b"t"] for _, fields in redis_client.xrange(key) if b"t" in fields}
 

@@ -25,6 +25,7 @@ from .table import MUTATIONS
 from .table_api import HTTP
 from .table_dispatch import DISPATCH
 from .table_features import FEATURES
+from .table_handover import HANDOVER
 from .table_steering import STEERING
 
 ROOT = Path(__file__).parent.parent.parent
@@ -134,9 +135,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutations whose name holds this")
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
-    chosen = [
-        mutation for mutation in (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HTTP) if arguments.only in mutation.name
-    ]
+    every = (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HANDOVER, *HTTP)
+    chosen = [mutation for mutation in every if arguments.only in mutation.name]
     if failed := without_mutation(chosen):
         say(f"the tests fail without a mutation: {failed}")
         return 1

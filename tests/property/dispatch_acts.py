@@ -1,18 +1,23 @@
 """What clients and workers do, done to the server and to the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.growth import NewStep
 from app.dispatch.step_store import PlanHasGrown
-from app.model import machine, machine_attempts
+from app.model import machine, machine_attempts, machine_start
 from app.model.events import ErrorInfo, StepProgress
 from app.model.machine_attempts import Claim
+from app.model.machine_start import Time
+from app.model.machine_state import Answer, At
 from app.model.task import CancelMode
 from tests.property.dispatch_bench import FAR_MS, PROVIDERS, DispatchBench
-from tests.property.dispatch_plans import grown_steps
+from tests.property.dispatch_plans import REGISTRY, grown_steps
 
+AGENTS = tuple(REGISTRY.names)
+#: What a worker reads that completes a step; nothing: it has no time to go on.
+QUEUES: tuple[tuple[str, ...], ...] = (AGENTS, (), AGENTS[:1])
 ERROR = ErrorInfo(type="Boom", code="boom", message="boom")
 
 
@@ -43,7 +48,7 @@ def start(bench: DispatchBench, ref: StepRef, worker: str) -> Any:
     """The attempt, if there is one."""
     said, answer = bench.act(
         bench.steps.start(ref, worker=worker),
-        lambda at, attempt: machine_attempts.start(
+        lambda at, attempt: machine_start.start(
             bench.world, at, ref.task_id, ref.step_id, ref.dispatch_no,
             nonce=attempt.token.partition(":")[2] if attempt else "", worker=worker,
         ),
@@ -53,15 +58,18 @@ def start(bench: DispatchBench, ref: StepRef, worker: str) -> Any:
 
 
 def complete(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
-    return _complete(bench, attempt, [])
+    """The worker goes on, if it may, unless it has no time or reads one queue only."""
+    said, answer = _complete(bench, attempt, [], QUEUES[how % len(QUEUES)])
+    assert isinstance(said, Attempt) == (answer == "run")
+    return said, answer
 
 
 def grow(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     """Adds steps below its own; when others took the ids meanwhile, it takes the next ones."""
-    said, answer = _complete(bench, attempt, grown_steps(attempt, how, attempt.next_step_id))
+    said, answer = _complete(bench, attempt, grown_steps(attempt, how, attempt.next_step_id), AGENTS)
     assert isinstance(said, PlanHasGrown) == (answer == "renumber")
     if isinstance(said, PlanHasGrown):
-        return _complete(bench, attempt, grown_steps(attempt, how, said.next_step_id))
+        return _complete(bench, attempt, grown_steps(attempt, how, said.next_step_id), AGENTS)
     return said, answer
 
 
@@ -108,11 +116,19 @@ def report(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     )
 
 
-def _complete(bench: DispatchBench, attempt: Attempt, added: Sequence[NewStep]) -> tuple[Any, str]:
-    return bench.act(
-        bench.steps.complete(attempt, b"{}", "done", added),
-        lambda at, _: machine_attempts.complete(bench.world, at, claim_of(attempt), [new.step for new in added]),
-    )
+def _complete(
+    bench: DispatchBench, attempt: Attempt, added: Sequence[NewStep], queues: Collection[str]
+) -> tuple[Any, str]:
+    async def call() -> Attempt | None:
+        reply = await bench.steps.complete(attempt, b"{}", "done", added, queues)
+        return Attempt.from_reply(attempt.ref.task_id, reply) if reply else None
+
+    def spec(at: At, said: Any) -> Answer:
+        nonce = said.token.partition(":")[2] if isinstance(said, Attempt) else ""
+        time = Time(queues, nonce) if queues else None
+        return machine_attempts.complete(bench.world, at, claim_of(attempt), [new.step for new in added], time)
+
+    return bench.act(call(), spec)
 
 
 ACTS: dict[str, Callable[[DispatchBench, Attempt, int], tuple[Any, str]]] = {

@@ -20,7 +20,7 @@ from app.dispatch.step_store import PlanHasGrown, StepLimits, StepStore
 from app.dispatch.store import TaskLimits, TaskStore
 from app.errors import InvalidRequest, NotPossible
 from app.keys import Keys
-from app.model import machine, machine_attempts
+from app.model import machine, machine_attempts, machine_start
 from app.model.machine import Draft
 from app.model.machine_state import UNDER_WAY, Answer, At, Event, Gate, Message, TaskState, World
 from app.model.plan import Plan
@@ -147,8 +147,9 @@ class DispatchBench:
         found = []
         for message in self.world.queued:
             for step_id, dispatch in message.steps:
-                step = self.world.tasks[message.task_id].steps[step_id]
-                current = step.dispatch == dispatch and step.state in UNDER_WAY
+                task = self.world.tasks[message.task_id]
+                step = machine_start.handed_over(task, task.steps[step_id])
+                current = task.steps[step_id].dispatch == dispatch and step.state in UNDER_WAY
                 running = step.state is StepStatus.RUNNING
                 if kind == "any" or (current and running == (kind == "running")):
                     found.append(StepRef(message.task_id, step_id, dispatch))
@@ -170,9 +171,15 @@ class DispatchBench:
         self.run(self.client.delete(f"{self.keys.tag}:provider:{provider}"))
         self.world.providers.pop(provider, None)
 
+    def pause_queue(self, name: str) -> None:
+        """An operator pauses a queue, or lets it go on."""
+        self.world.paused ^= {name}
+        change = self.client.sadd if name in self.world.paused else self.client.srem
+        self.run(change(self.shard.paused, name))
+
     def acknowledge(self) -> None:
         """Takes out every message that has nothing left to start."""
-        gone = [message for message in self.world.queued if machine.worthless(self.world, message)]
+        gone = [message for message in self.world.queued if machine_start.worthless(self.world, message)]
         ids = {message.batch_id for message in gone}
         for stream in {self.shard.queue(m.queue).stream(m.level) for m in gone}:
             for entry_id, fields in self.run(self.client.xrange(stream)):

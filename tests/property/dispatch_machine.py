@@ -21,7 +21,7 @@ DRAIN_ROUNDS = 300
 
 few = st.integers(0, 5)
 #: Of the group that all tasks share; 0: the task is not in it.
-limits = st.integers(0, 3)
+limits = st.sampled_from([0, 0, 0, 1, 2, 3])
 workers = st.sampled_from(["w1", "w2"])
 starts = st.sampled_from(["at once", "at once", "later", "long ago", "too late"])
 outcomes = st.sampled_from(list(ACTS))
@@ -119,10 +119,17 @@ class DispatchMachine(RuleBasedStateMachine):
             self.attempts.append(said)
 
     @precondition(lambda self: self.live())
-    @rule(count=st.integers(1, 4))
-    def complete_some(self, count: int) -> None:
+    @rule(count=st.integers(1, 4), how=few)
+    def complete_some(self, count: int, how: int) -> None:
         for attempt in self.live()[:count]:
-            self.settle(attempt, "complete", 0)
+            self.settle(attempt, "complete", how)
+
+    @precondition(lambda self: self.live())
+    @rule(queue=st.sampled_from(dispatch_acts.AGENTS))
+    def complete_beside_a_paused_queue(self, queue: str) -> None:
+        self.bench.pause_queue(queue)
+        self.complete_some(4, 0)
+        self.bench.pause_queue(queue)
 
     @precondition(lambda self: self.live())
     @rule(which=few, how=few)
@@ -160,6 +167,8 @@ class DispatchMachine(RuleBasedStateMachine):
     def settle(self, attempt: Attempt, outcome: str, how: int) -> None:
         said, answer = ACTS[outcome](self.bench, attempt, how)
         assert (said == "Fenced") == (answer == "fenced")
+        if isinstance(said, Attempt):
+            self.attempts.append(said)
 
     # -- time, and what the broker does
 

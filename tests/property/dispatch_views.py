@@ -77,7 +77,10 @@ def _step_of_model(step: StepState) -> View:
     counters = {name: getattr(step, name) for name in COUNTERS}
     # What an ended step still waited for is of no interest to anybody.
     counters["open"] = None if step.state in SETTLED else step.open
-    return {"state": str(step.state), **counters, "token": step.token, "deps": step.deps, "children": step.children}
+    return {
+        "state": str(step.state), **counters, "token": step.token, "deps": step.deps, "children": step.children,
+        "entry": "" if step.entry is None else f"{step.entry[0]}:{step.entry[1]}",
+    }  # fmt: skip
 
 
 def _line(message: Message) -> str:
@@ -139,6 +142,7 @@ def _task_of_redis(task_id: str, fields: dict[str, str]) -> View:
             "token": f"{state['attempt']}:{state['nonce']}",
             "deps": _ids(place["deps"]),
             "children": _ids(place["children"]),
+            "entry": state["entry"],
         }
     return view
 

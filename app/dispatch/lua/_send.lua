@@ -52,7 +52,7 @@ end
 local function send(t, steps, level)
   local step_ids = {}
   for i, s in ipairs(steps) do
-    s.dispatch, s.state, s.queued, s.delivery = s.dispatch + 1, 'queued', NOW_TEXT, 0
+    s.dispatch, s.state, s.queued, s.delivery, s.entry = s.dispatch + 1, 'queued', NOW_TEXT, 0, ''
     touch(t, s)
     step_ids[i] = s.id
   end
@@ -73,7 +73,7 @@ end
 
 -- Puts a step's next dispatch into the delay queue; the caller has set its state.
 local function schedule(t, s, due_ms)
-  s.dispatch, s.queued, s.delivery = s.dispatch + 1, due_ms, 0
+  s.dispatch, s.queued, s.delivery, s.entry = s.dispatch + 1, due_ms, 0, ''
   touch(t, s)
   local body, batch_id = message(t, {s})
   local due, member = TAG .. ':due:' .. s.queue, due_member(t, s)

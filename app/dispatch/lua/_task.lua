@@ -19,9 +19,9 @@ local opened, tasks, memory, writes
 local FIRE_MAXLEN = 10000
 local ARGS_MAX = 1000
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
--- Fifteen members of `s:<id>` and nine of `p:<id>`, in the order of record.py.
+-- Sixteen members of `s:<id>` and nine of `p:<id>`, in the order of record.py.
 local STATE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)'
-  .. '|([^|]*)|([^|]*)|([^|]*)$'
+  .. '|([^|]*)|([^|]*)|([^|]*)|([^|]*)$'
 local PLACE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$'
 
 -- Functions of a library live on between calls; nothing of a call may.
@@ -45,7 +45,7 @@ end
 local function decode(t, id, dynamic, static)
   local s = {id = id}
   s.state, s.dispatch, s.delivery, s.attempt, s.failures, s.crashes, s.deferrals, s.run, s.open, s.nonce,
-    s.worker, s.queued, s.started, s.seen, s.reports = string.match(dynamic, STATE_PATTERN)
+    s.worker, s.queued, s.started, s.seen, s.reports, s.entry = string.match(dynamic, STATE_PATTERN)
   s.agent, s.queue, s.batch_max, s.timeout, s.on_failure, s.gathers, s.provider, s.deps, s.children =
     string.match(static, PLACE_PATTERN)
   t.step[id] = s
@@ -148,7 +148,7 @@ end
 local function encode(s)
   return s.state .. '|' .. s.dispatch .. '|' .. s.delivery .. '|' .. s.attempt .. '|' .. s.failures .. '|' .. s.crashes
     .. '|' .. s.deferrals .. '|' .. s.run .. '|' .. s.open .. '|' .. s.nonce .. '|' .. s.worker .. '|' .. s.queued
-    .. '|' .. s.started .. '|' .. s.seen .. '|' .. s.reports
+    .. '|' .. s.started .. '|' .. s.seen .. '|' .. s.reports .. '|' .. s.entry
 end
 
 local function save(t)

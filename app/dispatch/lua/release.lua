@@ -4,7 +4,8 @@
 -- ARGV  6 step   7 token   8 reason, a JSON string
 -- RETURNS {'ok'} | {'fenced', state of the step}
 -- WHY   A worker that stops must not cost the step an attempt; the dispatch number stays, because the entry
---       in the stream is the one that will be delivered.
+--       in the stream is the one that will be delivered. A step without an entry of its own gets one, at the front:
+--       its turn had come.
 
 local t = open(TASK, ARGV[6])
 local s = t and t.step[ARGV[6]]
@@ -19,9 +20,13 @@ if t.status == 'cancelling' then
   emit(t, 'step.cancelled', attempt_scope(s), '{"reason":' .. ARGV[8] .. ',"caused_by":null}')
   conclude(t)
 else
-  s.state, s.queued = 'queued', NOW
-  touch(t, s)
   emit(t, 'step.released', attempt_scope(s), '{"reason":' .. ARGV[8] .. '}')
+  if s.entry ~= '' then
+    send(t, {s}, '0')
+  else
+    s.state, s.queued = 'queued', NOW
+    touch(t, s)
+  end
 end
 commit()
 return {'ok'}

@@ -2,15 +2,15 @@
 -- Begins an attempt of a step, if this dispatch of it is still wanted.
 -- KEYS  see _task.lua
 -- ARGV  6 step   7 dispatch number   8 nonce   9 worker   10 most crashes
--- RETURNS {'run', attempt, token, failures, run, dependencies, dependents, next free step id, steps,
---          ms until the task's deadline or '', step JSON, task text, task inputs JSON,
---          results of the dependencies, when they are few and small}
+-- RETURNS {'run', step, dispatch number, attempt, token, failures, run, dependencies, dependents, next free step id,
+--          steps, ms until the task's deadline or '', step JSON, task text, task inputs JSON,
+--          results of the dependencies, when they are few and small}; see _hand.lua for which step that is
 --         | {'drop', reason}: nothing to do, the entry may go
 -- WHY   The token `attempt:nonce` is the fence. After a failover the attempt number may repeat, the nonce
 --       does not, so only equality of the whole token counts.
 
 local id, nonce, worker = ARGV[6], ARGV[8], ARGV[9]
-local t, extra = open(TASK, id, 'in:' .. id, 'task', 'inputs', 'next', 'steps', 'deadline', 'started')
+local t, extra = open(TASK, id, 'steps', 'started')
 if not t then
   return {'drop', 'unknown'}
 end
@@ -22,30 +22,9 @@ if s.dispatch ~= ARGV[7] then
   return {'drop', 'superseded'}
 end
 
--- Most steps wait for one or two small results, which saves their worker a question.
-local RESULTS_MAX, RESULTS_BYTES_MAX = 4, 262144
-local function results()
-  local names, bytes = ids(s.deps), 0
-  if #names == 0 or #names > RESULTS_MAX then
-    return {}
-  end
-  for i, dependency in ipairs(names) do
-    names[i] = 'r:' .. dependency
-  end
-  local values = redis.call('HMGET', t.key, unpack(names))
-  for _, value in ipairs(values) do
-    bytes = bytes + (value and #value or 0)
-  end
-  return bytes <= RESULTS_BYTES_MAX and values or {}
-end
-
-local function run()
-  return {'run', tonumber(s.attempt), token(s), tonumber(s.failures), tonumber(s.run), s.deps, s.children, tonumber(extra[4]),
-    tonumber(extra[5]), extra[6] and math.max(0, extra[6] - NOW) or '', extra[1], extra[2], extra[3], results()}
-end
-
+s = handed_over(t, s)
 if s.state == 'running' and s.nonce == nonce then
-  return run()
+  return run(t, s)
 end
 if not UNDER_WAY[s.state] then
   return {'drop', s.state}
@@ -99,13 +78,13 @@ touch(t, s)
 if t.status == 'queued' then
   set(t, 'status', 'running')
 end
-if not extra[7] then
+if not extra[2] then
   set(t, 'started', NOW)
-  emit(t, 'task.started', '', '{"steps_total":' .. extra[5] .. '}')
+  emit(t, 'task.started', '', '{"steps_total":' .. extra[1] .. '}')
 end
 emit(t, 'step.started', attempt_scope(s), '{"queue_wait_ms":' .. waited_ms .. ',"delivery":' .. s.delivery .. '}')
 if redelivered then
   emit(t, 'step.redelivered', attempt_scope(s), redelivered)
 end
 commit()
-return run()
+return run(t, s)

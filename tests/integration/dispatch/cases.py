@@ -21,6 +21,7 @@ from .conftest import DIAMOND, LINE, Bench
 
 ERROR = ErrorInfo(type="Boom", code="boom", message='it said "no"')
 GROUP: dict[str, Any] = {"labels": {"team": "a"}, "concurrency": Concurrency("team", 1)}
+AGENTS = ("retriever", "analyzer", "writer")
 LIMITS = GrowthLimits(added_max=20, steps_max=200, payload_bytes_max=10_000)
 SHA256 = "ef" * 32
 
@@ -130,6 +131,29 @@ async def grow(bench: Bench) -> Call:
     return Call(task_id, lambda tasks, steps: steps.complete(attempt, b"{}", "done", new))
 
 
+async def complete_and_go_on(bench: Bench) -> Call:
+    task_id = await bench.submit(LINE)
+    attempt = await bench.start(task_id, 1)
+    return Call(task_id, lambda tasks, steps: steps.complete(attempt, b"{}", "done", queues=AGENTS))
+
+
+async def start_of_a_chain(bench: Bench) -> Call:
+    task_id = await bench.submit(LINE)
+    first = await bench.start(task_id, 1)
+    await bench.store.complete(first, b"{}", "done", queues=AGENTS)
+    return Call(task_id, lambda tasks, steps: steps.start(first.ref, worker="w9"))
+
+
+async def release_in_a_chain(bench: Bench) -> Call:
+    # What an earlier one has put to the front has a better right.
+    await bench.redis.delete(f"{bench.keys.tag}:q:analyzer:hi")
+    task_id = await bench.submit(LINE)
+    attempt = await bench.start(task_id, 1)
+    reply = await bench.store.complete(attempt, b"{}", "done", queues=AGENTS)
+    following = Attempt.from_reply(task_id, reply or [])
+    return Call(task_id, lambda tasks, steps: steps.release(following, "shutdown"))
+
+
 def failing(*, retryable: bool, on_failure: str = "fail") -> Callable[[Bench], Awaitable[Call]]:
     async def arrange(bench: Bench) -> Call:
         task_id = await bench.submit([{**LINE[0], "on_failure": on_failure}, *LINE[1:]], **GROUP)
@@ -218,8 +242,9 @@ CASES: dict[str, Callable[[Bench], Awaitable[Call]]] = {
     case.__name__: case
     for case in (
         submit, submit_later, fork, start, start_of_a_dead_workers_step, start_of_poison, start_in_a_pause,
-        start_of_a_paused_provider, start_above_the_limit, progress, memo, complete, complete_the_last, grow, defer,
-        release, release_in_a_cancellation, stop, pause, resume, retry, expire, forget,
+        start_of_a_paused_provider, start_above_the_limit, start_of_a_chain, progress, memo, complete,
+        complete_the_last, complete_and_go_on, grow, defer, release, release_in_a_chain,
+        release_in_a_cancellation, stop, pause, resume, retry, expire, forget,
     )
 }  # fmt: skip
 CASES |= {

@@ -10,9 +10,10 @@ import pytest
 from redis.exceptions import ResponseError
 
 from app.dispatch import step_store, store
+from app.dispatch.attempt import Attempt
 
-from .cases import CASES, snapshot
-from .conftest import Bench
+from .cases import AGENTS, CASES, snapshot
+from .conftest import LINE, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +149,14 @@ def test_the_table_has_every_script() -> None:
     stems = {"submit", "fork", "start", "progress", "memo", "complete", "grow", "fail", "defer", "release", "stop"}
     stems |= {"cancel", "pause", "resume", "retry", "expire", "forget"}
     assert {name.split("_")[0] for name in CASES} == stems
+
+
+async def test_a_completion_sent_again_goes_on_with_the_same_attempt(bench: Bench, nonces: Nonces) -> None:
+    """The reply that was lost is given once more, not the word that there is nothing to do."""
+    attempt = await bench.start(await bench.submit(LINE), 1)
+    nonces.frozen, nonces.count = True, nonces.count + 1
+
+    replies = [await bench.store.complete(attempt, b"{}", "", queues=AGENTS) for _ in range(2)]
+
+    first, again = [Attempt.from_reply(attempt.ref.task_id, reply or []) for reply in replies]
+    assert again == first
