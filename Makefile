@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-dispatch bench-rivals bench-broker soak mutants clean
+.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,10 @@ bench: setup ## Measure a whole task: latency, throughput, share per station
 bench-dispatch: setup ## What dispatch costs Redis, and what batching gains (about 10 minutes)
 	$(BIN)/python -m benchmarks.dispatch_scale
 	$(BIN)/python -m benchmarks.batching
+
+bench-submissions: setup ## What a submission costs beside a bare route, and where (about 3 minutes)
+	$(BIN)/python -m benchmarks.submissions
+	$(BIN)/python -m benchmarks.submission_layers
 
 bench-rivals: setup ## Three-step tasks beside other queues, which it installs (about 20 minutes)
 	$(BIN)/python -m benchmarks.task_rivals

@@ -1,8 +1,10 @@
 """Which addresses lead to this machine and no other."""
 
 import ipaddress
+from functools import lru_cache
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether an address, or the name `localhost`, is reached from this machine only; `[::1]` as in a url is one."""
     if host.lower() == "localhost":

@@ -1,6 +1,7 @@
 """Where a request came in, and whether a page that is not ours sent it; as far as this process can see for itself."""
 
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -52,6 +53,7 @@ def _forwarded(names: Iterable[bytes]) -> bool:
     return any(name in FORWARDED or name.startswith(FORWARDED_PREFIX) for name in names)
 
 
+@lru_cache(maxsize=256)
 def _is_ours(host: str) -> bool:
     try:
         name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")

@@ -37,6 +37,8 @@ def negotiated(accept: str, offered: Sequence[str]) -> str:
     The first of equals, and the first when none is acceptable: whoever cannot be pleased gets the default, which
     the standard allows in place of a 406.
     """
+    if accept in ("", "*/*"):
+        return offered[0]
     wishes = dict(_wish(part) for part in accept.lower().split(","))
     return max(offered, key=lambda media_type: _quality(media_type, wishes))
 

@@ -35,19 +35,19 @@ async def caller(request: Request, _: Annotated[object, Depends(BEARER)]) -> Pri
 
 async def admitted(request: Request) -> Principal:
     """Who asks, found to have the scope that the route declares; the same for the whole request."""
-    state = request.state
-    if getattr(state, "admitted", False):
-        return cast("Principal", state.principal)
+    state: dict[str, Any] = request.scope.setdefault("state", {})
+    if state.get("admitted"):
+        return cast("Principal", state["principal"])
     needed = declared_scope(request.scope["route"].endpoint)
     if needed is None:
         raise LookupError(f"{request.scope['route'].path} needs a caller and declares no scope")
     principal = await _authenticated(request)
     # Kept already here, so that a refusal is logged with the id of its key.
-    state.principal = principal
+    state["principal"] = principal
     if not principal.may(needed):
         raise ScopeMissing(needed)
     await _count(request, principal, needed)
-    state.admitted = True
+    state["admitted"] = True
     return principal
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated, Any
 
 import orjson
@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from app.access.principal import Principal, Scope
 from app.api.auth import admitted, caller, declared_scope
+from app.api.compiled import compiled
 from app.api.problems import BodyTooLarge, BodyTooSlow, MalformedBody, NotJson, TaskExpired
 from app.bootstrap import ApiServices
 from app.config import Settings
@@ -73,6 +74,12 @@ async def _task_id(
 
 
 TaskId = Annotated[str, Depends(_task_id)]
+
+
+def until_answered(request: Request) -> AsyncExitStack:
+    """What is entered here is left when the answer has ended: FastAPI's own stack, for dependencies that yield."""
+    stack: AsyncExitStack = request.scope["fastapi_inner_astack"]
+    return stack
 
 
 async def _stream_place(request: Request, services: Services) -> AsyncIterator[None]:
@@ -158,7 +165,7 @@ class JsonRoute(APIRoute):
     body_required = True
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
+        handler = (self.body_required and compiled(self)) or super().get_route_handler()
 
         async def strict(request: Request) -> Response:
             # Before the body: nobody sends megabytes to be told that they may not.

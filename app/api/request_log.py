@@ -13,8 +13,9 @@ Their fields: `method`, `route` (its template, so that lines can be counted) or 
 is one. A query is never logged, and of a key only its id.
 """
 
+import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.api.deps import TRACEPARENT
+from app.logs.setup import write_line
 from app.model.task import is_task_id
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -77,7 +79,7 @@ class Served:
         self._bytes = 0
         self._stream = False
         given = _header(scope, b"x-request-id")
-        self._id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+        self._id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
     def ids(self) -> dict[str, str]:
         trace = _header(self._scope, b"traceparent")
@@ -99,16 +101,19 @@ class Served:
         media_type = next((value for name, value in headers if name == b"content-type"), b"")
         self._stream = media_type.startswith(STREAMS)
         if self._stream and self._lines:
-            log.info("stream_opened", **self.about())
+            _say(logging.INFO, "stream_opened", self.about())
 
     def tell(self) -> None:
         if not self._lines:
             return
-        duration_ms = round((time.perf_counter() - self._began_s) * 1000, 1)
-        event = "stream_closed" if self._stream else "request_served"
         about = self.about()
-        write = log.debug if about.get("route") in QUIET else log.info
-        write(event, **about, duration_ms=duration_ms, bytes=self._bytes, complete=self.complete)
+        about |= {
+            "duration_ms": round((time.perf_counter() - self._began_s) * 1000, 1),
+            "bytes": self._bytes,
+            "complete": self.complete,
+        }
+        level = logging.DEBUG if about["route"] in QUIET else logging.INFO
+        _say(level, "stream_closed" if self._stream else "request_served", about)
 
     def about(self) -> dict[str, Any]:
         scope = self._scope
@@ -122,6 +127,11 @@ class Served:
             about["task_id"] = task_id
         client = scope.get("client")
         return about | {"client": client and client[0], "key_id": getattr(state.get("principal"), "key_id", None)}
+
+
+def _say(level: int, event: str, fields: dict[str, Any]) -> None:
+    if not write_line(level, __name__, event, fields):
+        log.log(level, event, **fields)
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

@@ -17,6 +17,8 @@ class _Body(BaseModel):
 class DocumentBody(_Body):
     """A text to work on; `name` is what citations call it."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
     name: Annotated[str, Field(min_length=1, max_length=200), *IN_ONE_LINE]
     text: Text
 
@@ -24,7 +26,10 @@ class DocumentBody(_Body):
 class InputsBody(_Body):
     """What the task works on."""
 
-    documents: list[DocumentBody] = Field(default=[], description="Texts that come with the task.")
+    # Frozen, so that the default is not copied for each request.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    documents: tuple[DocumentBody, ...] = Field(default=(), description="Texts that come with the task.")
     collection: Annotated[str, Field(max_length=100)] | None = Field(
         None, description="Name of a folder that this server is configured with."
     )

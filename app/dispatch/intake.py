@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from app.dispatch.attempt import json_text
-from app.dispatch.record import indexes, record
+from app.dispatch.record import indexes, record, step_members
 from app.dispatch.scripts import Argument
 from app.keys import Keys
 from app.model.agents import AgentRegistry
@@ -83,7 +83,7 @@ def _submitted(intake: Intake) -> str:
 def _created(task: NewTask) -> str:
     return json_text(
         {
-            "steps": [step.model_dump(mode="json", exclude_none=True) for step in task.plan.steps],
+            "steps": [step_members(step) for step in task.plan.steps],
             "rev": 1,
             "planner": task.plan.planner,
             "estimate": {"steps": len(task.plan.steps)},

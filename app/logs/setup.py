@@ -10,7 +10,9 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping, MutableMapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -78,6 +80,19 @@ def identify(**fields: str) -> None:
     _identity.update(fields)
 
 
+def write_line(number: int, name: str, event: str, fields: dict[str, Any]) -> bool:
+    """
+    Writes an event by the shortest way, in half the time of a logger: for lines as many as there are requests.
+
+    False, and nothing is written, when logs of this process are not set up by `configure`: use a logger then.
+    """
+    handlers = logging.getLogger().handlers
+    if len(handlers) != 1 or not isinstance(handlers[0], Stderr):
+        return False
+    handlers[0].write(number, name, event, fields)
+    return True
+
+
 def in_dramatiq_command() -> bool:
     """Whether Dramatiq's command runs this process: it has put a pipe where standard error was."""
     return type(sys.stderr).__module__ == "dramatiq.compat"
@@ -97,19 +112,36 @@ class Stderr(logging.Handler):
         self._render = render
         self.setFormatter(LineFormatter(render))
 
+    def write(self, number: int, name: str, event: str, fields: dict[str, Any]) -> None:
+        """A line without a record; it carries the same ids and is as clean."""
+        if number < self.level:
+            return
+        head = _head(time.time(), logging.getLevelName(number), name, event)
+        try:
+            line = self._render(clean(head | _identity | structlog.contextvars.get_contextvars() | fields))
+        # As below.
+        except Exception as error:  # noqa: BLE001
+            line = self._render(clean(head | {"level": "error", "event": "log_failed", "error": error}))
+        with self.lock or nullcontext():
+            _put(line)
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         # Whatever was wrong with the record: who wrote it goes on, and a line tells of it.
         except Exception as error:  # noqa: BLE001
             failure = {"level": "error", "error": error, **structlog.contextvars.get_contextvars()}
-            line = self._render(clean(_head(record, "log_failed") | failure))
-        try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
-        # A closed pipe, a full disk: there is nobody left to tell.
-        except Exception:  # noqa: BLE001
-            return
+            line = self._render(clean(_head_of(record, "log_failed") | failure))
+        _put(line)
+
+
+def _put(line: str) -> None:
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    # A closed pipe, a full disk: there is nobody left to tell.
+    except Exception:  # noqa: BLE001
+        return
 
 
 class LineFormatter(ProcessorFormatter):
@@ -127,18 +159,22 @@ class LineFormatter(ProcessorFormatter):
 
 
 def _line(fields: Fields) -> dict[str, Any]:
-    head = _head(fields["_record"], safe_str(fields["event"]))
+    head = _head_of(fields["_record"], safe_str(fields["event"]))
     rest = {name: value for name, value in fields.items() if name not in UNWANTED and name not in FIRST}
     # A step's own worker wins: several may live in one process.
     return clean(head | _identity | rest)
 
 
-def _head(record: logging.LogRecord, event: str) -> dict[str, Any]:
+def _head_of(record: logging.LogRecord, event: str) -> dict[str, Any]:
+    return _head(record.created, record.levelname, record.name, event)
+
+
+def _head(when_s: float, level: str, name: str, event: str) -> dict[str, Any]:
     return {
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": record.levelname.lower(),
+        "timestamp": datetime.fromtimestamp(when_s, UTC).isoformat(timespec="milliseconds"),
+        "level": level.lower(),
         "event": event,
-        "logger": record.name,
+        "logger": name,
         "service": _identity.get("service", ""),
         "pid": os.getpid(),
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from app.planning import words
 from app.planning.comparison import Comparison, read_comparison
-from app.planning.sentences import listed, sorted_sentences
+from app.planning.sentences import listed, polite_part, sorted_sentences
 
 BRANCHES_MAX = 12
 LABEL_CHARS_MAX = 80
@@ -38,6 +38,13 @@ class Reading:
 #: What only the merge can answer.
 VERDICT = re.compile(r"(?:recommend|rank|conclude|suggest|propose|end with)\b", re.IGNORECASE)
 COMPARES = re.compile(r"\b(?:compar|contrast|differ|versus\b|vs\b)", re.IGNORECASE)
+#: Without one of these a text is no list, has no second sentence and compares nothing.
+SHAPE = re.compile(
+    r"[,;:&/]|[.!?] |[0-9][.)]|\b(?:and|or|vs|versus|plus|than|then|as well as|between)\b|"
+    r"compar|contrast|weigh|benchmark|differ|distinct",
+    re.IGNORECASE,
+)
+OPENING = re.compile(r"^(?:what (?:is|are) |the |main )+", re.IGNORECASE)
 NEXT_PART = re.compile(
     r",? and (?:then )?(?=(?:how|what|why|when|which|who|where) (?:do|does|did|is|are|was|were|can|could|should|will|"
     r"would|has|have)\b|(?:explain|describe|research|investigate|outline|define|find out|tell me)\b)",
@@ -48,17 +55,31 @@ NEXT_PART = re.compile(
 def read(goal: str) -> Reading:
     """Never fails: a text without a recognised shape is one part."""
     lines = words.clean(goal) or [goal[: words.READ_CHARS_MAX]]
+    if len(lines) == 1 and not SHAPE.search(lines[0]):
+        return _plain(polite_part(lines[0]), goal)
+    return _shaped(lines, goal)
+
+
+def _plain(content: str, goal: str) -> Reading:
+    """A single sentence in which nothing is set side by side."""
+    about = words.topic(content)
+    search = words.query(about) or goal[: words.QUERY_CHARS_MAX]
+    asked = _sentence([content]) or search
+    return Reading((Branch(_label(about or search), search, asked),), asked, False)
+
+
+def _shaped(lines: list[str], goal: str) -> Reading:
     intro, items, outro = listed(lines)
     contents, wishes = sorted_sentences([intro, outro] if items else [" ".join(lines)])
     contents = [content for content in contents if words.topic(content)] or contents
     asked = _sentence([*contents, *items, *wishes])
-    comparison = next(filter(None, map(read_comparison, contents)), None)
+    comparisons = {content: read_comparison(content) for content in contents}
+    compares = any(comparisons.values())
     if items:
         branches = _item_branches(contents, items)
-        compares = comparison is not None or any(map(COMPARES.search, contents))
+        compares = compares or any(map(COMPARES.search, contents))
     else:
-        branches = [branch for content in _parts(contents) for branch in _branches(content)]
-        compares = comparison is not None
+        branches = [branch for content in _parts(contents) for branch in _branches(content, comparisons)]
     branches = _bounded(branches)
     if len(branches) < 2:
         about = " ".join(map(words.topic, [*contents, *items]))
@@ -96,20 +117,22 @@ def _asks(piece: str) -> bool:
     return bool(asks) or read_comparison(piece) is not None
 
 
-def _branches(content: str) -> list[Branch]:
-    comparison = read_comparison(content)
+def _branches(content: str, comparisons: dict[str, Comparison | None]) -> list[Branch]:
+    """The parts of a sentence; `comparisons` are those of whole sentences that were read already."""
+    comparison = comparisons[content] if content in comparisons else read_comparison(content)
     if comparison:
         return [_compared(comparison, subject) for subject in comparison.subjects]
-    subjects, aspect = _enumerated(words.topic(content))
+    about = words.topic(content)
+    subjects, aspect = _enumerated(about)
     if subjects:
         return [_compared(Comparison(tuple(subjects), aspect), subject) for subject in subjects]
-    about = words.topic(content) or content
+    about = about or content
     return [Branch(_label(about), words.query(about), content)]
 
 
 def _enumerated(about: str) -> tuple[list[str], str]:
     """Members and common aspect of "A, B and C", "X of A, B and C" and "A, B and C of X"; three at least."""
-    about = re.sub(r"(?i)^(?:what (?:is|are) |the |main )+", "", about.rstrip("?. "))
+    about = OPENING.sub("", about.rstrip("?. "))
     members = words.split_list(about)
     if len(members) < 3 or "," not in about or max(len(member.split()) for member in members) > 8:
         return [], ""

@@ -65,7 +65,7 @@ def sorted_sentences(texts: list[str]) -> tuple[list[str], list[str]]:
     wishes: list[str] = []
     sentences = [sentence for text in texts for sentence in SENTENCE_END.split(text)]
     for before, raw in zip(["", *sentences], sentences, strict=False):
-        sentence = _polite(raw)
+        sentence = polite_part(raw)
         own = before.endswith(";") and OWN_SUMMARY.match(sentence)
         if contents and INSTRUCTION.match(sentence) and not own:
             wishes += _wishes(sentence)
@@ -76,7 +76,8 @@ def sorted_sentences(texts: list[str]) -> tuple[list[str], list[str]]:
     return contents, wishes
 
 
-def _polite(sentence: str) -> str:
+def polite_part(sentence: str) -> str:
+    """What is left of a request without "please" and the like."""
     for _ in range(2):
         match = words.POLITE.match(sentence)
         sentence = sentence[match.end() :] if match else sentence

@@ -67,6 +67,9 @@ def _position(pointer: str, base: str) -> int:
     return int(pointer.removeprefix(base + "/").partition("/")[0])
 
 
+_CONTAINERS = (dict, list)
+
+
 class _Check:
     """Looks at each step by itself and gathers what is wrong."""
 
@@ -133,7 +136,7 @@ def _is_deeper(value: object, levels: int) -> bool:
         layer = [
             inner
             for outer in layer
-            if isinstance(outer, dict | list)
+            if isinstance(outer, _CONTAINERS)
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
         if not layer:
@@ -163,6 +166,8 @@ def _path(location: tuple[int | str, ...], value: object, *, missing: bool) -> s
 
 def _order_problems(raw: Sequence[object], pointer: str) -> Iterator[Problem]:
     """Ids and dependencies across steps, read leniently so that one broken step hides nothing in another."""
+    if _waits_for_earlier_ones(raw):
+        return
     positions: dict[int, int] = {}
     for index, entry in enumerate(raw):
         step_id = entry.get("step_id") if isinstance(entry, dict) else None
@@ -179,6 +184,20 @@ def _order_problems(raw: Sequence[object], pointer: str) -> Iterator[Problem]:
     for cycle in graph.cycles(edges):
         path = " -> ".join(map(str, [*cycle, cycle[0]]))
         yield Problem(f"{pointer}/{positions[cycle[0]]}/depends_on", f"closes a cycle: {path}")
+
+
+def _waits_for_earlier_ones(raw: Sequence[object]) -> bool:
+    """Whether ids differ and each step names only steps before it, each once, as in most plans: nothing is wrong."""
+    before: set[int] = set()
+    for entry in raw:
+        step_id = entry.get("step_id") if isinstance(entry, dict) else None
+        parents = _dependencies(entry)
+        if not graph.is_id(step_id) or step_id in before or not all(map(graph.is_id, parents)):
+            return False
+        if not before.issuperset(parents) or len(set(parents)) < len(parents):
+            return False
+        before.add(step_id)
+    return True
 
 
 def _dependencies(entry: object) -> list[object]:

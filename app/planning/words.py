@@ -83,14 +83,16 @@ _LIST_WIDE = re.compile(
     r" ?,(?: |(?=[^\W\d]))(?:and |or )?| (?:and|or|&|vs|versus|as well as|plus|/|with|to|against) ", re.IGNORECASE
 )
 _ARTICLES = re.compile(r"(?:both |either |between |among |the |an? |and |or )", re.IGNORECASE)
+_VERSUS = re.compile(r"\bvs\.")
 _EDGES = " .,;:!?\"'“”„«»`()[]"
 
 
 def clean(goal: str) -> list[str]:
     """The lines of a text without control characters, each with single blanks; at most `READ_CHARS_MAX`."""
     text = goal[:READ_CHARS_MAX]
-    text = "".join(ch if ch == "\n" or unicodedata.category(ch) not in ("Cc", "Cf", "Cs") else " " for ch in text)
-    lines = (re.sub(r"\bvs\.", "vs", " ".join(line.split())) for line in text.splitlines())
+    if not text.isprintable():
+        text = "".join(ch if ch == "\n" or unicodedata.category(ch) not in ("Cc", "Cf", "Cs") else " " for ch in text)
+    lines = (_VERSUS.sub("vs", " ".join(line.split())) for line in text.splitlines())
     return [line for line in lines if line]
 
 

@@ -19,13 +19,15 @@ CANARY = "sk_a1_c4n4ry"
 PROGRAM = f"""
 import logging, sys, threading, warnings
 import structlog, uvicorn
-from app.logs.setup import configure
+from app.logs.setup import configure, write_line
 
 uvicorn.Config("app.main:create_app")  # gives its loggers handlers of their own
 configure({{log_format!r}}, "info", "test")
 structlog.contextvars.bind_contextvars(task_id="t1", step_id=2, attempt=3)
 log = structlog.get_logger("mine")
 log.info("happened", key="{CANARY}", forged="a\\nb")
+write_line(logging.INFO, "short", "came the short way", {{{{"key": "{CANARY}", "worker": "w"}}}})
+write_line(logging.DEBUG, "short", "not_shown", {{{{}}}})
 log.debug("not_shown")
 logging.getLogger("lib").warning("%s said %r", "lib", "{CANARY}", extra={{{{"field": 1}}}})
 logging.getLogger("uvicorn.error").info("from the server")
@@ -59,12 +61,12 @@ def test_every_line_of_a_process_is_json_and_carries_the_ids() -> None:
 
     told = {line["event"]: line for line in lines}
     assert [line["event"] for line in lines if "an old way" not in line["event"]] == [
-        "happened", "lib said 'sk_a1_[redacted]'", "from the server", "log_failed", "log_failed", "failed",
-        "uncaught_exception", "uncaught_exception",
+        "happened", "came the short way", "lib said 'sk_a1_[redacted]'", "from the server", "log_failed", "log_failed",
+        "failed", "uncaught_exception", "uncaught_exception",
     ]  # fmt: skip
     assert all({"timestamp", "level", "logger", "service", "pid"} <= line.keys() for line in lines)
     assert told["happened"]["forged"] == "a b"
-    for event in ("happened", "lib said 'sk_a1_[redacted]'", "from the server", "failed"):
+    for event in ("happened", "came the short way", "lib said 'sk_a1_[redacted]'", "from the server", "failed"):
         assert {"task_id": "t1", "step_id": 2, "attempt": 3}.items() <= told[event].items()
     assert told["lib said 'sk_a1_[redacted]'"]["field"] == 1
     (failure,) = told["failed"]["exception"]

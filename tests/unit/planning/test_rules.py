@@ -4,11 +4,12 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, Step
+from app.planning import reading, words
 from app.planning.planner import Planner
 from app.planning.reading import BRANCHES_MAX
 from app.planning.rules import RulePlanner
@@ -212,3 +213,20 @@ def test_a_hostile_text_is_planned_in_milliseconds(draw: Any, goal: str) -> None
     draw(goal)
 
     assert time.thread_time() - started < 0.25
+
+
+ORDINARY_WORDS = [
+    "please", "could", "you", "summarize", "explain", "describe", "write", "report", "the", "an", "of", "on", "about",
+    "into", "how", "what", "which", "is", "are", "do", "does", "it", "this", "them", "leases", "queue", "brokers",
+    "memory", "retries", "best", "first", "list", "table", "documents", "say", "tell", "me", "one", "each", "tasks",
+    "(A)", "3", "'quoted'", "e.g.", "X?", "cost.",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(ORDINARY_WORDS), min_size=1, max_size=12).map(" ".join))
+def test_a_text_without_any_shape_reads_the_same_on_the_short_way(goal: str) -> None:
+    """A single sentence that sets nothing side by side is not looked at from all sides, and need not be."""
+    lines = words.clean(goal)
+    assume(len(lines) == 1 and not reading.SHAPE.search(lines[0]))
+
+    assert reading.read(goal) == reading._shaped(lines, goal)
