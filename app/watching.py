@@ -15,6 +15,7 @@ from app.events.log import EventLog
 from app.events.places import Places
 from app.events.waiters import Waiters
 from app.keys import Keys
+from app.open_files import affordable
 from app.redis_shared import SharedConnection
 
 
@@ -36,7 +37,7 @@ async def watching(
     """From start to stop. Logs are read over a connection of their own, so that no transition waits behind a page."""
     shared = SharedConnection(client)
     log = EventLog(shared, keys, retry_ms_max=retry_ms_max)
-    places, draining = Places(settings.viewers_max), Draining()
+    places, draining = Places(affordable(settings.viewers_max)), Draining()
     hub = Hub(client, keys, log, viewer_queue_max=settings.viewer_queue_max, places=places)
     firehose = Firehose(FireLog(client, shared, keys, retry_ms_max=retry_ms_max), places)
     try:

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS: list[tuple[str, ...]] = [
     (
         "app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.draining", "app.logs",
-        "app.loopback", "app.signals", "app.access.principal", "app.access.errors", "app.access.exposure",
-        "app.access.record", "app.access.token",
+        "app.loopback", "app.open_files", "app.signals", "app.access.principal", "app.access.errors",
+        "app.access.exposure", "app.access.record", "app.access.token",
     ),
     ("app.broker",),
     ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary"),
