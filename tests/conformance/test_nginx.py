@@ -1,0 +1,187 @@
+"""`deploy/nginx.conf`, run by a real nginx before two API processes."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+
+from app.access.keyring import Keyring
+from app.access.principal import Scope
+from tests.conformance.readers import Follower, HttpxFollower, RawFollower
+from tests.conformance.site import KEYS, Site
+from tests.e2e.conftest import free_port, wait_for
+from tests.integration.api.support import LINE
+
+pytestmark = pytest.mark.full
+
+CONF = Path(__file__).parent.parent.parent / "deploy" / "nginx.conf"
+FOLLOWERS: list[type[Follower]] = [RawFollower, HttpxFollower]
+
+
+@dataclass
+class Front:
+    """nginx, and a key for what lies behind it."""
+
+    site: Site
+    url: str
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    def request(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        headers = self.headers | more.pop("headers", {})
+        return httpx2.request(method, self.url + path, headers=headers, timeout=30, **more)
+
+    def submit(self) -> str:
+        reply = self.request("POST", "/run-task", json={"task": "Do it", "plan": LINE})
+        assert reply.status_code == 202, reply.text
+        task_id: str = reply.json()["task_id"]
+        return task_id
+
+
+def installed(folder: Path, port: int, apis: list[int]) -> list[str]:
+    """The configuration with other places and ports, and the command that runs it."""
+    text = CONF.read_text()
+    servers = "".join(f"server 127.0.0.1:{api} max_fails=0;\n" for api in apis)
+    text, changed = re.subn(r"server 127\.0\.0\.1:8000 max_fails=0;", servers, text)
+    text, moved = re.subn(r"listen 80 ", f"listen 127.0.0.1:{port} ", text)
+    text, logged = re.subn(r"/var/log/nginx/access\.log", str(folder / "access.log"), text)
+    assert (changed, moved, logged) == (1, 1, 1)
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        text = text.replace("http {", f"http {{ {kind}_temp_path {folder / kind};", 1)
+    (folder / "nginx.conf").write_text(text)
+    places = f"daemon off; pid {folder / 'pid'}; error_log {folder / 'error.log'} info;"
+    return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", places]
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    if shutil.which("nginx") is None:
+        if os.environ.get("CI"):
+            pytest.fail("no nginx in CI")
+        pytest.skip("no nginx")
+    folder = tmp_path_factory.mktemp("nginx")
+    site = Site(folder)
+    site.start_redis()
+    apis = site.start_apis(2)
+    port = free_port()
+    command = installed(folder, port, [api.port for api in apis])
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    nginx = subprocess.Popen(command)
+    client: redis.Redis = site.redis
+    token, _ = Keyring(client, KEYS).create(tenant="default", scopes=[Scope.ADMIN])
+    front = Front(site, f"http://127.0.0.1:{port}", token.text)
+    wait_for(lambda: _answers(front), "nginx did not start")
+    yield front
+    nginx.terminate()
+    nginx.wait(10)
+    site.stop()
+
+
+def _answers(front: Front) -> bool:
+    try:
+        return front.request("GET", "/readyz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("kind", FOLLOWERS)
+def test_events_pass_at_once(front: Front, kind: type[Follower]) -> None:
+    """Each before the next one is written, uncompressed, also to a client that would take them compressed."""
+    task_id = front.submit()
+    follower = kind(f"{front.url}/stream/{task_id}", front.headers | {"Accept-Encoding": "gzip"})
+    for step_id in (1, 2, 3):
+        before = len(front.site.ids(task_id))
+        follower.wait(lambda before=before: len(follower.seen) >= before, "held back")  # type: ignore[misc]
+        front.site.finish(task_id, step_id)
+    follower.wait_over()
+    follower.close()
+
+    assert follower.ids == front.site.ids(task_id)
+
+
+def test_a_submission_streams_at_once(front: Front) -> None:
+    """Its answer is a stream as well."""
+    headers = front.headers | {"Accept": "text/event-stream"}
+    with httpx2.stream(
+        "POST", f"{front.url}/run-task", json={"task": "Do it", "plan": LINE}, headers=headers, timeout=30
+    ) as reply:
+        parts = reply.iter_lines()
+        assert any(line == "event: step.queued" for line in parts)
+        front.site.finish(reply.headers["task-id"], 1, 2, 3)
+        assert any(line == "event: stream.end" for line in parts)
+
+
+@pytest.mark.parametrize("kind", FOLLOWERS)
+def test_one_api_process_takes_over_from_another(front: Front, kind: type[Follower]) -> None:
+    """kill -9 of the one that serves the stream; nobody is told that it is gone."""
+    task_id = front.submit()
+    follower = kind(f"{front.url}/stream/{task_id}", front.headers)
+    follower.wait(lambda: len(follower.seen) >= len(front.site.ids(task_id)), "the stream did not begin")
+    front.site.finish(task_id, 1)
+    killed = front.site.living[0]
+    killed.kill()
+    front.site.finish(task_id, 2, 3)
+    follower.wait_over()
+    follower.close()
+    restarted(front.site, killed.port)
+
+    assert follower.ids == front.site.ids(task_id)
+
+
+def restarted(site: Site, *ports: int) -> None:
+    for port in ports:
+        site._start_api(port, {})
+    wait_for(lambda: all(api.answers() for api in site.living), "the API processes did not come back")
+
+
+def test_a_stream_goes_on_when_all_processes_were_restarted(front: Front) -> None:
+    """Meanwhile an EventSource is asked to come back rather than told to give up; everybody else gets a problem."""
+    task_id = front.submit()
+    follower = RawFollower(f"{front.url}/stream/{task_id}", front.headers | {"Accept": "text/event-stream"})
+    follower.wait(lambda: len(follower.seen) >= len(front.site.ids(task_id)), "the stream did not begin")
+    ports = [api.port for api in front.site.living]
+    for api in front.site.living:
+        api.kill()
+
+    browsers = front.request("GET", f"/stream/{task_id}", headers={"Accept": "text/event-stream"})
+    others = front.request("GET", f"/tasks/{task_id}")
+    restarted(front.site, *ports)
+    front.site.finish(task_id, 1, 2, 3)
+    follower.wait_over()
+    follower.close()
+
+    assert (browsers.status_code, browsers.text) == (200, "retry: 2000\n\n")
+    assert browsers.headers["content-type"] == "text/event-stream"
+    assert (others.status_code, others.json()["status"]) == (503, 503)
+    assert others.headers["content-type"] == "application/problem+json"
+    assert others.headers["retry-after"] == "2"
+    assert follower.ids == front.site.ids(task_id)
+
+
+def test_what_comes_through_nginx_needs_a_key(front: Front) -> None:
+    """Although it comes in at a loopback address, where none is needed."""
+    assert httpx2.get(f"{front.url}/tasks").status_code == 401
+
+
+def test_answers_are_compressed_and_bounded(front: Front) -> None:
+    """JSON is, streams are not (see above); a body or a head that is too large does not get through."""
+    task_id = front.submit()
+
+    view = front.request("GET", f"/tasks/{task_id}")
+    body = front.request("POST", "/run-task", content=b"x" * (17 << 20))
+    head = front.request("GET", "/tasks", headers={"X-Padding": "x" * 70_000})
+
+    assert view.headers["content-encoding"] == "gzip"
+    assert body.status_code == 413
+    assert head.status_code == 400
