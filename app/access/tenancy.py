@@ -1,6 +1,5 @@
 """To which tenant a task belongs."""
 
-import asyncio
 from collections.abc import Sequence
 
 from app.keys import Keys
@@ -18,10 +17,6 @@ class Tenancy:
 
     async def owned(self, tenant: str, task_ids: Sequence[str]) -> list[bool]:
         """Which of the tasks are there and the tenant's, in one round trip."""
-        found = await asyncio.gather(*(self._tenant_of(task_id) for task_id in task_ids))
+        commands = [("HGET", self._keys.task(task_id), "tenant") for task_id in task_ids]
+        found = await patient(lambda: self._shared.execute_many(commands), self._retry_ms_max)
         return [owner == tenant.encode() for owner in found]
-
-    async def _tenant_of(self, task_id: str) -> bytes | None:
-        words = ("HGET", self._keys.task(task_id), "tenant")
-        owner: bytes | None = await patient(lambda: self._shared.execute_command(*words), self._retry_ms_max)
-        return owner

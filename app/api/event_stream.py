@@ -27,6 +27,8 @@ from app.api.accept import EVENT_STREAM, NDJSON
 from app.draining import Draining
 from app.events.sse import END, Piece, Source
 
+#: Under which the shortest way for the body of an answer lies in a scope.
+BODIES = "stepstream.bodies"
 CHUNK_BYTES_MAX = 64 << 10
 RETRY_MS = 2_000
 #: How long a client may take for its last bytes when this process is about to end.
@@ -77,10 +79,11 @@ class EventStream(Response):
         self._pace = pace
         self._draining = draining
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            stream = _Stream(self._source, self._pace, receive, send)
+            # What stands between looks at heads only, and would be called for each event.
+            stream = _Stream(self._source, self._pace, receive, scope.get(BODIES, send))
             with self._draining.calling(stream.say_farewell):
                 await stream.run(self._form, self._wanted)
         finally:
@@ -128,6 +131,10 @@ class _Stream:
         # In one piece with the first batch: each write is a call of the system.
         opening = [form.opening] if form.opening else []
         async for batch in self._source:
+            if len(batch) == 1 and not opening:
+                if wanted(batch[0]):
+                    await self._put(form.encode(batch[0]))
+                continue
             for chunk in chunks([*opening, *(form.encode(piece) for piece in batch if wanted(piece))]):
                 await self._put(chunk)
             if not batch and not opening:

@@ -12,6 +12,8 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.event_stream import BODIES
+
 
 class Methods:
     """Which methods the paths of an application have."""
@@ -42,7 +44,7 @@ class HeadAsGet:
             await self._app(scope, receive, send)
             return
         head = _Head(send)
-        await self._app({**scope, "method": "GET"}, head.receive, head.send)
+        await self._app({**scope, "method": "GET", BODIES: head.send}, head.receive, head.send)
 
 
 class _Head:

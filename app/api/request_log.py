@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.api.deps import TRACEPARENT
+from app.api.event_stream import BODIES
 from app.logs.setup import write_line
 from app.model.task import is_task_id
 
@@ -52,6 +53,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         served = Served(scope, send, self._lines)
+        scope[BODIES] = served.send
         # Several requests may share a context where no server gives each its own.
         clear_contextvars()
         bind_contextvars(**served.ids())
@@ -63,6 +65,8 @@ class RequestLog:
             if not served.complete:
                 raise
         finally:
+            # It leads back to the scope: what is left in a circle waits for the garbage collector.
+            scope.pop(BODIES, None)
             served.tell()
 
 

@@ -1,6 +1,5 @@
 """Events as a stream, of one task or of several: replay from where the client was, then live, to the end."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from app.bootstrap import ApiServices
 from app.events.log import Cursor
 from app.events.several import Several, cursors_of
 from app.events.sse import Control, Piece, Source
+from app.events.topic import Bell
 from app.events.viewer import Viewer
 
 TYPES_MAX = 50
@@ -122,7 +122,7 @@ async def stream_tasks(
     """
     refuse_while_draining(services)
     await prove_owned(task_id, caller, services)
-    cursors, bell = cursors_of(wishes.position, task_id), asyncio.Event()
+    cursors, bell = cursors_of(wishes.position, task_id), Bell()
     with ExitStack() as undo:
         viewers: dict[str, Viewer] = {}
         for name, cursor in cursors.items():

@@ -21,7 +21,7 @@ from app.errors import Unavailable
 from app.events.fire_log import OLDEST, FireEvent, FireLog, FirePage, Spot
 from app.events.places import Places
 from app.events.sse import Control, Mark, Piece
-from app.events.topic import listen
+from app.events.topic import Bell, listen
 
 RING_MAX = 2_000
 BACKOFF_S = 0.1
@@ -116,14 +116,14 @@ class Firehose:
             del self._ring[:-RING_MAX]
         if page.lost or page.events:
             for viewer in self.viewers:
-                viewer.bell.set()
+                viewer.bell.ring()
 
 
 class FireViewer:
     """Iterates over batches of events; `stream.gap` where some were trimmed before they could be read."""
 
     def __init__(self, firehose: Firehose, spot: Spot, until: Spot | None) -> None:
-        self.bell = asyncio.Event()
+        self.bell = Bell()
         self._firehose = firehose
         self._spot = spot
         self._until = until
@@ -152,11 +152,11 @@ class FireViewer:
 
     def nudge(self) -> None:
         self._nudged = True
-        self.bell.set()
+        self.bell.ring()
 
     def stop(self) -> None:
         self._ended = True
-        self.bell.set()
+        self.bell.ring()
 
     def close(self) -> None:
         self.stop()

@@ -6,7 +6,8 @@ The hub of a process: all viewers of all watched tasks on one push connection.
 
 Pushes are fast and may be lost; the log is neither. A topic subscribes before its first viewer reads,
 so what is written in between is pushed. A `seq` that does not follow on, a reconnect, and a comparison of quiet
-topics with the stored end every few seconds each send viewers to the log for what is missing.
+topics with the stored end every few seconds each send viewers to the log for what is missing. What a viewer reads there
+begins with the event that it has seen last, so a history that is another one shows.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from app.errors import Unavailable
 from app.events.log import START, Cursor, EventLog, StoredEvent
 from app.events.places import Places
 from app.events.pushes import Pushes
-from app.events.topic import Topic
+from app.events.topic import Bell, Topic
 from app.events.viewer import Viewer
 from app.keys import Keys
 
@@ -54,7 +55,7 @@ class Hub:
         self._reconcile_s = reconcile_s
         self._topics: dict[bytes, Topic] = {}  # by channel
         self._reads = asyncio.Semaphore(READS_MAX)
-        self._resumed: set[Topic] = set()  # subscribed again after a loss, not compared yet
+        self._doubted: set[Topic] = set()  # pushed to what may be another history, not compared yet
         self._check_now = asyncio.Event()
         self._pushes = Pushes(client, on_push=self._on_push, on_confirmed=self._on_confirmed, on_lost=self._on_lost)
         self._duties: list[asyncio.Task[None]] = []
@@ -76,9 +77,7 @@ class Hub:
                 duty.cancel()
             await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
-    def watch(
-        self, task_id: str, cursor: Cursor = START, *, follow: bool = True, bell: asyncio.Event | None = None
-    ) -> Viewer:
+    def watch(self, task_id: str, cursor: Cursor = START, *, follow: bool = True, bell: Bell | None = None) -> Viewer:
         """
         A viewer of the task's log from behind `cursor`, up to its present end without `follow`; close it when done.
 
@@ -119,15 +118,15 @@ class Hub:
         topic.heard = True
         # A payload that is no event is no reason to lose the connection; the log decides what is true.
         with suppress(ValueError):
-            topic.absorb([_pushed(line) for line in payload.split(b"\n")])
+            events = [_pushed(line) for line in payload.split(b"\n")]
+            if topic.doubts(events[0]):
+                self._doubted.add(topic)
+                self._check_now.set()
+            topic.absorb(events)
 
     def _on_confirmed(self, channel: bytes) -> None:
         if topic := self._topics.get(channel):
-            topic.confirmed = True
-            topic.announce()
-            if topic.newest.seq:
-                self._resumed.add(topic)
-                self._check_now.set()
+            topic.confirm()
 
     def _on_lost(self) -> None:
         self.counters.reconnects += 1
@@ -139,7 +138,7 @@ class Hub:
         while True:
             due = loop.time() + self._reconcile_s
             while loop.time() < due:
-                await self._reconcile_resumed(due)
+                await self._reconcile_doubted(due)
             await self._reconcile(self._quiet())
             self._drop_idle()
 
@@ -150,14 +149,14 @@ class Hub:
             topic.heard = False
         return quiet
 
-    async def _reconcile_resumed(self, deadline: float) -> None:
-        """Compares what was subscribed again, as soon as there is such a topic."""
+    async def _reconcile_doubted(self, deadline: float) -> None:
+        """Compares what is doubted, as soon as there is such a topic."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self._check_now.wait()
         self._check_now.clear()
-        resumed, self._resumed = self._resumed, set()
-        await self._reconcile(resumed)
+        doubted, self._doubted = self._doubted, set()
+        await self._reconcile(doubted)
 
     async def _reconcile(self, topics: Iterable[Topic]) -> None:
         """Compares every watched log's stored end with what its topic knows."""

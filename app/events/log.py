@@ -9,6 +9,7 @@ out again with other content. So every read begins at the entry of its cursor an
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import orjson
 
@@ -30,8 +31,7 @@ class RolledBack(BadCursor):
     """The log no longer holds what the cursor saw: its tail was lost in a failover, or all of it has gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(NamedTuple):
     """The last event a reader has seen; without `rand` the reader did not remember the whole id."""
 
     seq: int = 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from app.errors import BadCursor
 from app.events.log import START, Cursor, StoredEvent
 from app.events.sse import Control, Piece, frame
-from app.events.topic import listen
+from app.events.topic import Bell, listen
 from app.events.viewer import Batch, Viewer
 
 KEY_DIGITS = 12
@@ -63,7 +63,7 @@ def cursors_of(text: str | None, task_ids: Sequence[str]) -> dict[str, Cursor]:
 class Several:
     """The viewers of several tasks as one; made with one bell for all of them."""
 
-    def __init__(self, viewers: Mapping[str, Viewer], bell: asyncio.Event) -> None:
+    def __init__(self, viewers: Mapping[str, Viewer], bell: Bell) -> None:
         self._viewers = dict(viewers)
         self._bell = bell
         self._keys = _keys(list(viewers))
@@ -98,11 +98,11 @@ class Several:
 
     def nudge(self) -> None:
         self._nudged = True
-        self._bell.set()
+        self._bell.ring()
 
     def stop(self) -> None:
         self._stopped = True
-        self._bell.set()
+        self._bell.ring()
 
     def close(self) -> None:
         self.stop()

@@ -14,8 +14,37 @@ from itertools import islice
 
 from app.events.log import START, Cursor, StoredEvent
 
-#: Events that stay in the ring although every viewer has them.
-TAIL_KEPT = 16
+#: Events that stay in the ring although every viewer has them; there are as many rings as watched tasks.
+TAIL_KEPT = 2
+
+
+class Bell:
+    """An `asyncio.Event` that is waited for without a coroutine; each viewer waits once per event."""
+
+    __slots__ = ("_rung", "_waiters")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def ring(self) -> None:
+        self._rung = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+    def clear(self) -> None:
+        self._rung = False
+
+    def wait(self) -> "asyncio.Future[None]":
+        """Done as soon as it has been rung since it was last cleared."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self._rung:
+            waiter.set_result(None)
+        else:
+            self._waiters.append(waiter)
+        return waiter
 
 
 @dataclass(slots=True, eq=False)
@@ -23,7 +52,7 @@ class Place:
     """Where one viewer stands, and the bell that tells it of news; several viewers may share one bell."""
 
     cursor: Cursor
-    bell: asyncio.Event
+    bell: Bell
 
 
 class Topic:
@@ -32,6 +61,7 @@ class Topic:
 
     `epoch` counts the times the log was found rolled back; `newest` is the last event known to exist, whether or not
     it is in the ring; `confirmed` says that pushes arrive from now on, `heard` that one has come since it was reset.
+    `subscriptions` counts those that were confirmed: what follows on from before may be of another history.
     """
 
     def __init__(self, task_id: str, ring_max: int) -> None:
@@ -40,6 +70,7 @@ class Topic:
         self.epoch = 0
         self.newest = START
         self.confirmed = False
+        self.subscriptions = 0
         self.heard = False
         self.gone = False
         self.idle_since: float | None = None
@@ -52,6 +83,16 @@ class Topic:
         if not ring or not ring[0].seq <= seq + 1 <= ring[-1].seq:
             return []
         return list(islice(ring, seq + 1 - ring[0].seq, None))
+
+    def confirm(self) -> None:
+        """Pushes arrive from now on."""
+        self.confirmed = True
+        self.subscriptions += 1
+        self.announce()
+
+    def doubts(self, event: StoredEvent) -> bool:
+        """Whether the event has a number that was known before, of which nothing is left here to hold it against."""
+        return event.seq <= self.newest.seq and not (self._ring and self._ring[0].seq <= event.seq)
 
     def absorb(self, events: list[StoredEvent]) -> None:
         """Takes in events in the order of the log, pushed or read, known or new, and tells the viewers."""
@@ -89,7 +130,7 @@ class Topic:
 
     def announce(self) -> None:
         for place in self.places:
-            place.bell.set()
+            place.bell.ring()
 
     def _place(self, event: StoredEvent) -> None:
         ring = self._ring
@@ -106,12 +147,15 @@ class Topic:
             self.newest = event.cursor
 
     def _trim(self) -> None:
+        ring = self._ring
+        if len(ring) <= TAIL_KEPT:
+            return
         slowest = min((place.cursor.seq for place in self.places), default=self.newest.seq)
-        while len(self._ring) > TAIL_KEPT and self._ring[0].seq <= slowest:
-            self._ring.popleft()
+        while len(ring) > TAIL_KEPT and ring[0].seq <= slowest:
+            ring.popleft()
 
 
-async def listen(bell: asyncio.Event, patience_s: float | None) -> None:
+async def listen(bell: Bell, patience_s: float | None) -> None:
     """Waits for the bell, not longer than that."""
     if patience_s is None:
         await bell.wait()

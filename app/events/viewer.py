@@ -16,7 +16,7 @@ from app.errors import Unavailable
 from app.events.log import PAGE_MAX, START, Cursor, EventLog, Page, RolledBack, StoredEvent
 from app.events.places import HubCounters
 from app.events.sse import RESET, Control
-from app.events.topic import Place, Topic, listen
+from app.events.topic import Bell, Place, Topic, listen
 
 #: A viewer replays without a confirmed subscription after this time; the reconciliation covers the rest.
 SUBSCRIBE_WAIT_S = 2.0
@@ -44,15 +44,16 @@ class Viewer:
         reads: asyncio.Semaphore,
         *,
         follow: bool = True,
-        bell: asyncio.Event | None = None,
+        bell: Bell | None = None,
     ) -> None:
         self._topic = topic
-        self._place = Place(cursor, bell or asyncio.Event())
+        self._place = Place(cursor, bell or Bell())
         self._log = log
         self._counters = counters
         self._reads = reads
         self._follow = follow
         self._epoch = topic.epoch
+        self._subscription = topic.subscriptions  # the one since which the log was last read
         self._checked = False  # the cursor was held against the log
         self._behind = True  # the log may hold more than the topic knows of
         self._ended = False
@@ -93,11 +94,13 @@ class Viewer:
         while Redis is away where this raises `Unavailable`.
         """
         await self._await_subscription()
+        subscription = self._topic.subscriptions
         try:
             page = await self._fetch()
         except RolledBack:
             self._ready = self._start_over()
             return await self._log.last(self._topic.task_id) is not None
+        self._subscription = subscription
         self._ready = self._learn(page.events)
         self._nudged = not self._ready
         self._at_terminal = page.at is not None and page.at.terminal
@@ -108,13 +111,18 @@ class Viewer:
             await self._await_subscription()
         while not self.over:
             self._place.bell.clear()
-            if found := self.at_hand() or await self.fetched():
+            found = self.at_hand()
+            if not found and self.behind:
+                found = await self.fetched()
+            if found:
                 return found
             if self._nudged:
                 self._nudged = False
                 return ()
-            if not self.over:
+            if self._failures:
                 await listen(self._place.bell, self.patience_s)
+            elif not self.over:
+                await self._place.bell.wait()
         raise StopAsyncIteration
 
     @property
@@ -139,12 +147,16 @@ class Viewer:
             return ()
         if self._epoch != topic.epoch:
             return self._start_over()
-        return self._hand_out(topic.after(self._place.cursor.seq)) if self._checked else ()
+        if not self._checked or self._subscription != topic.subscriptions:
+            return ()
+        return self._hand_out(topic.after(self._place.cursor.seq))
 
     @property
     def behind(self) -> bool:
         """There is more in the log, or may be."""
-        return not self.over and (self._behind or self._topic.newest.seq > self._place.cursor.seq)
+        topic = self._topic
+        behind = self._behind or topic.newest.seq > self._place.cursor.seq
+        return (behind or self._subscription != topic.subscriptions) and not self.over
 
     async def fetched(self) -> Batch:
         """What has to be read; handed out with that. Nothing, at once, when there is no more."""
@@ -153,12 +165,12 @@ class Viewer:
     def nudge(self) -> None:
         """Has an iteration that waits hand out an empty batch."""
         self._nudged = True
-        self._place.bell.set()
+        self._place.bell.ring()
 
     def stop(self) -> None:
         """Ends the iteration at its next step, without a terminal event."""
         self._ended = True
-        self._place.bell.set()
+        self._place.bell.ring()
 
     def close(self) -> None:
         self.stop()
@@ -170,8 +182,10 @@ class Viewer:
     async def _read(self) -> Batch:
         # Viewers that miss the same events read one after the other: the first fills the ring for all.
         async with self._topic.reading if self._checked else nullcontext():
-            cursor, newest = self._place.cursor, self._topic.newest
-            if self._checked and (found := self._topic.after(cursor.seq)):
+            topic, cursor, newest = self._topic, self._place.cursor, self._topic.newest
+            subscription = topic.subscriptions
+            sound = self._checked and self._subscription == subscription
+            if sound and (found := topic.after(cursor.seq)):
                 return found
             try:
                 page = (await self._fetch()).events
@@ -182,6 +196,7 @@ class Viewer:
                 return ()
             if not page and newest.seq > cursor.seq:
                 return self._distrust()
+            self._subscription = subscription
             return self._learn(page)
 
     async def _fetch(self) -> Page:
@@ -189,7 +204,7 @@ class Viewer:
             return await self._log.page(self._topic.task_id, self._place.cursor, PAGE_MAX)
 
     def _learn(self, page: list[StoredEvent]) -> Batch:
-        self._counters.gap_fills += self._checked and not self._behind
+        self._counters.gap_fills += bool(page) and self._checked and not self._behind
         if not page and self._starting_over:
             self._ended = True
         self._failures = 0

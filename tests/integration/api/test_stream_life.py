@@ -1,6 +1,7 @@
 """How streams end other than by the end of their task: by age, by a farewell, by a client that does not read."""
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -133,3 +134,29 @@ def never(wait: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
         await wait()
 
     return receive
+
+
+async def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(served: Api) -> None:
+    """With ten thousand of them a collection takes long, so it is rare, so nobody may count on it."""
+    task_id = await served.submit()
+    host, port = served.http.base_url.host, served.http.base_url.port
+
+    async def watch() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(f"GET /stream/{task_id} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        await reader.readuntil(b"step.queued")
+        writer.transport.abort()
+        while served.services.hub.counters.viewers:  # noqa: ASYNC110  # the server tells nobody
+            await asyncio.sleep(0.001)
+
+    await watch()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            await watch()
+        left = gc.collect()
+    finally:
+        gc.enable()
+
+    assert left < 20

@@ -115,6 +115,40 @@ async def test_open_streams_notice_that_history_was_rewritten(hub: Hub, writer: 
     assert seen == [["RESET", *writer.written]] * 2
 
 
+async def test_a_number_that_was_known_before_is_looked_into(hub: Hub, writer: Writer) -> None:
+    """More was lost than the process remembers: the first push of the new history has nothing to be held against."""
+    await writer.append_many(9)
+    with hub.watch(TASK) as viewer:
+        await take(viewer, 9)
+        await writer.append()
+        await take(viewer, 1)
+        await writer.lose_tail(2)
+        await writer.append(rand=999)
+        seen = await take(viewer, 4)
+
+    assert seen == ["RESET", *writer.written]
+
+
+async def test_another_history_is_not_taken_for_what_follows(
+    hub: Hub, writer: Writer, client: "redis.asyncio.Redis", keys: Keys
+) -> None:
+    """While the connection is away the log is rewritten as far as viewers have come; the next push seems to follow."""
+    await writer.append_many(5)
+    with hub.watch(TASK) as viewer:
+        await take(viewer, 5)
+        await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await writer.lose_tail(3)
+        await writer.append(push=False, rand=901)
+        await writer.append(push=False, rand=902)
+        async with asyncio.timeout(10):
+            while not (await client.pubsub_shardnumsub(keys.events(TASK)))[0][1]:  # noqa: ASYNC110  # no signal
+                await asyncio.sleep(0)
+        await writer.append("task.completed", rand=903)
+        seen = await drain(viewer)
+
+    assert seen == ["RESET", *writer.written]
+
+
 async def test_a_rollback_without_a_new_event_is_found_by_the_reconciliation(
     client: "redis.asyncio.Redis", keys: Keys, log: EventLog, writer: Writer
 ) -> None:

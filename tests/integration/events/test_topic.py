@@ -1,12 +1,10 @@
 """A topic's ring stays contiguous, bounded and true, whatever order events reach it in."""
 
-import asyncio
-
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.events.log import Cursor, StoredEvent
-from app.events.topic import TAIL_KEPT, Place, Topic
+from app.events.topic import TAIL_KEPT, Bell, Place, Topic
 
 RING_MAX = 32
 
@@ -45,7 +43,7 @@ def test_another_random_half_is_a_rollback() -> None:
 def test_events_that_all_viewers_have_are_let_go() -> None:
     """A ring serves those behind; it does not hoard."""
     topic = Topic("t", RING_MAX)
-    place = Place(Cursor(), asyncio.Event())
+    place = Place(Cursor(), Bell())
     topic.places.add(place)
     topic.absorb([event(seq) for seq in range(1, RING_MAX + 1)])
     assert len(topic.after(0)) == RING_MAX
