@@ -1,7 +1,7 @@
 """
 How many viewers does one API process serve, and at what price?
 
-    python -m benchmarks.viewers [--viewers 10000] [--seconds 10] [--only plain-dict,plain-bytes,ours,unwatched]
+    python -m benchmarks.viewers [--viewers 10000] [--seconds 8] [--rounds 3] [--only plain-dict,ours]
 
 Each viewer watches a task of its own and gets one event per second: from the log of the task through Redis in our
 case, from a queue in the same process where sse-starlette's plain response is measured. Then all of ours are cut and
@@ -35,11 +35,13 @@ Load = Callable[[int], Awaitable[None]]
 async def measure(process: Process, crowd: Crowd, load: Load, seconds: int, viewers: int, before_kb: int) -> Figures:
     """The price of an event while `load` gives each viewer one per second."""
     await load(WARM_UP_S)
+    await asyncio.sleep(1)  # what is under way arrives
     await crowd("reset")
     cpu_s = process.cpu_s
     await load(seconds)
     await asyncio.sleep(1)
     found = await crowd("report")
+    del found["cpu_s"]
     events = max(1, found["events"])
     return {
         "expected": viewers * seconds,
@@ -122,26 +124,44 @@ async def unwatched(task_ids: list[str], seconds: int) -> Figures:
     }
 
 
+async def round_of(kind: str, ids: Path, task_ids: list[str], seconds: int) -> Figures:
+    if kind == "ours":
+        return await ours(ids, task_ids, seconds)
+    if kind == "unwatched":
+        return await unwatched(task_ids, seconds)
+    return await plain(kind, ids, len(task_ids), seconds)
+
+
+def table(rounds: dict[str, list[Figures]]) -> None:
+    """The median of each figure, and the lowest and highest where they differ."""
+    for kind, found in rounds.items():
+        print(f"\n{kind}, {len(found)} rounds")
+        for name in found[0]:
+            values = sorted(figures[name] for figures in found)
+            spread = f" ({values[0]} to {values[-1]})" if values[0] != values[-1] else ""
+            print(f"  {name} {values[len(values) // 2]}{spread}")
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", type=int, default=10_000)
-    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="plain-dict,plain-bytes,ours,unwatched")
     arguments = parser.parse_args()
     now_ms = time.time_ns() // 1_000_000
     task_ids = [new_task_id(now_ms, getrandbits(74)) for _ in range(arguments.viewers)]
+    kinds = arguments.only.split(",")
+    rounds: dict[str, list[Figures]] = {kind: [] for kind in kinds}
     with tempfile.NamedTemporaryFile("w", suffix=".ids") as file:
         file.write("\n".join(task_ids))
         file.flush()
-        ids = Path(file.name)
-        for kind in arguments.only.split(","):
-            if kind == "ours":
-                figures = await ours(ids, task_ids, arguments.seconds)
-            elif kind == "unwatched":
-                figures = await unwatched(task_ids, arguments.seconds)
-            else:
-                figures = await plain(kind, ids, len(task_ids), arguments.seconds)
-            print(f"{kind}, {len(task_ids)}: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
+        for _ in range(arguments.rounds):
+            for kind in kinds:
+                figures = await round_of(kind, Path(file.name), task_ids, arguments.seconds)
+                rounds[kind].append(figures)
+                print(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in figures.items()), flush=True)
+    table(rounds)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Annotated, Any
 
@@ -82,10 +82,16 @@ def until_answered(request: Request) -> AsyncExitStack:
     return stack
 
 
-async def _stream_place(request: Request, services: Services) -> AsyncIterator[None]:
-    """Given back when the answer has ended, whoever ended it."""
-    with services.access.streams.place(await admitted(request)):
-        yield
+async def take_places(request: Request, services: ApiServices, size: int = 1) -> None:
+    """Some of the streams that the caller's key may have; given back when the answer has ended, whoever ended it."""
+    principal = await admitted(request)
+    if principal.key_id is not None:
+        until_answered(request).enter_context(services.access.streams.place(principal, size))
+
+
+# No dependency that yields, which costs each request more than this does: all viewers may come at once.
+async def _stream_place(request: Request, services: Services) -> None:
+    await take_places(request, services)
 
 
 #: For routes that answer with a stream.

@@ -1,6 +1,6 @@
 """Events as a stream, of one task or of several: replay from where the client was, then live, to the end."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from app.api.accept import EVENT_STREAM, NDJSON, Accept, negotiated
-from app.api.auth import admitted
-from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining
+from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining, take_places
 from app.api.event_stream import LINES, SSE, EventStream, Form, Pace
 from app.api.problems import documented
 from app.bootstrap import ApiServices
@@ -35,10 +34,9 @@ TaskIds = Annotated[
 ]
 
 
-async def _stream_places(request: Request, services: Services, task_id: TaskIds) -> AsyncIterator[None]:
+async def _stream_places(request: Request, services: Services, task_id: TaskIds) -> None:
     """One for each task: so much do they take of what all keys share."""
-    with services.access.streams.place(await admitted(request), len(set(task_id))):
-        yield
+    await take_places(request, services, len(set(task_id)))
 
 
 PlacePerTask = Annotated[None, Depends(_stream_places)]

@@ -8,6 +8,7 @@ reads from the log what was missed before that.
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -50,6 +51,7 @@ class Pushes:
         self._channels: set[str] = set()
         self._unsent: dict[str, str] = {}  # channel -> the command it needs, in order
         self._changed = asyncio.Event()
+        self._heard_at = 0.0
 
     def subscribe(self, channel: str) -> None:
         self._channels.add(channel)
@@ -82,6 +84,7 @@ class Pushes:
 
     async def _serve(self, connection: "redis.asyncio.Connection") -> None:
         self._unsent = dict.fromkeys(self._channels, "SSUBSCRIBE")
+        self._heard_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send(connection))
             group.create_task(self._receive(connection))
@@ -96,7 +99,13 @@ class Pushes:
                 async with asyncio.timeout(PING_S):
                     await self._changed.wait()
             except TimeoutError:
+                self._check_silence()
                 await _command(connection, "PING")
+
+    def _check_silence(self) -> None:
+        """Every ping is answered, so who says nothing is not there. Not a timeout of each read: there are many."""
+        if time.monotonic() - self._heard_at > SILENCE_S_MAX:
+            raise exceptions.ConnectionError(f"the server was silent for {SILENCE_S_MAX:.0f} s")
 
     async def _receive(self, connection: "redis.asyncio.Connection") -> None:
         # Past the driver, which reads reply by reply under a timeout of its own: pushes come in crowds, and nothing
@@ -104,10 +113,10 @@ class Pushes:
         stream, parser = connection._reader, hiredis.Reader()
         assert stream is not None  # noqa: S101  # there is one once it is connected; this is for the type checker
         while True:
-            async with asyncio.timeout(SILENCE_S_MAX):
-                received = await stream.read(READ_BYTES)
+            received = await stream.read(READ_BYTES)
             if not received:
                 raise exceptions.ConnectionError("the server closed the connection")
+            self._heard_at = time.monotonic()
             parser.feed(received)
             while (reply := parser.gets()) is not False:
                 self._take(reply)

@@ -148,7 +148,8 @@ class Topic:
 
     def _trim(self) -> None:
         ring = self._ring
-        if len(ring) <= TAIL_KEPT:
+        # Not at each event: to look for the slowest viewer costs more than to keep a few more.
+        if len(ring) <= 2 * TAIL_KEPT:
             return
         slowest = min((place.cursor.seq for place in self.places), default=self.newest.seq)
         while len(ring) > TAIL_KEPT and ring[0].seq <= slowest:
