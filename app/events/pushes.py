@@ -99,11 +99,15 @@ class Pushes:
                 async with asyncio.timeout(PING_S):
                     await self._changed.wait()
             except TimeoutError:
-                self._check_silence()
                 await _command(connection, "PING")
+            self._check_silence()
 
     def _check_silence(self) -> None:
-        """Every ping is answered, so who says nothing is not there. Not a timeout of each read: there are many."""
+        """
+        Pings and subscriptions are answered, so who says nothing is not there.
+
+        Not a timeout of each read: there are many.
+        """
         if time.monotonic() - self._heard_at > SILENCE_S_MAX:
             raise exceptions.ConnectionError(f"the server was silent for {SILENCE_S_MAX:.0f} s")
 
