@@ -6,19 +6,25 @@ from anyio import to_thread
 from pydantic import Field
 
 from actors.agent import StepContext, StepInput, StepOutput, agent
-from actors.tools.analysis import Analysis, analyse
+from actors.tools.analysis import analyse
 from actors.tools.evidence import Evidence, read_evidence
+from actors.tools.findings import Analysis
 from actors.tools.question import asks_something
+from app.model.plan import Intent
 
 SUBJECTS_MAX = 24
+ASPECTS_MAX = 12
 
 SubjectName = Annotated[str, Field(min_length=1, max_length=200)]
+AspectName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class AnalyzerInput(StepInput):
-    """The question, and what to set side by side in the answer."""
+    """The question, what kind of answer it wants, and what to set side by side in it, on which aspects."""
 
+    intent: Intent = Field(Intent.ANSWER, description="The kind of answer that is wanted.")
     subjects: list[SubjectName] = Field([], max_length=SUBJECTS_MAX, description="What is compared, if anything.")
+    aspects: list[AspectName] = Field([], max_length=ASPECTS_MAX, description="On what it is compared.")
 
 
 @agent("analyzer", input_model=AnalyzerInput, description="Selects what the passages say about a question.")

@@ -1,18 +1,15 @@
 """The writer: turns analyses into a Markdown report and checks every citation before it prints one."""
 
 from anyio import to_thread
-from pydantic import Field
 
-from actors.agent import StepContext, StepInput, StepOutput, agent
-from actors.analyzer import SUBJECTS_MAX, SubjectName, analyse_evidence, question_of
+from actors.agent import StepContext, StepOutput, agent
+from actors.analyzer import AnalyzerInput, analyse_evidence, question_of
 from actors.tools.evidence import Evidence, read_evidence
 from actors.tools.report import Report, write_report
 
 
-class WriterInput(StepInput):
-    """What the report is about, and the subjects to set side by side."""
-
-    subjects: list[SubjectName] = Field([], max_length=SUBJECTS_MAX, description="What is compared, if anything.")
+class WriterInput(AnalyzerInput):
+    """What the report is about, and how it is to answer; the fields are the analyzer's."""
 
 
 @agent("writer", input_model=WriterInput, description="Writes a Markdown report with checked citations.")

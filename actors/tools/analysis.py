@@ -10,10 +10,9 @@ Answers a question from passages without inventing a word: picks sentences, and 
 from collections import defaultdict
 from typing import Literal
 
-from pydantic import BaseModel
-
 from actors.tools.candidates import Candidate, gather, introduces, similarity
 from actors.tools.differences import Pair, find_differences
+from actors.tools.findings import Analysis, Difference, Finding, Side, find_gaps
 from actors.tools.passages import Passage
 from actors.tools.question import Question, read_question
 
@@ -25,64 +24,6 @@ RELATIVE_SCORE_MIN = 0.55  # of the group's best; below that a sentence is paddi
 DIVERSITY = 0.3
 INTRODUCTION_MIN = 0.3
 ELSEWHERE_RELEVANCE = 0.5  # of a sentence that speaks of none of the subjects read from the question
-
-
-class Finding(BaseModel):
-    """A sentence that answers: as a reader sees it, and the exact quotation it comes from."""
-
-    text: str
-    quote: str
-    pid: str
-    subject: str = ""
-    score: float = 0.0
-    terms: list[str] = []
-    kind: Literal["answer", "background"] = "answer"
-
-
-class Side(BaseModel):
-    """One side of a difference."""
-
-    text: str
-    quote: str
-    pid: str
-
-
-class Difference(BaseModel):
-    """Two sources that do not agree, and in what."""
-
-    a: Side
-    b: Side
-    kind: str
-
-
-class Gap(BaseModel):
-    """What was asked and not found; an empty subject means any, an empty term means anything at all."""
-
-    subject: str = ""
-    term: str = ""
-
-
-class Analysis(BaseModel):
-    """What passages say about a question; `passages` has those that are cited."""
-
-    question: str
-    subjects: list[str] = []
-    topics: list[str] = []
-    documents: int = 0
-    findings: list[Finding] = []
-    differences: list[Difference] = []
-    gaps: list[Gap] = []
-    passages: dict[str, Passage] = {}
-
-    @property
-    def answered(self) -> bool:
-        return any(finding.kind == "answer" for finding in self.findings)
-
-    def asked_as(self, asked: "Analysis") -> "Analysis":
-        """These findings under the question of another analysis, whose topics stay uncovered."""
-        topics = list(dict.fromkeys([*asked.topics, *self.topics]))
-        gaps = find_gaps(self.subjects, topics, self.findings)
-        return self.model_copy(update={"question": asked.question, "topics": topics, "gaps": gaps})
 
 
 def analyse(
@@ -106,19 +47,6 @@ def analyse(
         gaps=find_gaps([s.name for s in question.subjects], [t.word for t in question.topics], chosen),
         passages={passage.pid: passage for passage in passages if passage.pid in cited},
     )
-
-
-def find_gaps(subjects: list[str], topics: list[str], findings: list[Finding]) -> list[Gap]:
-    """The pairs of subject and topic that no finding covers."""
-    gaps: list[Gap] = []
-    for subject in subjects or [""]:
-        own = [finding for finding in findings if finding.subject == subject or not subject]
-        if not own and subject:
-            gaps.append(Gap(subject=subject))
-            continue
-        covered = {term for finding in own for term in finding.terms}
-        gaps += [Gap(subject=subject, term=topic) for topic in topics if topic not in covered]
-    return gaps
 
 
 def _grouped(question: Question, candidates: list[Candidate]) -> list[tuple[str, list[Candidate]]]:

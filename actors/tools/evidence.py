@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from actors.tools.analysis import Analysis
+from actors.tools.findings import Analysis
 from actors.tools.passages import Passage
 from app.dispatch.context import StepContext
 from app.errors import Permanent

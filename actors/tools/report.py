@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from actors.tools.analysis import Analysis, Difference, Finding, find_gaps
 from actors.tools.citations import Claim, Verification, verify
+from actors.tools.findings import Analysis, Difference, Finding, find_gaps
 from actors.tools.inline import escape, escape_line, plain, shorten
 from actors.tools.sources import Numbering, in_words, print_sources
 

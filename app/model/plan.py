@@ -26,6 +26,23 @@ class OnFailure(StrEnum):
     CONTINUE = "continue"
 
 
+class Intent(StrEnum):
+    """
+    What kind of answer a task wants, for the agents that find it and write it.
+
+    `answer`: what is asked. `comparison`: subjects side by side, by aspect. `overview`: each of several parts by
+    itself. `summary`: what the documents say, nothing in particular being asked. `check`: whether statements hold.
+    `howto`: the steps to do something, in order.
+    """
+
+    ANSWER = "answer"
+    COMPARISON = "comparison"
+    OVERVIEW = "overview"
+    SUMMARY = "summary"
+    CHECK = "check"
+    HOWTO = "howto"
+
+
 class Step(BaseModel):
     """
     One unit of work for one agent.

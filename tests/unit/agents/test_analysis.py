@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from actors.tools.analysis import Analysis, analyse
+from actors.tools.analysis import analyse
+from actors.tools.findings import Analysis
 from actors.tools.passages import split
 from actors.tools.question import read_question
 from actors.tools.words import content_words, stem

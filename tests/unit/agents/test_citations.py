@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.tools.analysis import Analysis, Difference, Finding, Side
 from actors.tools.citations import Claim, locate, verify
+from actors.tools.findings import Analysis, Difference, Finding, Side
 from actors.tools.passages import Passage, split
 from actors.tools.report import write_report
 from actors.tools.sentences import sentences
