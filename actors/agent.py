@@ -20,10 +20,24 @@ from collections.abc import Callable
 from typing import TypedDict, TypeVar, Unpack
 
 from app.dispatch.context import StepContext
-from app.errors import Permanent, RateLimited, Retryable
+from app.errors import LlmUnusable, Permanent, RateLimited, Retryable
 from app.model.agents import AgentFunction, AgentSpec, StepInput, StepOutput, registry
+from app.model.llm import Llm, Message, Reply
 
-__all__ = ["AgentLimits", "Permanent", "RateLimited", "Retryable", "StepContext", "StepInput", "StepOutput", "agent"]
+__all__ = [
+    "AgentLimits",
+    "Llm",
+    "LlmUnusable",
+    "Message",
+    "Permanent",
+    "RateLimited",
+    "Reply",
+    "Retryable",
+    "StepContext",
+    "StepInput",
+    "StepOutput",
+    "agent",
+]
 
 Function = TypeVar("Function", bound=AgentFunction)
 

@@ -15,6 +15,7 @@ Every error this application raises on purpose.
         ├── Retryable             try again, after `retry_after_ms` where the other side said so
         ├── RateLimited           a provider asked for patience: no attempt is burned, nobody asks it until then
         └── Permanent             trying again cannot help
+            └── LlmUnusable       a language model answered twice with what cannot be used
 
 Only `app/api/problems.py` knows which HTTP status each one becomes.
 """
@@ -133,3 +134,9 @@ class Permanent(AgentError):
     """The step can never succeed with this input; it fails at once, whatever attempts are left."""
 
     code = "permanent"
+
+
+class LlmUnusable(Permanent):
+    """A language model's answer stayed unusable; an agent that has another way takes it."""
+
+    code = "llm_unusable"

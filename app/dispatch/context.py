@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.events import CitationsVerified, EventData, OutputDelta, Passage, SourceFound, StepProgress
+from app.model.llm import Llm
 from app.model.task import Document, TaskInputs
 
 Emit = Callable[[EventData], Awaitable[None]]
@@ -85,7 +86,8 @@ class StepContext:
     skipped, where the plan allows that, is missing. `idempotency_key` stays the same when the step is run again
     after a crash or a failure: hand it to services that deduplicate. `cancelled()` says that the step is no
     longer wanted: a coroutine is interrupted besides, a plain function has to ask. What an interrupted coroutine
-    still awaits is interrupted too: cleaning up belongs into `with anyio.CancelScope(shield=True)`.
+    still awaits is interrupted too: cleaning up belongs into `with anyio.CancelScope(shield=True)`. `llm` is the
+    language model of this installation, or `None` where none is configured.
     """
 
     task_id: str
@@ -106,6 +108,7 @@ class StepContext:
     documents: LoadDocuments = _no_documents
     collections: dict[str, Path] = field(default_factory=dict)
     cache_dir: Path = Path(".stepstream/cache")
+    llm: Llm | None = None
     _written: int = 0
 
     @property
