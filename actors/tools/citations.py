@@ -2,8 +2,8 @@
 Checks a report's citations against the passages they point to.
 
 A claim holds when its passage is there, its quotation stands in that passage word for word (white space
-and case apart), and the sentence a reader sees is that quotation without its markup. A claim that fails
-is dropped; nothing here mends one.
+and case apart), and the sentence a reader sees is that quotation without its markup, read with its context, which
+must stand there too (see `shown`). A claim that fails is dropped; nothing here mends one.
 """
 
 import re
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from actors.tools.inline import plain
 from actors.tools.passages import Passage
+from actors.tools.shown import Form, shown
 
 QUOTE_CHARS_MAX = 4_000
 
@@ -26,6 +26,8 @@ class Claim:
     text: str
     quote: str
     pid: str
+    context: str = ""
+    form: Form = "sentence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,9 @@ def fault(claim: Claim, passages: Mapping[str, Passage]) -> Reason | None:
     passage = passages.get(claim.pid)
     if passage is None or passage.pid != claim.pid:
         return "no such passage"
-    if locate(claim.quote, passage.text) is None:
+    if locate(claim.quote, passage.text) is None or (claim.context and locate(claim.context, passage.text) is None):
         return "quotation not in the passage"
-    if not claim.text or normalised(claim.text) != normalised(plain(claim.quote)):
+    if not claim.text or normalised(claim.text) != normalised(shown(claim.quote, claim.context, claim.form)):
         return "sentence is not the quotation"
     return None
 

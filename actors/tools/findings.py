@@ -1,18 +1,45 @@
-"""What an analysis consists of: findings, agreements, differences and gaps, each with its place in a document."""
+"""
+What an analysis consists of, each part with its place in a document.
+
+    findings      sentences that answer, by subject and theme
+    agreements    what several documents say alike
+    differences   where documents do not agree
+    verdicts      whether the statements of a question hold, when it asks that
+    procedures    how something is done, step by step, when the question asks that
+    gaps          what was asked and not found
+"""
 
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from actors.tools.passages import Passage
+from actors.tools.shown import Form, shown
+from app.model.plan import Intent
 
 
-class Finding(BaseModel):
-    """A sentence that answers: as a reader sees it, and the exact quotation it comes from."""
+class Quotation(BaseModel):
+    """
+    A piece of a passage: as a reader sees it (`text`), and exactly as it stands there (`quote`).
+
+    `context` is another exact piece of the same passage without which the quotation cannot be read: the sentence
+    that leads into a list item, the header of a table's row. `shown(quote, context, form) == text` always holds.
+    """
 
     text: str
     quote: str
     pid: str
+    context: str = ""
+    form: Form = "sentence"
+
+    @classmethod
+    def of(cls, pid: str, quote: str, context: str = "", form: Form = "sentence") -> "Quotation":
+        return cls(text=shown(quote, context, form), quote=quote, pid=pid, context=context, form=form)
+
+
+class Finding(Quotation):
+    """A sentence that answers; `terms` are the topics or aspects that it covers, `theme` the label it stands under."""
+
     subject: str = ""
     score: float = 0.0
     terms: list[str] = []
@@ -20,12 +47,8 @@ class Finding(BaseModel):
     theme: str = ""
 
 
-class Side(BaseModel):
-    """One side of a difference."""
-
-    text: str
-    quote: str
-    pid: str
+class Side(Quotation):
+    """One side of a difference, an agreement or a verdict."""
 
 
 class Difference(BaseModel):
@@ -44,6 +67,44 @@ class Agreement(BaseModel):
     about: str = ""
 
 
+class Verdict(BaseModel):
+    """
+    Whether a statement holds by what the documents say.
+
+    `sides` decide it: they say the same when it is `supported`, the contrary when it is `contradicted`, and are
+    empty when it is `not found`. It is `disputed` when some say the same (`sides`) and others the contrary
+    (`against`).
+    """
+
+    claim: str
+    verdict: Literal["supported", "contradicted", "disputed", "not found"]
+    sides: list[Side] = []
+    against: list[Side] = []
+
+
+class Code(BaseModel):
+    """A piece of code: `quote` is the exact slice of its passage, fence included, `text` the code alone."""
+
+    text: str
+    quote: str
+    pid: str
+    language: str = ""
+
+
+class Instruction(Quotation):
+    """One thing to do, with the code that belongs to it, in the source's order."""
+
+    code: list[Code] = []
+
+
+class Procedure(BaseModel):
+    """How one document does something: `about` is the heading it stands under; `subject` as for findings."""
+
+    about: str
+    instructions: list[Instruction] = Field(min_length=1)
+    subject: str = ""
+
+
 class Gap(BaseModel):
     """What was asked and not found; an empty subject means any, an empty term means anything at all."""
 
@@ -55,10 +116,13 @@ class Analysis(BaseModel):
     """
     What passages say about a question; `passages` has those that are cited.
 
-    `themes` are the labels of the findings in the order in which a report speaks of them.
+    `topics` are what the answer should speak of: the aspects given, else words of the question. `themes` are the
+    labels of the findings in the order in which a report speaks of them. `followed_up` says that what was missing
+    is being searched for, or has been, so that nothing searches for it again.
     """
 
     question: str
+    intent: Intent = Intent.ANSWER
     subjects: list[str] = []
     topics: list[str] = []
     documents: int = 0
@@ -66,8 +130,11 @@ class Analysis(BaseModel):
     findings: list[Finding] = []
     agreements: list[Agreement] = []
     differences: list[Difference] = []
+    verdicts: list[Verdict] = []
+    procedures: list[Procedure] = []
     gaps: list[Gap] = []
     passages: dict[str, Passage] = {}
+    followed_up: bool = False
 
     @property
     def answered(self) -> bool:

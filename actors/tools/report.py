@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.tools.citations import Claim, Verification, verify
-from actors.tools.findings import Analysis, Difference, Finding, find_gaps
+from actors.tools.findings import Analysis, Difference, Finding, Quotation, find_gaps
 from actors.tools.inline import escape, escape_line, plain, shorten
 from actors.tools.sources import Numbering, in_words, print_sources
 
@@ -68,11 +68,11 @@ def report_title(request: str) -> str:
 def _claims(analysis: Analysis) -> Iterable[Claim]:
     yield from (_claim(finding) for finding in analysis.findings)
     for difference in analysis.differences:
-        yield from (Claim(side.text, side.quote, side.pid) for side in (difference.a, difference.b))
+        yield from (_claim(side) for side in (difference.a, difference.b))
 
 
-def _claim(finding: Finding) -> Claim:
-    return Claim(finding.text, finding.quote, finding.pid)
+def _claim(said: Quotation) -> Claim:
+    return Claim(said.text, said.quote, said.pid, said.context, said.form)
 
 
 def _only_held(analysis: Analysis, verification: Verification) -> Analysis:
@@ -83,7 +83,7 @@ def _only_held(analysis: Analysis, verification: Verification) -> Analysis:
 
 
 def _both_held(pair: Difference, verification: Verification) -> bool:
-    return all(Claim(side.text, side.quote, side.pid) in verification.held for side in (pair.a, pair.b))
+    return all(_claim(side) in verification.held for side in (pair.a, pair.b))
 
 
 def _summary(analysis: Analysis, numbering: Numbering) -> list[str]:
