@@ -19,10 +19,11 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.broker",),
     ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary"),
     (
-        "app.access", "app.planning", "app.events", "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.fork",
-        "app.dispatch.growth", "app.dispatch.intake", "app.dispatch.listing",
-        "app.dispatch.progress", "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry",
-        "app.dispatch.scripts", "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
+        "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.attempt",
+        "app.dispatch.context", "app.dispatch.contract", "app.dispatch.fork", "app.dispatch.growth",
+        "app.dispatch.intake", "app.dispatch.listing", "app.dispatch.memos", "app.dispatch.progress",
+        "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts",
+        "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
     ),
     (
         "app.dispatch.dispatcher", "app.dispatch.execute", "app.dispatch.fleet",

@@ -1,26 +1,23 @@
 """One attempt inside a worker: the agent's input and context, the call, and what may come out of it."""
 
-import hashlib
 import math
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from app.dispatch import growth
 from app.dispatch.attempt import Attempt, Fenced
-from app.dispatch.context import Memos, StepContext, artifact_name
+from app.dispatch.context import LoadDocuments, StepContext
+from app.dispatch.contract import Returned, artifact, only_reports, read_input, read_output
 from app.dispatch.growth import Gap, GrowthLimits, NewStep
 from app.dispatch.invoke import Invoker
+from app.dispatch.memos import Memos
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.reader import TaskReader
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
-from app.model.events import ArtifactCompleted
 from app.model.plan import Plan
 from app.model.task import Document
 
@@ -54,16 +51,19 @@ class Executor:
     options: ExecutorOptions
     invoke: Invoker
 
-    async def run(self, running: Running, buffer: ProgressBuffer) -> "tuple[StepOutput, bytes]":
-        """What the agent returns, checked, and the same encoded; raises whatever it raises."""
+    async def run(self, running: Running, buffer: ProgressBuffer) -> Returned:
+        """What the agent returns, checked; raises whatever it raises."""
         attempt = running.attempt
         spec = self.registry.get(attempt.step.agent)
         if spec is None:
             raise Permanent(f"This worker has no agent {attempt.step.agent!r}.", code="unknown_agent")
         timeout_s = (attempt.step.timeout_ms or spec.timeout_ms) / 1000
         context = await self._context(running, buffer, timeout_s)
-        step = _input(spec, attempt)
-        return await self._checked(attempt, await self._called(spec, step, context, running), buffer)
+        step = read_input(spec, attempt.step.payload)
+        returned = read_output(await self._called(spec, step, context, running), self.options.result_bytes_max)
+        if returned.output.text is not None:
+            await buffer.emit(artifact(attempt.ref.task_id, attempt.ref.step_id, attempt.step.agent, returned.output))
+        return returned
 
     async def _called(self, spec: AgentSpec, step: StepInput, context: StepContext, running: Running) -> object:
         try:
@@ -96,13 +96,14 @@ class Executor:
             attempt=attempt.number,
             run=attempt.run,
             inputs=await self._inputs(attempt),
-            emit=buffer.emit,
-            memos=Memos(partial(self.reader.memo, ref.task_id, ref.step_id), partial(self.store.memo, attempt)),
+            emit=only_reports(buffer.emit),
+            memos=self._memos(attempt),
             timeout_s=timeout_s,
             deadline_s=time.monotonic() + task_left_s,
             cancelled=lambda: running.scope.cancel_called,
+            depends_on=attempt.depends_on,
             task_inputs=attempt.inputs,
-            documents=partial(self._documents, attempt.inputs.documents_sha256),
+            documents=self._documents(attempt.inputs.documents_sha256),
             collections=self.options.collections,
             cache_dir=self.options.cache_dir,
         )
@@ -114,52 +115,24 @@ class Executor:
         found = zip(depends_on, attempt.results, strict=True)
         return {step_id: StepOutput.model_validate_json(value) for step_id, value in found if value is not None}
 
-    async def _documents(self, sha256: str | None) -> list[Document]:
-        if sha256 is None:
-            return []
-        try:
-            return await self.reader.documents(sha256)
-        except TaskNotFound as error:
-            raise Permanent("The task's documents are gone.", code="documents_gone") from error
+    # What an agent is given holds no store and no client as an attribute: these are plain functions.
 
-    async def _checked(self, attempt: Attempt, output: object, buffer: ProgressBuffer) -> tuple[StepOutput, bytes]:
-        if not isinstance(output, StepOutput):
-            raise Permanent(f"The agent returned {type(output).__name__}, not StepOutput.", code="bad_output")
-        encoded = output.model_dump_json().encode()
-        if len(encoded) > self.options.result_bytes_max:
-            raise Permanent(
-                f"The result has {len(encoded)} bytes; at most {self.options.result_bytes_max} are kept.",
-                code="result_too_large",
-            )
-        _readable(encoded)
-        if output.text is not None:
-            await buffer.emit(_artifact(attempt, output.text, output.media_type))
-        return output, encoded
+    def _memos(self, attempt: Attempt) -> Memos:
+        async def known(name: str) -> bytes | None:
+            return await self.reader.memo(attempt.ref.task_id, attempt.ref.step_id, name)
 
+        async def keep(name: str, value: bytes) -> bytes:
+            return await self.store.memo(attempt, name, value)
 
-def _input(spec: AgentSpec, attempt: Attempt) -> StepInput:
-    """The payload as the agent's own model; raises `Permanent` when it does not fit."""
-    payload = attempt.step.payload
-    try:
-        return spec.input_model.model_validate({"text": payload} if isinstance(payload, str) else payload)
-    except ValidationError as error:
-        raise Permanent(str(error), code="invalid_input") from error
+        return Memos(known, keep)
 
+    def _documents(self, sha256: str | None) -> LoadDocuments:
+        async def load() -> list[Document]:
+            if sha256 is None:
+                return []
+            try:
+                return await self.reader.documents(sha256)
+            except TaskNotFound as error:
+                raise Permanent("The task's documents are gone.", code="documents_gone") from error
 
-def _readable(encoded: bytes) -> None:
-    """Members of a class of the agent's own, or lists in lists in lists, can be written and not be read again."""
-    try:
-        StepOutput.model_validate_json(encoded)
-    except ValidationError as error:
-        raise Permanent(f"The output could not be read again: {error}", code="bad_output") from error
-
-
-def _artifact(attempt: Attempt, text: str, media_type: str) -> ArtifactCompleted:
-    encoded = text.encode()
-    return ArtifactCompleted(
-        name=artifact_name(attempt.step.agent, attempt.ref.step_id),
-        media_type=media_type,
-        bytes=len(encoded),
-        sha256=hashlib.sha256(encoded).hexdigest(),
-        href=f"/tasks/{attempt.ref.task_id}/result",
-    )
+        return load

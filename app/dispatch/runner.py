@@ -186,8 +186,9 @@ class StepRunner:
 
     async def _execute(self, running: Running, buffer: ProgressBuffer) -> Outcome | None:
         try:
-            output, encoded = await self.executor.run(running, buffer)
-            return Success(encoded, output.summary[:SUMMARY_CHARS_MAX], self.executor.added(output))
+            returned = await self.executor.run(running, buffer)
+            summary = returned.output.summary[:SUMMARY_CHARS_MAX]
+            return Success(returned.encoded, summary, self.executor.added(returned.output))
         except (Fenced, Unavailable):
             raise
         except NoSlot:

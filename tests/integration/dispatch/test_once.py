@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from app.dispatch.attempt import Fenced
-from app.dispatch.context import MEMO_BYTES_MAX, MEMO_NAME_CHARS_MAX, StepContext
+from app.dispatch.context import StepContext
+from app.dispatch.memos import MEMO_BYTES_MAX, MEMO_NAME_CHARS_MAX
 from app.errors import Retryable
 from app.model.agents import StepOutput
 
@@ -53,10 +54,11 @@ async def test_a_superseded_attempt_cannot_remember(bench: Bench) -> None:
         ("", 1, "unexpected"),
         ("n" * (MEMO_NAME_CHARS_MAX + 1), 1, "unexpected"),
         ("n", "x" * MEMO_BYTES_MAX, "memo_too_large"),
+        ("n", object(), "memo_not_json"),
     ],
 )
 async def test_a_memo_has_limits(bench: Bench, name: str, value: Any, code: str) -> None:
-    """A name of no or too many characters, or a value that is too large, fails the attempt."""
+    """A name of no or too many characters, or a value that cannot be kept, fails the attempt."""
 
     async def agent(step: Any, ctx: StepContext) -> StepOutput:
         await ctx.once(name, lambda: value)

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from anyio import from_thread
 from pydantic import ValidationError
 
 from app.broker.errors import Release
@@ -16,7 +15,7 @@ from app.dispatch.attempt import StepRef
 from app.dispatch.context import StepContext
 from app.errors import Permanent, Retryable, Unavailable
 from app.model.agents import StepOutput
-from app.model.events import ErrorInfo
+from app.model.events import PROGRESS_TYPES, ErrorInfo
 from app.model.task import TaskStatus
 
 from .conftest import LINE, Bench
@@ -127,20 +126,57 @@ async def test_an_interrupted_agent_cleans_up_behind_a_shield(bench: Bench) -> N
 
 
 async def test_a_plain_function_runs_in_a_thread_and_may_report(bench: Bench) -> None:
-    """An agent written as `def` does not block the loop; it reports through anyio's bridge."""
+    """An agent written as `def` does not block the loop, and has all that a coroutine has."""
     threads: list[int] = []
+    sent: list[int] = []
 
     def blocking(step: Any, ctx: StepContext) -> StepOutput:
         threads.append(threading.get_ident())
-        from_thread.run(ctx.progress, 1, 2, "half")
-        return StepOutput(summary="ok")
+        ctx.sync.progress(1, 2, "half")
+        ctx.sync.source(pid="p1", title="T", uri="t.md", score=1.0)
+        ctx.sync.delta("text")
+        ctx.sync.citations(total=1, ok=1, repaired=0, dropped=0)
+        kept = [ctx.sync.once("mail", lambda: sent.append(threading.get_ident()) or {"id": 7}) for _ in range(2)]
+        return StepOutput(summary="ok", data={"kept": kept, "documents": len(ctx.sync.run(ctx.documents))})
 
     task_id = await bench.submit(LINE)
     await bench.deliver(bench.runner(retriever=blocking))
 
     assert threads != [threading.get_ident()]
-    (progress,) = [event for event in await bench.events(task_id) if event.type == "step.progress"]
-    assert progress.data == {"current": 1, "total": 2, "message": "half"}
+    assert sent == threads
+    reports = [event for event in await bench.events(task_id) if event.type in PROGRESS_TYPES]
+    assert [report.type for report in reports] == [
+        "step.progress", "source.found", "output.delta", "citations.verified"
+    ]  # fmt: skip
+    assert reports[0].data == {"current": 1, "total": 2, "message": "half"}
+    (output,) = (await bench.reader.results(task_id, [1])).values()
+    assert output.data == {"kept": [{"id": 7}, {"id": 7}], "documents": 0}
+
+
+async def test_a_plain_function_is_interrupted_where_it_reports(bench: Bench) -> None:
+    """A thread cannot be stopped; one that reports ends at its next report when its time is over."""
+    ended: list[str] = []
+    over = threading.Event()
+
+    def slow(step: Any, ctx: StepContext) -> StepOutput:
+        try:
+            while True:
+                ctx.sync.progress(0)
+                over.wait(0.01)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+        finally:
+            over.set()
+
+    task_id = await bench.submit([{**LINE[0], "timeout_ms": 100, "max_attempts": 1}])
+    await bench.deliver(bench.runner(retriever=slow))
+
+    assert await anyio.to_thread.run_sync(over.wait, 30)
+    assert ended == ["CancelledError"]
+    error = (await bench.reader.view(task_id)).error
+    assert error is not None
+    assert error["code"] == "timeout"
 
 
 async def test_reports_come_before_the_end_of_their_attempt(bench: Bench) -> None:
