@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
+.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ worker: setup ## Workers alone
 
 bench: setup ## Measure a whole task: latency, throughput, share per station
 	$(BIN)/python -m benchmarks.task_latency
+
+bench-quality: setup ## Score retrieval and reports over real documents (a minute; the half that is tuned on)
+	$(BIN)/python -m benchmarks.quality
 
 bench-dispatch: setup ## What dispatch costs Redis, and what batching gains (about 10 minutes)
 	$(BIN)/python -m benchmarks.dispatch_scale
