@@ -1,4 +1,4 @@
-"""Runs whole tasks in this process: the rule planner's plan, the real agents, the steps they add; no queue or server."""
+"""Runs whole tasks in this process: the rule planner's plan, the real agents, the steps they add; without a queue."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
