@@ -3,7 +3,9 @@
 from anyio import to_thread
 
 from app.dispatch.context import StepContext
-from app.documents import DocumentError, DocumentUnreadable, read_folder
+from app.documents.errors import DocumentError, DocumentUnreadable
+from app.documents.folder import read_folder
+from app.documents.readers import reread
 from app.errors import Permanent, Retryable
 from app.model.task import Document
 
@@ -15,7 +17,7 @@ async def load_documents(ctx: StepContext) -> list[Document]:
     Raises `Permanent` when there are none or the folder cannot be used, `Retryable` when a file could not
     be read this time.
     """
-    documents = list(await ctx.documents())
+    documents = [reread(document) for document in await ctx.documents()]
     if ctx.task_inputs.collection is not None:
         documents += await _collection(ctx, ctx.task_inputs.collection)
     if not documents:
@@ -31,7 +33,7 @@ async def _collection(ctx: StepContext, name: str) -> list[Document]:
         known = ", ".join(sorted(ctx.collections)) or "none"
         raise Permanent(f"There is no collection {name!r}; this worker has: {known}.", code="unknown_collection")
     try:
-        documents = await to_thread.run_sync(read_folder, folder)
+        documents = (await to_thread.run_sync(read_folder, folder)).documents
     except DocumentUnreadable as error:
         raise Retryable(str(error), code="document_unreadable") from error
     except DocumentError as error:

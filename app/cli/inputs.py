@@ -1,15 +1,16 @@
 """What a person hands to `stepstream run`: checked before it is sent, so that a mistake is one sentence."""
 
 import json
-import os
 import re
 from pathlib import Path
 
-from app.documents import DocumentError, read_folder
+from app.cli.terminal import tell
+from app.documents.folder import read_folder
 from app.errors import StepstreamError
 from app.model.task import Document
 
 PLAN_BYTES_MAX = 16 << 20
+TOLD_MAX = 20
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -25,12 +26,20 @@ def read_task(text: str) -> str:
 
 
 def read_documents(folder: Path | None) -> tuple[Document, ...]:
-    """The folder's texts as the API takes them: a page break, say, becomes a blank."""
-    found = read_folder(folder) if folder else []
-    for document in found:
-        if not _is_text(document.name):
-            raise DocumentError(f"The file name {os.fsencode(document.name)!r} is not UTF-8.")
-    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in found)
+    """
+    The folder's documents as the API takes them: a page break, say, becomes a blank.
+
+    What cannot be read is left out and said on standard error; raises `DocumentError` when nothing can.
+    """
+    if folder is None:
+        return ()
+    texts = read_folder(folder)
+    for word, found in (("left out", texts.skipped), ("in doubt", texts.notes)):
+        for document in found[:TOLD_MAX]:
+            tell(f"{word}: {document.name} {document.reason}")
+        if len(found) > TOLD_MAX:
+            tell(f"{word}: {len(found) - TOLD_MAX} more")
+    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in texts.documents)
 
 
 def _is_text(value: str) -> bool:

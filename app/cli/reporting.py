@@ -15,7 +15,7 @@ from app.cli.keeper import StackError
 from app.cli.log_output import as_text
 from app.cli.terminal import end, tell
 from app.cli.up import PortTaken
-from app.documents import DocumentError
+from app.documents.errors import DocumentError
 from app.errors import StepstreamError, Unavailable
 
 MISTAKES = (InUse, PortTaken, DoorOpen, BadInput, DocumentError, local_redis.BadUrl)

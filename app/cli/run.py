@@ -37,7 +37,7 @@ Json = Annotated[bool, typer.Option("--json", help="Events and result as one JSO
 
 def run(
     task: Annotated[str, typer.Argument(help="What is to be done, in plain words.")],
-    docs: Annotated[Path | None, typer.Option(help="A folder of texts to work on; they are sent along.")] = None,
+    docs: Annotated[Path | None, typer.Option(help="A folder of documents to work on; they are sent along.")] = None,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
     url: Url = None,
     as_json: Json = False,

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from app.cli.demo import metrics_table, write_documents
-from app.documents import read_folder
+from app.documents.folder import read_folder
 
 
 def test_the_documents_are_the_readmes_of_the_installed_packages(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_the_documents_are_the_readmes_of_the_installed_packages(tmp_path: Path)
 
     write_documents(folder)
 
-    documents = {document.name: document.text for document in read_folder(folder)}
+    documents = {document.name: document.text for document in read_folder(folder).documents}
     assert {"dramatiq.md", "fastapi.md", "redis.md"} <= set(documents)
     assert "gone.md" not in documents
     assert all(len(text) >= 200 for text in documents.values())
