@@ -8,10 +8,13 @@ Nobody looks at the held-out half while tuning, so it has to be asked for.
 
 import argparse
 
-from .questions import HALVES, Half, questions
+from . import contradictions
+from .contradictions import Outcome
+from .questions import HALVES, Half, pairs, questions, real_differences, reports
 from .retrieval import ceiling, score
+from .whole_reports import figures, forged_citations_dropped, score_reports, unanswered
 
-PARTS = ("retrieval",)
+PARTS = ("retrieval", "reports", "contradictions")
 
 
 def main() -> None:
@@ -24,8 +27,12 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     halves: tuple[Half, ...] = HALVES if chosen.half == "both" else (chosen.half,)
     for half in halves:
-        if "retrieval" in (chosen.parts or PARTS):
-            _retrieval(half, missed=chosen.missed and half == "tuning")
+        missed = chosen.missed and half == "tuning"
+        for part, show in (("retrieval", _retrieval), ("reports", _reports), ("contradictions", _contradictions)):
+            if part in (chosen.parts or PARTS):
+                show(half, missed=missed)
+    if "contradictions" in (chosen.parts or PARTS):
+        _outcome("real documents", contradictions.real(real_differences()), missed=chosen.missed)
 
 
 def _retrieval(half: Half, *, missed: bool) -> None:
@@ -40,6 +47,34 @@ def _retrieval(half: Half, *, missed: bool) -> None:
         print(f"| {found.engine} | {found.recall:.2f} | {found.mrr:.2f} | {kinds} | {cost} |")
     for found in scores if missed else []:
         print(f"\nmissed by {found.engine}:", *found.missed, sep="\n  ")
+
+
+def _reports(half: Half, *, missed: bool) -> None:
+    tasks = reports(half)
+    tally = score_reports(tasks)
+    asked, owned, bad = unanswered(questions(half))
+    forged = [forged_citations_dropped(task) for task in tasks]
+    print(f"\nreports, {half} half: {tally.reports} tasks\n\n| | |\n|---|---|")
+    rows = [*figures(tally), ("questions without an answer that are owned up to", f"{owned}/{asked}")]
+    rows.append(("forged citations dropped", f"{sum(kept for _, kept in forged)}/{sum(put for put, _ in forged)}"))
+    print(*(f"| {name} | {figure} |" for name, figure in rows), sep="\n")
+    if missed:
+        print("", *tally.faults, *(f"not owned up to: {question}" for question in bad), sep="\n  ")
+
+
+def _contradictions(half: Half, *, missed: bool) -> None:
+    _outcome(f"planted, {half} half", contradictions.planted(pairs(half)), missed=missed)
+
+
+def _outcome(name: str, outcome: Outcome, *, missed: bool) -> None:
+    print(f"\ncontradictions, {name}: recall {outcome.recall:.2f}, precision {outcome.precision:.2f}\n")
+    print("| kind | planted | found |\n|---|---|---|")
+    for kind, count in sorted(outcome.planted.items()):
+        print(f"| {kind} | {count} | {outcome.found[kind]} |")
+    print(f"| none: false alarms | {outcome.harmless} | {outcome.alarms} |")
+    print(f"| others reported | | {outcome.other} |")
+    if missed:
+        print("", *outcome.faults, sep="\n  ")
 
 
 if __name__ == "__main__":

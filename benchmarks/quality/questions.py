@@ -1,5 +1,6 @@
 """What is asked and what is expected: the files of `data/`, read and held to their rule."""
 
+import html
 import re
 import tomllib
 from hashlib import sha256
@@ -14,6 +15,7 @@ HALVES: tuple[Half, ...] = ("tuning", "held-out")
 
 ROLE = re.compile(r":[A-Za-z][\w:+.-]*:(?=`)")
 TARGET = re.compile(r"\s<[^<>`]*>`")
+LINK_TARGET = re.compile(r"\](?:\([^()\s]*\)|\[[^\[\]]*\])")
 WORD = re.compile(r"[^\W_]+")
 
 Place = tuple[str, str]  # document, quotation
@@ -123,4 +125,5 @@ def _read(name: str, table: str) -> list[dict[str, object]]:
 
 def words(text: str) -> str:
     """Text as quotations are looked for in it: words only, so that markup and line breaks do not count."""
-    return f" {' '.join(WORD.findall(TARGET.sub('`', ROLE.sub('', text)).lower()))} "
+    text = LINK_TARGET.sub("]", TARGET.sub("`", ROLE.sub("", html.unescape(text))))
+    return f" {' '.join(WORD.findall(text.lower()))} "
