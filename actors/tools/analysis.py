@@ -13,6 +13,7 @@ from typing import Literal
 from actors.tools.candidates import Candidate, gather, introduces, similarity
 from actors.tools.differences import Pair, find_differences
 from actors.tools.findings import Analysis, Difference, Finding, Side, find_gaps
+from actors.tools.identity import identities
 from actors.tools.passages import Passage
 from actors.tools.question import Question, read_question
 
@@ -34,7 +35,8 @@ def analyse(
     candidates = gather(question, passages, prior)
     groups = _grouped(question, candidates)
     chosen = [finding for name, members in groups for finding in _findings(question, name, members, len(groups))]
-    pairs = find_differences([candidate for candidate in candidates if candidate.covers or not question.topics])
+    asked = [candidate for candidate in candidates if candidate.relevance > 0 or not question.topics]
+    pairs = find_differences(asked, identities(passages))
     differences = [_difference(pair) for pair in pairs]
     cited = {finding.pid for finding in chosen} | {side.pid for pair in differences for side in (pair.a, pair.b)}
     return Analysis(
@@ -144,4 +146,4 @@ def _difference(pair: Pair) -> Difference:
         Side(text=side.sentence.text, quote=side.sentence.quote, pid=side.passage.pid)
         for side in (pair.first, pair.second)
     )
-    return Difference(a=first, b=second, kind=pair.kind)
+    return Difference(a=first, b=second, kind=pair.kind, about=pair.about)

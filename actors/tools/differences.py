@@ -1,77 +1,155 @@
-"""Finds where two documents say nearly the same with other numbers, or one of them with a "not"."""
+"""
+Finds where documents contradict each other about the same attribute of the same thing.
 
-import re
+Only pairs that share a telling word are looked at, the rarest words first and at most `PAIRS_MAX` of them, so the work
+is bounded however many sentences there are.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Literal
+from itertools import chain, combinations, islice
 
 from actors.tools.candidates import Candidate
-from actors.tools.passages import name_stem
-from actors.tools.words import jaccard, stem_set, stems
+from actors.tools.identity import Identities
+from actors.tools.opposition import Kind, likeness, opposition
+from actors.tools.readings import Reading, read, whole_stems
+from actors.tools.vocabulary import PLATFORMS
+from actors.tools.words import stem_set
 
-Kind = Literal["numbers", "negation"]
-
-COMPARED_MAX = 250  # sentences; every pair is looked at
-DIFFERENCES_MAX = 6
-SHARED_WORDS_MIN = 3
-ALIKE_MIN = {"numbers": 0.5, "negation": 0.6}
-
-NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
-NEGATION = re.compile(r"\b(?:not|no|never|cannot|without|neither|nor|none)\b|n['\u2019]t\b", re.IGNORECASE)
-NEGATION_WORDS = frozenset(stems("never cannot none neither nor don doesn didn isn aren wasn won"))
+COMPARED_MAX = 600  # sentences
+PAIRS_MAX = 20_000
+PAIRS_SEEN_MAX = 200_000
+POSTINGS_MAX = 80  # a word in more sentences tells none of them
+DIFFERENCES_MAX = 8
+PAIRS_PER_SENTENCE = 2
+ALIKE_ELSEWHERE = 0.6  # of two sentences from documents about different things
+ALIKE_WITHIN, ALIKE_WITHIN_SHORT = 0.7, 0.8  # of two sentences of one document; with one telling word in common
+ABOUT_WORDS_MAX = 5
+GENERIC_HEADINGS = stem_set(
+    "introduction overview configuration configuring settings options faq frequently asked questions usage getting "
+    "started quickstart details notes summary background features limits defaults general reference basics about "
+    "readme troubleshooting frequently operation operations guide and the of for how to"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two sentences that do not agree."""
+    """Two sentences that do not agree, and how sure that is."""
 
     first: Candidate
     second: Candidate
     kind: Kind
+    sure: float
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Read:
     candidate: Candidate
-    words: frozenset[str]
-    numbers: frozenset[str]
-    negated: bool
+    reading: Reading
 
 
-def find_differences(candidates: list[Candidate]) -> list[Pair]:
-    """The pairs among the best candidates, most alike first."""
+def find_differences(candidates: list[Candidate], identities: Identities) -> list[Pair]:
+    """The pairs among the best candidates, surest first; each sentence in at most two."""
     best = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.place))[:COMPARED_MAX]
-    found: list[tuple[float, Pair]] = []
-    for left, right in combinations([_read(candidate) for candidate in best], 2):
-        if _comparable(left.candidate, right.candidate) and (kind := _kind(left, right)):
-            found.append((jaccard(left.words, right.words), Pair(left.candidate, right.candidate, kind)))
-    found.sort(key=lambda entry: (-entry[0], entry[1].first.place, entry[1].second.place))
-    return [pair for _, pair in found[:DIFFERENCES_MAX]]
+    readings = [_Read(candidate, reading) for candidate in best for reading in read(candidate.sentence.text)]
+    found: dict[tuple[int, int], Pair] = {}
+    for left, right in _likely(readings):
+        if pair := _pair(left, right, identities):
+            key = (id(pair.first), id(pair.second))
+            if key not in found or found[key].sure < pair.sure:
+                found[key] = pair
+    ranked = sorted(found.values(), key=lambda pair: (-pair.sure, pair.first.place, pair.second.place))
+    return _spread(ranked)
 
 
-def _read(candidate: Candidate) -> _Reading:
-    text = candidate.sentence.text
-    words = frozenset(word for word in stems(text) if not word.isdigit()) - NEGATION_WORDS
-    return _Reading(candidate, words, frozenset(NUMBER.findall(text)), bool(NEGATION.search(text)))
+def _spread(ranked: list[Pair]) -> list[Pair]:
+    uses: dict[tuple[str, str], int] = defaultdict(int)
+    kept: list[Pair] = []
+    for pair in ranked:
+        keys = (pair.first.key, pair.second.key)
+        if max(uses[key] for key in keys) < PAIRS_PER_SENTENCE and len(kept) < DIFFERENCES_MAX:
+            kept.append(pair)
+            for key in keys:
+                uses[key] += 1
+    return kept
 
 
-def _comparable(left: Candidate, right: Candidate) -> bool:
-    """Other documents, same thing: two subjects that are compared differ without contradicting."""
-    if left.passage.uri == right.passage.uri or left.subject != right.subject:
-        return False
-    return not (_speaks_of_itself(left, right) or _speaks_of_itself(right, left))
+def _likely(readings: list[_Read]) -> Iterator[tuple[_Read, _Read]]:
+    """Pairs with a strong word in common of which one denies something, or both have numbers, or both dates."""
+    postings: dict[str, list[int]] = defaultdict(list)
+    for at, read_ in enumerate(readings):
+        for key in read_.reading.strong:
+            postings[key].append(at)
+    rarest = sorted((len(places), key) for key, places in postings.items() if 1 < len(places) <= POSTINGS_MAX)
+    shared = chain.from_iterable(combinations(postings[key], 2) for _, key in rarest)
+    pairs = ((readings[one], readings[other]) for one, other in _distinct(shared))
+    return islice((pair for pair in pairs if _may_oppose(pair[0].reading, pair[1].reading)), PAIRS_MAX)
 
 
-def _speaks_of_itself(one: Candidate, other: Candidate) -> bool:
-    name = stem_set(name_stem(one.passage.uri))
-    return bool(name & stem_set(one.sentence.text) - stem_set(other.sentence.text))
+def _distinct(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    seen: set[tuple[int, int]] = set()
+    for pair in islice(pairs, PAIRS_SEEN_MAX):
+        if pair not in seen:
+            seen.add(pair)
+            yield pair
 
 
-def _kind(left: _Reading, right: _Reading) -> Kind | None:
-    if len(left.words & right.words) < SHARED_WORDS_MIN:
+def _may_oppose(left: Reading, right: Reading) -> bool:
+    return bool(left.pointed or right.pointed or (left.quantities and right.quantities) or (left.dates and right.dates))
+
+
+def _pair(left: _Read, right: _Read, identities: Identities) -> Pair | None:
+    one, other = left.candidate, right.candidate
+    if one is other or one.subject != other.subject or one.sentence.text == other.sentence.text:
         return None
-    alike = jaccard(left.words, right.words)
-    if left.negated != right.negated and alike >= ALIKE_MIN["negation"]:
-        return "negation"
-    other_numbers = left.numbers - right.numbers and right.numbers - left.numbers
-    return "numbers" if other_numbers and alike >= ALIKE_MIN["numbers"] else None
+    found = opposition(left.reading, right.reading)
+    if found is None or not _same_surroundings(left, right):
+        return None
+    kind, sure = found
+    if not _of_one_thing(left, right, sure, identities):
+        return None
+    first, second = sorted((left, right), key=lambda read_: read_.candidate.place)
+    about = about_words(first.reading, second.reading)
+    return Pair(first.candidate, second.candidate, kind, round(sure, 4), about)
+
+
+def _of_one_thing(left: _Read, right: _Read, sure: float, identities: Identities) -> bool:
+    one, other = left.candidate, right.candidate
+    if one.passage.uri == other.passage.uri:
+        return sure >= ALIKE_WITHIN and _clearly_the_same(left, right)
+    if not identities.same_edition(one.passage.uri, other.passage.uri):
+        return False
+    if identities.comparable(one.passage.uri, other.passage.uri):
+        return True
+    return sure >= ALIKE_ELSEWHERE and identities.name_in_common(one.sentence.text, other.sentence.text)
+
+
+def _same_surroundings(left: _Read, right: _Read) -> bool:
+    """Whether headings tie neither to a platform that the other does not speak of."""
+    mine, theirs = (stem_set(one.candidate.passage.heading) & PLATFORMS for one in (left, right))
+    return mine - whole_stems(right.reading.text) == theirs - whole_stems(left.reading.text)
+
+
+def _clearly_the_same(left: _Read, right: _Read) -> bool:
+    """Within one document headings tell things apart, unless they only name kinds of sections."""
+    if left.candidate.passage.heading == right.candidate.passage.heading:
+        return False
+    like = likeness(left.reading, right.reading)
+    if like.only_left or like.only_right or (len(like.shared) < 2 and like.alike < ALIKE_WITHIN_SHORT):
+        return False
+    headings = (stem_set(one.candidate.passage.heading.rpartition(" > ")[2]) for one in (left, right))
+    return all(words <= GENERIC_HEADINGS | whole_stems(left.reading.text) for words in headings)
+
+
+def about_words(left: Reading, right: Reading) -> str:
+    """What both speak of, in the words of the first: its run of shared words that says most."""
+    runs: list[list[tuple[int, int]]] = [[]]
+    for start, end, shared in left.marked(right):
+        if shared:
+            runs[-1].append((start, end))
+        else:
+            runs.append([])
+    best = max(runs, key=lambda run: (min(len(run), ABOUT_WORDS_MAX), -(run[0][0] if run else 0)))[:ABOUT_WORDS_MAX]
+    return " ".join(left.text[best[0][0] : best[-1][1]].split()) if best else ""
