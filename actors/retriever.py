@@ -8,6 +8,7 @@ from actors.tools.documents import load_documents
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage
 from actors.tools.search import find_passages
+from actors.tools.web import Failures, web_documents
 
 
 class RetrieverInput(StepInput):
@@ -19,12 +20,15 @@ class RetrieverInput(StepInput):
 @agent(
     "retriever",
     input_model=RetrieverInput,
-    description="Finds relevant passages in the task's documents.",
+    description="Finds relevant passages in the task's documents and pages, and on the web where that is asked for.",
     gathers=True,
 )
 async def run(step: RetrieverInput, ctx: StepContext) -> StepOutput:
     await ctx.progress(1, 2, "reading the documents")
-    documents = await load_documents(ctx)
+    unreached = Failures()
+    documents = [*await load_documents(ctx), *await web_documents(ctx, step, unreached)]
+    if unreached and not documents:
+        raise unreached.error()
     await ctx.progress(2, 2, f"searching {_count(len(documents), 'document')}")
     index = await to_thread.run_sync(PassageIndex, documents, ctx.cache_dir)
     found = await to_thread.run_sync(find_passages, index, step.text, step.passages_max)
@@ -35,6 +39,7 @@ async def run(step: RetrieverInput, ctx: StepContext) -> StepOutput:
         data={
             "query": step.text,
             "documents": len(documents),
+            "unreachable": unreached.listed(),
             "passages": [passage.model_dump(mode="json") for passage in found],
         },
     )

@@ -13,18 +13,17 @@ ROOT = Path(__file__).parent.parent
 LEVELS: list[tuple[str, ...]] = [
     (
         "app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.draining", "app.logs",
-        "app.loopback", "app.open_files", "app.signals", "app.access.principal", "app.access.errors",
+        "app.loopback", "app.open_files", "app.signals", "app.web", "app.access.principal", "app.access.errors",
         "app.access.exposure", "app.access.record", "app.access.token",
     ),
     ("app.broker",),
-    ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm"),
+    ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary"),
     (
-        "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.answers",
-        "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.contract", "app.dispatch.fork",
-        "app.dispatch.growth", "app.dispatch.intake", "app.dispatch.listing", "app.dispatch.memos",
-        "app.dispatch.progress", "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry",
-        "app.dispatch.scripts", "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
-        "app.dispatch.usage",
+        "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.attempt",
+        "app.dispatch.context", "app.dispatch.contract", "app.dispatch.fork", "app.dispatch.growth",
+        "app.dispatch.intake", "app.dispatch.listing", "app.dispatch.memos", "app.dispatch.progress",
+        "app.dispatch.reader", "app.dispatch.record", "app.dispatch.retry", "app.dispatch.scripts",
+        "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission",
     ),
     (
         "app.dispatch.dispatcher", "app.dispatch.execute", "app.dispatch.fleet",

@@ -14,15 +14,16 @@ async def load_documents(ctx: StepContext) -> list[Document]:
     """
     All documents of the task, those that came with it first.
 
-    Raises `Permanent` when there are none or the folder cannot be used, `Retryable` when a file could not
-    be read this time.
+    Raises `Permanent` when there are none, and no pages to read either, or the folder cannot be used, `Retryable`
+    when a file could not be read this time.
     """
     documents = [reread(document) for document in await ctx.documents()]
     if ctx.task_inputs.collection is not None:
         documents += await _collection(ctx, ctx.task_inputs.collection)
-    if not documents:
+    if not documents and not (ctx.task_inputs.urls or ctx.task_inputs.web):
         raise Permanent(
-            "This task has no documents: send some with it or name a collection of the server.", code="no_documents"
+            "This task has no documents: send some with it, name a collection of the server or pages to read.",
+            code="no_documents",
         )
     return documents
 

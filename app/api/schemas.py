@@ -6,8 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.terms import ConcurrencyBody, MomentText
 from app.api.text import IN_ONE_LINE, PRINTABLE, LabelName, LabelText, PlanJson, Text
+from app.web.urls import URL_CHARS_MAX
 
 LABELS_MAX = 32
+#: Whatever a server is configured with.
+URLS_MAX = 100
+
+WebAddress = Annotated[str, Field(min_length=1, max_length=URL_CHARS_MAX), *IN_ONE_LINE]
 
 
 class _Body(BaseModel):
@@ -32,6 +37,12 @@ class InputsBody(_Body):
     documents: tuple[DocumentBody, ...] = Field(default=(), description="Texts that come with the task.")
     collection: Annotated[str, Field(max_length=100)] | None = Field(
         None, description="Name of a folder that this server is configured with."
+    )
+    urls: tuple[WebAddress, ...] = Field(
+        default=(), max_length=URLS_MAX, description="Public pages to read: http or https."
+    )
+    web: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Whether to search the web as well; the server needs a search server for that."
     )
 
 

@@ -110,6 +110,8 @@ def _submission(
         plan=body.plan,
         documents=tuple(Document(name=document.name, text=document.text) for document in body.inputs.documents),
         collection=body.inputs.collection,
+        urls=body.inputs.urls,
+        web=body.inputs.web,
         priority=body.priority,
         labels=body.labels,
         deadline=body.deadline,

@@ -26,6 +26,8 @@ class Request:
     task: str
     plan: object | None = None
     documents: tuple[Document, ...] = ()
+    urls: tuple[str, ...] = ()
+    web: bool = False
     as_json: bool = False
     with_metrics: bool = False
 
@@ -50,7 +52,9 @@ class Runner:
         """Never raises for what can go wrong with the task, the API or the person at the keyboard."""
         task_id: str | None = None
         try:
-            task_id = self._client.submit(request.task, plan=request.plan, documents=request.documents).task_id
+            task_id = self._client.submit(
+                request.task, plan=request.plan, documents=request.documents, urls=request.urls, web=request.web
+            ).task_id
             tell(f"task {task_id}")
             completed = self._follow(task_id, request)
             self._deliver(task_id, request, completed=completed)

@@ -42,6 +42,14 @@ def read_documents(folder: Path | None) -> tuple[Document, ...]:
     return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in texts.documents)
 
 
+def read_urls(urls: list[str] | None) -> tuple[str, ...]:
+    """As they were given: which ones may be fetched is for the API to say."""
+    for url in urls or ():
+        if not _is_text(url):
+            raise BadInput(f"The URL {url!r} is not UTF-8.")
+    return tuple(urls or ())
+
+
 def _is_text(value: str) -> bool:
     """What is not UTF-8 reaches a program as lone surrogates, which nothing can be made of."""
     try:

@@ -15,7 +15,7 @@ from app.cli.claim import running_api
 from app.cli.environment import URL_VARIABLE, client_at
 from app.cli.exits import Exit
 from app.cli.follow import Outcome, Request, Runner
-from app.cli.inputs import read_documents, read_plan, read_task
+from app.cli.inputs import read_documents, read_plan, read_task, read_urls
 from app.cli.log_output import NOTICE
 from app.cli.redis_access import settings_with_redis
 from app.cli.reporting import interrupt, reported, signals
@@ -35,9 +35,11 @@ Url = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Events and result as one JSON object per line.")]
 
 
-def run(
+def run(  # noqa: PLR0913, PLR0917  # its options
     task: Annotated[str, typer.Argument(help="What is to be done, in plain words.")],
     docs: Annotated[Path | None, typer.Option(help="A folder of documents to work on; they are sent along.")] = None,
+    page: Annotated[list[str] | None, typer.Option(help="A URL to read; may be given several times.")] = None,
+    web: Annotated[bool, typer.Option("--web", help="Search the web as well; needs STEPSTREAM_SEARXNG_URL.")] = False,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
     url: Url = None,
     as_json: Json = False,
@@ -45,7 +47,9 @@ def run(
     """Run a task and watch it; the report goes to standard output. All else goes to standard error."""
     settings = settings_with_redis()
     with reported(), signals(interrupt):
-        request = Request(read_task(task), read_plan(plan), read_documents(docs), as_json)
+        request = Request(
+            read_task(task), read_plan(plan), read_documents(docs), urls=read_urls(page), web=web, as_json=as_json
+        )
         outcome = _watched(settings, url, request)
     raise typer.Exit(outcome.code)
 

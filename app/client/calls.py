@@ -39,6 +39,8 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     plan: object | None = None,
     documents: Sequence[Document] = (),
     collection: str | None = None,
+    urls: Sequence[str] = (),
+    web: bool = False,
     priority: int = 5,
     labels: Mapping[str, str] | None = None,
     deadline: When | None = None,
@@ -52,7 +54,10 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     Without `idempotency_key` it is never sent twice: after `ApiUnreachable` the task may or may not have
     been accepted. With one it is sent again for `silence_s_max` while nobody answers or the API is busy.
     """
-    inputs = {"documents": [document.model_dump() for document in documents], "collection": collection}
+    inputs = {
+        "documents": [document.model_dump() for document in documents], "collection": collection, "urls": list(urls),
+        "web": web,
+    }  # fmt: skip
     body = {"task": task, "priority": priority, "labels": dict(labels or {})} | given(
         inputs={name: value for name, value in inputs.items() if value} or None,
         plan=plan,
@@ -64,11 +69,17 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     return Call("POST", "/run-task", as_model(Accepted), headers=headers, body=body, repeatable=bool(headers))
 
 
-def preview(
-    task: str, *, plan: object | None = None, documents: Sequence[Document] = (), collection: str | None = None
+def preview(  # as `submit`
+    task: str,
+    *,
+    plan: object | None = None,
+    documents: Sequence[Document] = (),
+    collection: str | None = None,
+    urls: Sequence[str] = (),
+    web: bool = False,
 ) -> Call[Plan]:
     """The plan that `submit` would run; runs nothing."""
-    request = submit(task, plan=plan, documents=documents, collection=collection)
+    request = submit(task, plan=plan, documents=documents, collection=collection, urls=urls, web=web)
     return Call("POST", "/plan", as_model(Plan), body=request.body)
 
 

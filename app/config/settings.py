@@ -11,6 +11,7 @@ from app.config.llm import LlmSettings
 from app.config.logs import LogSettings
 from app.config.tasks import TaskSettings
 from app.config.viewing import ViewingSettings
+from app.config.web import WebSettings
 from app.config.work import WorkSettings
 from app.errors import StepstreamError
 
@@ -20,7 +21,9 @@ OTHER_VARIABLES = frozenset({"STEPSTREAM_URL", "STEPSTREAM_API_KEY", "STEPSTREAM
 
 
 # Fields stand in the order of the groups from the last to the first, and so does docs/configuration.md.
-class Settings(LogSettings, ViewingSettings, LlmSettings, WorkSettings, TaskSettings, ApiSettings, CommonSettings):
+class Settings(
+    LogSettings, ViewingSettings, LlmSettings, WebSettings, WorkSettings, TaskSettings, ApiSettings, CommonSettings
+):
     """The configuration of one process; see docs/configuration.md for the prose."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
@@ -50,9 +53,6 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 
 def _sentence(where: tuple[int | str, ...], said: str) -> str:
-    # What concerns several settings names them itself.
-    if not where:
-        return said.removeprefix("Value error, ")
     first, *rest = map(str, where)
     variable = f"{PREFIX}{first.upper()}" if first in Settings.model_fields else first
     return f"{'.'.join([variable, *rest])}: {said.removeprefix('Value error, ')}"

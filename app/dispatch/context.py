@@ -15,6 +15,7 @@ from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.llm import Llm
 from app.model.task import Document, TaskInputs
+from app.web.options import WebOptions
 
 LoadDocuments = Callable[[], Awaitable[list[Document]]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -61,6 +62,8 @@ class StepContext(Reports):
     documents: LoadDocuments = _no_documents
     collections: dict[str, Path] = field(default_factory=dict)
     cache_dir: Path = Path(".stepstream/cache")
+    #: How the web may be used by the tools that fetch.
+    web: WebOptions = field(default_factory=WebOptions)
     llm: Llm | None = None
 
     @property

@@ -76,7 +76,12 @@ class Dispatcher:
             tenant=submission.tenant,
             priority=submission.priority,
             labels=submission.labels,
-            inputs=TaskInputs(collection=submission.collection, documents_sha256=sha256),
+            inputs=TaskInputs(
+                collection=submission.collection,
+                documents_sha256=sha256,
+                urls=list(submission.urls),
+                web=submission.web,
+            ),
             traceparent=submission.traceparent,
             deadline=submission.deadline,
             not_before=submission.not_before,

@@ -11,6 +11,8 @@ from app.dispatch.intake import Idempotency
 from app.errors import Problem
 from app.model.task import Concurrency, Document, Moment
 from app.planning.validator import PlanLimits
+from app.web.options import WebOptions
+from app.web.urls import BadUrl
 
 DELAY_MS_MAX = 366 * 86_400_000
 CONCURRENCY_MAX = 100_000
@@ -24,6 +26,8 @@ class Submission:
     plan: object | None = None
     documents: tuple[Document, ...] = ()
     collection: str | None = None
+    urls: tuple[str, ...] = ()
+    web: bool = False
     priority: int = 5
     labels: dict[str, str] = field(default_factory=dict)
     deadline: Moment | None = None
@@ -42,7 +46,9 @@ class Submission:
             for name in ("task", "plan", "collection", "priority", "labels", "deadline", "not_before", "concurrency")
             if (value := getattr(self, name)) is not None
         }
-        body = orjson.dumps([request, documents_sha256], option=orjson.OPT_SORT_KEYS)
+        # What asks for nothing of the web is the request that it was before there was one.
+        web = {name: value for name, value in (("urls", self.urls), ("web", self.web)) if value}
+        body = orjson.dumps([request | web, documents_sha256], option=orjson.OPT_SORT_KEYS)
         return Idempotency(_sha256(self.idempotency_key.encode()), _sha256(body))
 
 
@@ -54,11 +60,13 @@ class SubmissionLimits:
     documents_max: int
     documents_bytes_max: int
     plan: PlanLimits
+    web: WebOptions = field(default_factory=WebOptions)
 
 
 def problems_of(submission: Submission, limits: SubmissionLimits, collections: frozenset[str]) -> list[Problem]:
     """All that is wrong with a submission, but for its plan."""
-    return [*_text(submission, limits), *_documents(submission, limits, collections), *_terms(submission)]
+    documents = _documents(submission, limits, collections)
+    return [*_text(submission, limits), *documents, *_web(submission, limits.web), *_terms(submission)]
 
 
 def _text(submission: Submission, limits: SubmissionLimits) -> Iterator[Problem]:
@@ -78,6 +86,23 @@ def _documents(submission: Submission, limits: SubmissionLimits, collections: fr
     if submission.collection is not None and submission.collection not in collections:
         known = ", ".join(sorted(collections)) or "none"
         yield Problem("/inputs/collection", f"is not configured here; known: {known}")
+
+
+def _web(submission: Submission, web: WebOptions) -> Iterator[Problem]:
+    """Bad URLs are told at once; where the names of good ones lead is found out when they are fetched."""
+    if submission.urls and not web.fetch:
+        yield Problem("/inputs/urls", "are not fetched by this server")
+    if len(submission.urls) > web.urls_max:
+        yield Problem("/inputs/urls", f"has {len(submission.urls)} URLs; the limit is {web.urls_max}")
+    for number, url in enumerate(submission.urls[: web.urls_max]):
+        try:
+            web.policy.check_url(url)
+        except BadUrl as error:
+            yield Problem(f"/inputs/urls/{number}", str(error))
+    if submission.web and not web.fetch:
+        yield Problem("/inputs/web", "is not searched by this server: it fetches nothing")
+    elif submission.web and not web.searches:
+        yield Problem("/inputs/web", "cannot be searched: no search server is configured here")
 
 
 def _terms(submission: Submission) -> Iterator[Problem]:

@@ -236,8 +236,7 @@ def finish(world: World, task: TaskState, status: TaskStatus, **data: Any) -> No
     """The one terminal event, always last."""
     task.status = status
     world.deadlines.pop(task.task_id, None)
-    totals = {"steps": len(task.steps), "retries": task.retries, "tokens": task.tokens, "usd": task.nano_usd / 1e9}
-    world.tell(task, f"task.{status}", **data, totals=totals)
+    world.tell(task, f"task.{status}", **data, totals={"steps": len(task.steps), "retries": task.retries})
 
 
 def _message(task: TaskState, steps: list[StepState], level: int) -> Message:

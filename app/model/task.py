@@ -93,10 +93,13 @@ class Document(BaseModel):
 
 
 class TaskInputs(BaseModel):
-    """What a task works on: a named folder of the server, or documents kept under their hash."""
+    """What a task works on: a named folder of the server, documents kept under their hash, pages of the web."""
 
     collection: str | None = None
     documents_sha256: str | None = None
+    urls: list[str] = []
+    #: Whether retrievers may search the web as well.
+    web: bool = False
 
 
 class CancelMode(StrEnum):

@@ -32,6 +32,8 @@ def row_of(name: str, field: FieldInfo) -> str:
 
 def default_of(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, tuple) and default:
+        default = ",".join(default)
     return "unset" if default in (None, (), {}) else f"`{str(default).lower()}`"
 
 

@@ -58,7 +58,7 @@ async def test_planning_runs_nothing(api: Api, client: "redis.asyncio.Redis", na
         ({"task": "a\u0000b"}, ["/task"]),
         ({"task": "x", "urls": []}, ["/urls"]),
         ({"task": "x", "deadline": 1}, ["/deadline"]),
-        ({"task": "x", "inputs": {"urls": []}}, ["/inputs/urls"]),
+        ({"task": "x", "inputs": {"paths": []}}, ["/inputs/paths"]),
         ({"task": "x", "inputs": {"collection": "nope"}}, ["/inputs/collection"]),
         ({"task": "x", "inputs": {"documents": [{"name": "n", "text": "a\u0001"}]}}, ["/inputs/documents/0/text"]),
         ({"task": "x", "inputs": {"documents": [{"name": "n"}]}}, ["/inputs/documents/0/text"]),
