@@ -1,0 +1,1 @@
+"""Documents that mean harm: whatever stands in them stays a quotation."""
