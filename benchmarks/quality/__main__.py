@@ -68,11 +68,11 @@ def _contradictions(half: Half, *, missed: bool) -> None:
 
 def _outcome(name: str, outcome: Outcome, *, missed: bool) -> None:
     print(f"\ncontradictions, {name}: recall {outcome.recall:.2f}, precision {outcome.precision:.2f}\n")
-    print("| kind | planted | found |\n|---|---|---|")
+    print("| kind | planted | both sides retrieved | found |\n|---|---|---|---|")
     for kind, count in sorted(outcome.planted.items()):
-        print(f"| {kind} | {count} | {outcome.found[kind]} |")
-    print(f"| none: false alarms | {outcome.harmless} | {outcome.alarms} |")
-    print(f"| others reported | | {outcome.other} |")
+        print(f"| {kind} | {count} | {outcome.reached[kind]} | {outcome.found[kind]} |")
+    print(f"| none: false alarms | {outcome.harmless} | | {outcome.alarms} |")
+    print(f"| others reported | | | {outcome.other} |")
     if missed:
         print("", *outcome.faults, sep="\n  ")
 

@@ -11,7 +11,7 @@ from app.model.task import Document
 
 from .corpora import CACHE
 from .documents import readable
-from .harness import run_task
+from .harness import TaskRun, run_task
 from .questions import Pair, Place, RealDifference, words
 
 Said = tuple[str, str]  # document, sentence
@@ -22,6 +22,7 @@ class Outcome:
     """Of a set of pairs: found per kind, and what was reported besides."""
 
     planted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    reached: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     found: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     harmless: int = 0
     alarms: int = 0
@@ -45,7 +46,7 @@ def planted(pairs: Sequence[Pair]) -> Outcome:
     for pair in pairs:
         documents, places = _documents(pair)
         kind = pair.kind if pair.kind == "none" else f"{pair.mode}, {pair.kind}"
-        _count(outcome, pair.id, kind, places, _said(pair.question, documents))
+        _count(outcome, pair.id, kind, places, run_task(pair.question, documents, CACHE / "pairs"))
     return outcome
 
 
@@ -54,7 +55,7 @@ def real(differences: Sequence[RealDifference]) -> Outcome:
     outcome = Outcome()
     for one in differences:
         documents = [document for document in readable(one.corpus) if document.name in (one.a[0], one.b[0])]
-        _count(outcome, one.id, one.kind, (one.a, one.b), _said(one.question, documents))
+        _count(outcome, one.id, one.kind, (one.a, one.b), run_task(one.question, documents, CACHE / "pairs"))
     return outcome
 
 
@@ -72,16 +73,25 @@ def _documents(pair: Pair) -> tuple[list[Document], tuple[Place, Place]]:
     return [document, other], ((pair.document, pair.original), (other.name, pair.altered))
 
 
-def _said(question: str, documents: list[Document]) -> list[tuple[Said, Said]]:
+def _said(run: TaskRun) -> list[tuple[Said, Said]]:
     """The two sides of every difference that the report tells of."""
-    analyses = run_task(question, documents, CACHE / "pairs").left_by("analyzer")
-    last: dict[str, Any] = analyses[-1]
+    last: dict[str, Any] = run.left_by("analyzer")[-1]
     uris = {pid: passage["uri"] for pid, passage in last["passages"].items()}
     sides = [(difference["a"], difference["b"]) for difference in last["differences"]]
     return [tuple((uris[side["pid"]], side["text"]) for side in pair) for pair in sides]  # type: ignore[misc]
 
 
-def _count(outcome: Outcome, name: str, kind: str, places: tuple[Place, Place], told: list[tuple[Said, Said]]) -> None:
+def _reached(run: TaskRun, places: tuple[Place, Place]) -> bool:
+    """Whether the retriever brought both sides, without which nobody can compare them."""
+    passages = [passage for data in run.left_by("retriever") for passage in data["passages"]]
+    return all(
+        any(uri == passage["uri"] and words(quote) in words(passage["text"]) for passage in passages)
+        for uri, quote in places
+    )
+
+
+def _count(outcome: Outcome, name: str, kind: str, places: tuple[Place, Place], run: TaskRun) -> None:
+    told = _said(run)
     hits = [pair for pair in told if _is(pair, places) or _is(pair[::-1], places)]
     if kind == "none":
         outcome.harmless += 1
@@ -90,7 +100,8 @@ def _count(outcome: Outcome, name: str, kind: str, places: tuple[Place, Place], 
     else:
         outcome.planted[kind] += 1
         outcome.found[kind] += bool(hits)
-        outcome.faults += [] if hits else [f"{name}: not found: {places}"]
+        outcome.reached[kind] += (reached := _reached(run, places))
+        outcome.faults += [] if hits else [f"{name}: not found{'' if reached else ', not retrieved'}: {places}"]
     outcome.other += len(told) - len(hits)
     outcome.faults += [f"{name}: nobody planted: {pair}" for pair in told if pair not in hits]
 
