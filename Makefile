@@ -40,8 +40,9 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-openapi: setup ## Write docs/openapi.json anew
+openapi: setup ## Write docs/openapi.json and docs/report.schema.json anew
 	$(BIN)/python -c 'from app.api.document import snapshot; from app.main import create_app; print(snapshot(create_app().openapi()), end="")' > docs/openapi.json
+	$(BIN)/python -c 'import json; from app.model.report import Report; print(json.dumps(Report.model_json_schema(), indent=2))' > docs/report.schema.json
 
 up: setup ## Redis, API and workers in one terminal; Ctrl-C ends all
 	@$(BIN)/stepstream up

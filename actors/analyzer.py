@@ -50,6 +50,7 @@ def analyse_evidence(evidence: Evidence, question: str, subjects: list[str]) -> 
         if wider.answered:
             analysis = wider.asked_as(analysis)
     analysis.documents = max(analysis.documents, evidence.documents)
+    analysis.unread = evidence.unread
     return analysis
 
 

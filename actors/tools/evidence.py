@@ -1,5 +1,6 @@
 """Reads what the steps before this one found: the passages of retrievers, the analyses of analyzers."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +10,10 @@ from actors.tools.findings import Analysis
 from actors.tools.passages import Passage
 from app.dispatch.context import StepContext
 from app.errors import Permanent
+from app.model.report import Unread
 
 PASSAGES_MAX = 400  # that one step analyses; the best of each source come first
+UNREAD_MAX = 20  # documents that a report names
 
 PASSAGES = TypeAdapter(list[Passage])
 
@@ -23,6 +26,7 @@ class Evidence:
     analyses: list[Analysis] = field(default_factory=list)
     searches: list[str] = field(default_factory=list)
     documents: int = 0
+    unread: list[Unread] = field(default_factory=list)
 
     @property
     def picked(self) -> frozenset[tuple[str, str]]:
@@ -60,14 +64,30 @@ def _read_output(output: Any, evidence: Evidence) -> list[list[Passage]]:
     if isinstance(passages, list):
         found = PASSAGES.validate_python(passages)
         evidence.searches.append(str(output.get("query", "")))
+        _note_unread(evidence, [*_unread(output.get("unreachable")), *_unread(output.get("skipped"))])
         evidence.documents = max(evidence.documents, _count(output), len({passage.uri for passage in found}))
         return [found]
     if isinstance(passages, dict) and "findings" in output:
         analysis = Analysis.model_validate(output)
         evidence.analyses.append(analysis)
+        _note_unread(evidence, analysis.unread)
         evidence.documents = max(evidence.documents, analysis.documents)
         return [list(analysis.passages.values())]
     return []
+
+
+def _note_unread(evidence: Evidence, found: Iterable[Unread]) -> None:
+    known = {document.uri for document in evidence.unread}
+    evidence.unread += [document for document in found if document.uri not in known][: UNREAD_MAX - len(known)]
+
+
+def _unread(entries: Any) -> Iterator[Unread]:
+    """What a retriever says it could not use: names, or objects with the address or name and the reason."""
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, str):
+            yield Unread(uri=entry)
+        elif isinstance(entry, dict) and isinstance(uri := entry.get("uri") or entry.get("name"), str):
+            yield Unread(uri=uri, reason=str(entry.get("reason") or ""))
 
 
 def _count(output: dict[str, Any]) -> int:

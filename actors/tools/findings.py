@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from actors.tools.passages import Passage
 from actors.tools.shown import Form, shown
 from app.model.plan import Intent
+from app.model.report import Unread
 
 
 class Quotation(BaseModel):
@@ -118,7 +119,8 @@ class Analysis(BaseModel):
 
     `topics` are what the answer should speak of: the aspects given, else words of the question. `themes` are the
     labels of the findings in the order in which a report speaks of them. `followed_up` says that what was missing
-    is being searched for, or has been, so that nothing searches for it again.
+    is being searched for, or has been, so that nothing searches for it again. `unread` are documents that retrievers
+    could not use.
     """
 
     question: str
@@ -135,6 +137,7 @@ class Analysis(BaseModel):
     gaps: list[Gap] = []
     passages: dict[str, Passage] = {}
     followed_up: bool = False
+    unread: list[Unread] = []
 
     @property
     def answered(self) -> bool:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.terms import ConcurrencyBody, MomentText
 from app.api.text import IN_ONE_LINE, PRINTABLE, LabelName, LabelText, PlanJson, Text
+from app.model.output import TaskOutput
 from app.web.urls import URL_CHARS_MAX
 
 LABELS_MAX = 32
@@ -62,6 +63,7 @@ class RunTask(_Body):
                         {"step_id": 3, "agent": "writer", "payload": "Write summary"},
                     ],
                     "inputs": {"documents": [{"name": "agents.md", "text": "# Agents\n\nAn agent acts for someone."}]},
+                    "output": {"format": "html"},
                     "labels": {"team": "research"},
                     "deadline": "PT10M",
                     "not_before": "2026-05-01T12:00:00Z",
@@ -74,6 +76,7 @@ class RunTask(_Body):
     task: Annotated[str, Field(min_length=1, description="The goal, in words."), *PRINTABLE]
     plan: PlanJson = Field(None, description="Steps to run instead of a planner's; see the schema `Step`.")
     inputs: InputsBody = InputsBody()
+    output: TaskOutput = TaskOutput()
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = Field(5, description="0 runs first, 9 last.")
     labels: Annotated[dict[LabelName, LabelText], Field(max_length=LABELS_MAX)] = {}
     deadline: MomentText | None = Field(None, description="When the task expires if it has not ended.")

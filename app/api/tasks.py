@@ -112,6 +112,7 @@ def _submission(
         collection=body.inputs.collection,
         urls=body.inputs.urls,
         web=body.inputs.web,
+        output=body.output,
         priority=body.priority,
         labels=body.labels,
         deadline=body.deadline,

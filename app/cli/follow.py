@@ -14,6 +14,7 @@ from app.cli.telling import event_json
 from app.cli.terminal import Clean, json_line, plain, say, show, tell
 from app.client import ApiError, Client, ClientError
 from app.model.events import Event
+from app.model.output import OutputFormat
 from app.model.task import Document
 
 REFRESHES_PER_S = 8
@@ -28,6 +29,7 @@ class Request:
     documents: tuple[Document, ...] = ()
     urls: tuple[str, ...] = ()
     web: bool = False
+    output_format: OutputFormat = OutputFormat.MARKDOWN
     as_json: bool = False
     with_metrics: bool = False
 
@@ -53,7 +55,12 @@ class Runner:
         task_id: str | None = None
         try:
             task_id = self._client.submit(
-                request.task, plan=request.plan, documents=request.documents, urls=request.urls, web=request.web
+                request.task,
+                plan=request.plan,
+                documents=request.documents,
+                urls=request.urls,
+                web=request.web,
+                output_format=request.output_format,
             ).task_id
             tell(f"task {task_id}")
             completed = self._follow(task_id, request)
@@ -92,8 +99,11 @@ class Runner:
         if request.as_json:
             found = self._client.result(task_id) if completed else self._client.task(task_id)
             say(json_line(found))
-        elif completed:
+        elif completed and request.output_format is OutputFormat.MARKDOWN:
             self._print_report(self._client.markdown(task_id))
+        elif completed:
+            for output in self._client.result(task_id).outputs:
+                say(output.text or output.summary)
 
     def _print_report(self, report: str) -> None:
         if self._out.is_terminal:

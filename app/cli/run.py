@@ -23,6 +23,7 @@ from app.cli.terminal import consoles, show, tell
 from app.cli.up import Shape, Stack
 from app.client import Client
 from app.config import Settings
+from app.model.output import OutputFormat
 
 CPUS = os.cpu_count() or 1
 
@@ -34,6 +35,8 @@ Url = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Events and result as one JSON object per line.")]
 
+Format = Annotated[OutputFormat, typer.Option("--format", help="The form in which the report is written.")]
+
 
 def run(  # noqa: PLR0913, PLR0917  # its options
     task: Annotated[str, typer.Argument(help="What is to be done, in plain words.")],
@@ -41,6 +44,7 @@ def run(  # noqa: PLR0913, PLR0917  # its options
     page: Annotated[list[str] | None, typer.Option(help="A URL to read; may be given several times.")] = None,
     web: Annotated[bool, typer.Option("--web", help="Search the web as well; needs STEPSTREAM_SEARXNG_URL.")] = False,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
+    output_format: Format = OutputFormat.MARKDOWN,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +52,13 @@ def run(  # noqa: PLR0913, PLR0917  # its options
     settings = settings_with_redis()
     with reported(), signals(interrupt):
         request = Request(
-            read_task(task), read_plan(plan), read_documents(docs), urls=read_urls(page), web=web, as_json=as_json
+            read_task(task),
+            read_plan(plan),
+            read_documents(docs),
+            urls=read_urls(page),
+            web=web,
+            output_format=output_format,
+            as_json=as_json,
         )
         outcome = _watched(settings, url, request)
     raise typer.Exit(outcome.code)

@@ -21,6 +21,7 @@ from app.client.errors import ApiError
 from app.client.pages import Pages
 from app.metrics.figures import TaskMetrics
 from app.model.answers import Accepted, AgentBody, PlanBody, ResultBody
+from app.model.output import OutputFormat
 from app.model.plan import Plan
 from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
 
@@ -41,6 +42,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     collection: str | None = None,
     urls: Sequence[str] = (),
     web: bool = False,
+    output_format: OutputFormat = OutputFormat.MARKDOWN,
     priority: int = 5,
     labels: Mapping[str, str] | None = None,
     deadline: When | None = None,
@@ -61,6 +63,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     body = {"task": task, "priority": priority, "labels": dict(labels or {})} | given(
         inputs={name: value for name, value in inputs.items() if value} or None,
         plan=plan,
+        output=None if output_format == OutputFormat.MARKDOWN else {"format": output_format},
         deadline=_moment(deadline),
         not_before=_moment(not_before),
         concurrency=asdict(concurrency) if concurrency else None,

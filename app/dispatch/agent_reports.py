@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from anyio import from_thread
@@ -10,6 +11,7 @@ from pydantic import JsonValue
 
 from app.dispatch.memos import Memos, decoded
 from app.model.events import CitationsVerified, EventData, OutputDelta, Passage, SourceFound, StepProgress
+from app.model.output import MARKDOWN, suffix_of
 
 Emit = Callable[[EventData], Awaitable[None]]
 P = ParamSpec("P")
@@ -19,8 +21,9 @@ PROGRESS_CHARS_MAX = 2_000
 DELTA_CHARS_MAX = 32 << 10
 
 
-def artifact_name(agent: str, step_id: int) -> str:
-    return f"{agent}-{step_id}.md"
+def artifact_name(agent: str, step_id: int, media_type: str) -> str:
+    """What a step's document is called, in `output.delta` and `artifact.completed` alike."""
+    return f"{agent}-{step_id}{suffix_of(media_type)}"
 
 
 class Reports:
@@ -57,17 +60,13 @@ class Reports:
         """Reports a passage that was found."""
         await self.emit(SourceFound(passage=Passage(pid=pid, title=title, uri=uri, score=score)))
 
-    @property
-    def artifact(self) -> str:
-        """The name of the text this step writes, in `output.delta` and `artifact.completed` alike."""
-        return artifact_name(self.agent, self.step_id)
-
-    async def delta(self, text: str) -> None:
-        """Streams the next piece of the step's text."""
+    async def delta(self, text: str, *, media_type: str = MARKDOWN) -> None:
+        """Streams the next piece of the step's text; the type is that of the whole text, as in `StepOutput`."""
+        artifact = artifact_name(self.agent, self.step_id, media_type)
         for start in range(0, len(text), DELTA_CHARS_MAX):
             piece = text[start : start + DELTA_CHARS_MAX]
             offset, self._written = self._written, self._written + len(piece)
-            await self.emit(OutputDelta(artifact=self.artifact, offset=offset, text=piece))
+            await self.emit(OutputDelta(artifact=artifact, offset=offset, text=piece))
 
     async def citations(self, *, total: int, ok: int, repaired: int, dropped: int) -> None:
         """Reports the outcome of checking a report's citations."""
@@ -105,9 +104,9 @@ class SyncReports:
         """See `Reports.source`."""
         self.run(self._ctx.source, pid=pid, title=title, uri=uri, score=score)
 
-    def delta(self, text: str) -> None:
+    def delta(self, text: str, *, media_type: str = MARKDOWN) -> None:
         """See `Reports.delta`."""
-        self.run(self._ctx.delta, text)
+        self.run(partial(self._ctx.delta, media_type=media_type), text)
 
     def citations(self, *, total: int, ok: int, repaired: int, dropped: int) -> None:
         """See `Reports.citations`."""

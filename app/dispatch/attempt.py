@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from app.errors import StepstreamError
+from app.model.output import TaskOutput
 from app.model.plan import Step
 from app.model.task import TaskInputs
 
@@ -53,6 +54,7 @@ class Attempt:
     depends_on: tuple[int, ...]
     task: str
     inputs: TaskInputs
+    output: TaskOutput
     #: Stored outputs of the dependencies, in their order; `None` when they have to be asked for.
     results: tuple[bytes | None, ...] | None
 
@@ -75,7 +77,7 @@ class Attempt:
             *content,
             results,
         ) = reply
-        step, task, inputs = content
+        step, task, inputs, output = content
         depends_on = _ids(deps)
         return cls(
             ref=StepRef(task_id, int(step_id), int(dispatch_no)),
@@ -91,6 +93,7 @@ class Attempt:
             depends_on=tuple(depends_on),
             task=_text(task),
             inputs=TaskInputs.model_validate_json(inputs),
+            output=TaskOutput.model_validate_json(output) if output else TaskOutput(),
             results=tuple(results) if len(results) == len(depends_on) else None,
         )
 

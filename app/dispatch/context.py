@@ -14,6 +14,7 @@ from app.dispatch.memos import Memos
 from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.llm import Llm
+from app.model.output import OutputFormat
 from app.model.task import Document, TaskInputs
 from app.web.options import WebOptions
 
@@ -59,6 +60,8 @@ class StepContext(Reports):
     #: The steps this one waited for, in the plan's order.
     depends_on: tuple[int, ...] = ()
     task_inputs: TaskInputs = field(default_factory=TaskInputs)
+    #: The form in which the task's document is wanted.
+    output_format: OutputFormat = OutputFormat.MARKDOWN
     documents: LoadDocuments = _no_documents
     collections: dict[str, Path] = field(default_factory=dict)
     cache_dir: Path = Path(".stepstream/cache")

@@ -55,7 +55,7 @@ def artifact(task_id: str, step_id: int, agent: str, output: StepOutput) -> Arti
     """The event for the output's text."""
     encoded = (output.text or "").encode()
     return ArtifactCompleted(
-        name=artifact_name(agent, step_id),
+        name=artifact_name(agent, step_id, output.media_type),
         media_type=output.media_type,
         bytes=len(encoded),
         sha256=hashlib.sha256(encoded).hexdigest(),

@@ -82,6 +82,7 @@ class Dispatcher:
                 urls=list(submission.urls),
                 web=submission.web,
             ),
+            output=submission.output,
             traceparent=submission.traceparent,
             deadline=submission.deadline,
             not_before=submission.not_before,

@@ -105,6 +105,7 @@ class Executor:
             cancelled=lambda: running.scope.cancel_called,
             depends_on=attempt.depends_on,
             task_inputs=attempt.inputs,
+            output_format=attempt.output.format,
             documents=self._documents(attempt.inputs.documents_sha256),
             collections=self.options.collections,
             cache_dir=self.options.cache_dir,

@@ -12,6 +12,7 @@ from app.dispatch.record import STEP_PLACE, STEP_STATE, parse_line
 from app.errors import TaskNotFound
 from app.keys import Keys
 from app.model.agents import StepOutput
+from app.model.output import TaskOutput
 from app.model.plan import Plan, Step
 from app.model.task import Concurrency, Document, NewTask, StepView, TaskInputs, TaskView
 from app.redis_async import patient
@@ -57,7 +58,7 @@ class TaskReader:
 
     async def origin(self, task_id: str, new_task_id: str, plan: Plan) -> NewTask:
         """A new task that asks for the same as this one, under another id and with this plan."""
-        names = ("task", "tenant", "priority", "labels", "inputs", "trace", "gate", "gate_key")
+        names = ("task", "tenant", "priority", "labels", "inputs", "output", "trace", "gate", "gate_key")
         fields = await self._fields(task_id, names)
         if "task" not in fields:
             raise TaskNotFound(task_id)
@@ -69,6 +70,7 @@ class TaskReader:
             priority=int(fields["priority"]),
             labels=orjson.loads(fields["labels"]),
             inputs=TaskInputs.model_validate_json(fields["inputs"]),
+            output=TaskOutput.model_validate_json(fields.get("output", "{}")),
             traceparent=fields.get("trace"),
             concurrency=_concurrency(fields),
             parent_task_id=task_id,

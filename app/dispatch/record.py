@@ -5,6 +5,7 @@ The task hash: every field, and what a submission writes into it.
 |---------------|----------------------------------------------------------------------------|
 | status        | see `TaskStatus`                                                           |
 | task, tenant, priority, labels, inputs, planner, trace, parent | what the client sent      |
+| output        | in which form its document is wanted, where that is not Markdown           |
 | level         | level of its queues' streams, from the priority: 0, 1 or 2                 |
 | created, started, finished, deadline | server ms                                           |
 | seq           | number of the last event                                                   |
@@ -42,6 +43,7 @@ from app.broker.keys import QueueKeys
 from app.dispatch.attempt import json_text
 from app.keys import Keys
 from app.model.agents import AgentRegistry
+from app.model.output import TaskOutput
 from app.model.plan import Plan, Step
 from app.model.task import NewTask
 
@@ -132,6 +134,8 @@ def record(
     ]  # fmt: skip
     if grown:
         fields += ["grown", f" {' '.join(grown)} "]
+    if task.output != TaskOutput():
+        fields += ["output", task.output.model_dump_json()]
     if task.traceparent:
         fields += ["trace", task.traceparent]
     if task.inputs.documents_sha256:

@@ -9,6 +9,7 @@ import orjson
 
 from app.dispatch.intake import Idempotency
 from app.errors import Problem
+from app.model.output import TaskOutput
 from app.model.task import Concurrency, Document, Moment
 from app.planning.validator import PlanLimits
 from app.web.options import WebOptions
@@ -28,6 +29,7 @@ class Submission:
     collection: str | None = None
     urls: tuple[str, ...] = ()
     web: bool = False
+    output: TaskOutput = field(default_factory=TaskOutput)
     priority: int = 5
     labels: dict[str, str] = field(default_factory=dict)
     deadline: Moment | None = None
@@ -41,14 +43,16 @@ class Submission:
         """What tells a repetition from another request under the same key."""
         if self.idempotency_key is None:
             return None
-        request = {
+        request: dict[str, object] = {
             name: asdict(value) if isinstance(value, Moment | Concurrency) else value
             for name in ("task", "plan", "collection", "priority", "labels", "deadline", "not_before", "concurrency")
             if (value := getattr(self, name)) is not None
         }
-        # What asks for nothing of the web is the request that it was before there was one.
-        web = {name: value for name, value in (("urls", self.urls), ("web", self.web)) if value}
-        body = orjson.dumps([request | web, documents_sha256], option=orjson.OPT_SORT_KEYS)
+        # What asks for nothing new is the request that it was before there was anything of it.
+        later: dict[str, object] = {name: value for name, value in (("urls", self.urls), ("web", self.web)) if value}
+        if self.output != TaskOutput():
+            later["output"] = self.output.model_dump(mode="json")
+        body = orjson.dumps([request | later, documents_sha256], option=orjson.OPT_SORT_KEYS)
         return Idempotency(_sha256(self.idempotency_key.encode()), _sha256(body))
 
 

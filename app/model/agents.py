@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from app.model.output import MARKDOWN
+
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
@@ -28,7 +30,8 @@ class StepOutput(BaseModel):
     What a step leaves behind.
 
     `summary` is one line for the event log, `data` what dependents work with, `text` a document for
-    people (Markdown) when the step made one. `steps` adds work below this step: entries like those of a
+    people when the step made one, of type `media_type`. Where that is not Markdown, `markdown` may say the same
+    to those who read Markdown. `steps` adds work below this step: entries like those of a
     plan with ids of their own, checked like a plan; what depends on this step then waits for them as well.
     """
 
@@ -37,7 +40,8 @@ class StepOutput(BaseModel):
     summary: str = Field("", max_length=1000)
     data: JsonValue = None
     text: str | None = None
-    media_type: str = "text/markdown"
+    media_type: str = MARKDOWN
+    markdown: str | None = None
     steps: list[dict[str, JsonValue]] = Field([], exclude=True)
 
 

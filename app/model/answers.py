@@ -50,6 +50,7 @@ class OutputBody(BaseModel):
     summary: str
     data: JsonValue
     text: str | None
+    media_type: str
 
 
 class ResultBody(BaseModel):

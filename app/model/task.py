@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.model.output import TaskOutput
 from app.model.plan import Plan
 
 TASK_ID_PATTERN = re.compile(r"([0-9a-z]{1,4})-([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})")
@@ -144,6 +145,7 @@ class NewTask(BaseModel):
     priority: int = 5
     labels: dict[str, str] = {}
     inputs: TaskInputs = TaskInputs()
+    output: TaskOutput = TaskOutput()
     traceparent: str | None = None
     deadline: Moment | None = None
     not_before: Moment | None = None

@@ -26,7 +26,7 @@ HTTP = (
     ),
     Mutation(
         "api: raw HTML is obeyed",
-        "app/api/page.py",
+        "app/page.py",
         '{"html": False}',
         '{"html": True}',
         ("tests/unit/test_page.py",),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.page import ATTRIBUTES, RENDERED_CHARS_MAX, SECURITY_POLICY, TAGS, body, page
+from app.page import ATTRIBUTES, RENDERED_CHARS_MAX, SECURITY_POLICY, TAGS, body, page
 
 #: Ways into a page through Markdown and HTML, as collected by OWASP and by those who broke renderers before.
 CORPUS = [

@@ -12,7 +12,7 @@ local RESULTS_MAX, RESULTS_BYTES_MAX = 4, 262144
 
 local function run(t, s)
   local deps = ids(s.deps)
-  local names = {'in:' .. s.id, 'task', 'inputs', 'next', 'steps', 'deadline'}
+  local names = {'in:' .. s.id, 'task', 'inputs', 'next', 'steps', 'deadline', 'output'}
   local first = #names
   for i = 1, #deps <= RESULTS_MAX and #deps or 0 do
     names[first + i] = 'r:' .. deps[i]
@@ -23,7 +23,8 @@ local function run(t, s)
     bytes = bytes + (v[i] and #v[i] or 0)
   end
   return {'run', s.id, s.dispatch, s.attempt, token(s), s.failures, s.run, s.deps, s.children, v[4], v[5],
-    v[6] and math.max(0, v[6] - NOW) or '', v[1], v[2], v[3], bytes <= RESULTS_BYTES_MAX and results or {}}
+    v[6] and math.max(0, v[6] - NOW) or '', v[1], v[2], v[3], v[7] or '',
+    bytes <= RESULTS_BYTES_MAX and results or {}}
 end
 
 local function handed_over(t, s)

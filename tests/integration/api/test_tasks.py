@@ -61,7 +61,9 @@ async def test_a_finished_task_gives_json_and_markdown(api: Api, worker: Worker)
 
     assert as_json.json() == {
         "task_id": task_id,
-        "outputs": [{"step_id": 3, "summary": "step 3", "data": {"n": 3}, "text": "# Report"}],
+        "outputs": [
+            {"step_id": 3, "summary": "step 3", "data": {"n": 3}, "text": "# Report", "media_type": "text/markdown"}
+        ],
     }
     assert (as_text.text, as_text.headers["content-type"]) == ("# Report", "text/markdown; charset=utf-8")
     assert as_json.headers["vary"] == as_text.headers["vary"] == "Accept"

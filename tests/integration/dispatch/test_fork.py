@@ -7,6 +7,7 @@ from app.dispatch.growth import Gap, GrowthLimits, check, number
 from app.dispatch.intake import Intake
 from app.dispatch.submission import Submission, SubmissionLimits
 from app.errors import InvalidRequest, NotPossible, TaskNotFound
+from app.model.output import OutputFormat, TaskOutput
 from app.model.task import Concurrency, Document
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
@@ -55,6 +56,21 @@ async def test_a_fork_runs_a_step_and_what_depends_on_it(bench: Bench, dispatche
     await bench.store.complete(attempt, b"{}", "")
     assert await bench.status(fork) == "completed"
     assert await bench.status(source) == "completed"
+
+
+async def test_a_fork_keeps_the_form_of_its_source(bench: Bench, dispatcher: Dispatcher) -> None:
+    """Who edits the plan of a page gets a page; what says nothing of a form is Markdown."""
+    source = await bench.submit(LINE, output=TaskOutput(format=OutputFormat.HTML))
+    plain = await bench.submit(LINE)
+    for task_id in (source, plain):
+        for step_id in (1, 2, 3):
+            await bench.finish(task_id, step_id)
+
+    fork = (await dispatcher.fork(source, from_step=3)).task_id
+    plain_fork = (await dispatcher.fork(plain, from_step=3)).task_id
+
+    assert (await bench.start(fork, 3)).output.format is OutputFormat.HTML
+    assert (await bench.start(plain_fork, 3)).output.format is OutputFormat.MARKDOWN
 
 
 async def test_a_fork_keeps_the_limit_of_its_source(bench: Bench, dispatcher: Dispatcher) -> None:

@@ -34,11 +34,13 @@ def _section(report: str, title: str) -> str:
 
 
 async def test_a_comparison_reads_well_and_owns_up_to_what_is_missing(bench: Bench, readmes: list[Document]) -> None:
-    """Per subject its sentences; no statement on retries where the README has none."""
+    """A table, per subject its sentences; no statement on retries where the README has none."""
     report = str((await bench.plan(QUESTION, readmes, COMPARISON)).text)
 
     assert report.startswith("# How dramatiq, fastapi and redis handle errors and retries\n")
-    assert "Automatic and clear errors when the data is invalid." in _section(report, "fastapi")
+    assert "| **fastapi** | Automatic and clear errors when the data is invalid. [1]" in _section(report, "Summary")
+    assert "FastAPI is a modern, fast" in _section(report, "fastapi")
+    assert "Automatic and clear errors" not in _section(report, "fastapi")
     assert "| **dramatiq** | not found | not found |" in _section(report, "Summary")
     assert "**fastapi**: no statement about retries." in _section(report, "What was not found")
     for rubbish in ("badge", "img.shields", "pip install", "](", "<img", "@app.get"):

@@ -11,6 +11,7 @@ from actors.tools.findings import Analysis, Difference, Finding, Side
 from actors.tools.passages import Passage, split
 from actors.tools.report import write_report
 from actors.tools.sentences import sentences
+from app.model.report import CitationCounts
 from app.model.task import Document
 
 SOURCE = Document(
@@ -35,7 +36,7 @@ def test_a_true_citation_holds() -> None:
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [
-        (Claim(TEXT, QUOTE, "p0000000000000000"), "no such passage"),
+        (Claim("It retries.", "It retries.", "p0000000000000000"), "no such passage"),
         (Claim("It retries.", "It retries.", PASSAGE.pid), "quotation not in the passage"),
         (Claim("The broker does retry.", QUOTE, PASSAGE.pid), "sentence is not the quotation"),
         (Claim("The broker does retry a failed message.", QUOTE.replace("**not** ", ""), PASSAGE.pid),
@@ -104,7 +105,7 @@ def test_a_report_drops_what_does_not_hold_and_says_so() -> None:
     assert "does retry" not in forged.text
     assert "No statement about retries." in forged.text
     assert "1 left out" in forged.text
-    assert forged.verification.counts == {"total": 2, "ok": 1, "repaired": 0, "dropped": 1}
+    assert forged.report.citations == CitationCounts(total=2, ok=1, dropped=1)
 
 
 def test_a_difference_with_a_forged_side_is_not_printed() -> None:
@@ -125,4 +126,4 @@ def test_a_passage_that_was_changed_on_the_way_breaks_its_citations() -> None:
         PASSAGE.pid: PASSAGE.model_copy(update={"text": PASSAGE.text.replace("**not** ", "")})
     }
 
-    assert write_report(_analysis().model_copy(update={"passages": changed}), "x").verification.counts["dropped"] == 1
+    assert write_report(_analysis().model_copy(update={"passages": changed}), "x").report.citations.dropped == 1

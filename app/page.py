@@ -1,5 +1,5 @@
 """
-A task's Markdown as a page for a browser.
+A text in Markdown as a page for a browser.
 
 Nothing of the text is trusted, wherever it came from: raw HTML in it is shown, not obeyed; what the renderer
 makes of it is cleaned once more; and the page forbids its browser to run or to load anything.
@@ -40,17 +40,25 @@ SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; sandbox"
 )
+#: The part of it that a page can say of itself.
+FILE_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+TAIL = "</main>\n</body>\n</html>\n"
 HEADERS = {"Content-Security-Policy": SECURITY_POLICY}
 
 
 def page(title: str, markdown: str) -> str:
     """A complete page; `markdown` may come from anyone."""
+    return f"{head(title)}{body(markdown)}{TAIL}"
+
+
+def head(title: str) -> str:
+    """What stands before the body; a page that is kept as a file carries its policy along."""
     name = escape(" ".join(title.split())[:TITLE_CHARS_MAX])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body(markdown)}</main>\n"
-        "</body>\n</html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(FILE_POLICY)}">\n'
+        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
     )
 
 

@@ -1,0 +1,56 @@
+"""What a report has said so far: every passage has one number, and no sentence is said twice."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from actors.tools.citations import normalised
+from actors.tools.findings import Agreement, Quotation
+from actors.tools.sources import Numbering
+from app.model.report import Statement
+
+
+@dataclass(slots=True)
+class Ledger:
+    """
+    Says sentences, each once.
+
+    `reserved` are sentences that have a better place further down. `agreed` has, for what one document says, where
+    others say the same: whoever says it cites them all.
+    """
+
+    numbering: Numbering
+    reserved: set[str] = field(default_factory=set)
+    agreed: dict[str, Sequence[Quotation]] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+
+    def reserve(self, quotations: Iterable[Quotation]) -> None:
+        self.reserved.update(normalised(quotation.text) for quotation in quotations)
+
+    def agree(self, agreement: Agreement) -> None:
+        """The first side speaks for all; what the others say is not said again."""
+        first, *others = agreement.sides
+        self.agreed.setdefault(normalised(first.text), others)
+        self.reserved.update(normalised(other.text) for other in others if other.text != first.text)
+
+    def is_free(self, quotation: Quotation) -> bool:
+        """Whether it may be said here."""
+        return normalised(quotation.text) not in self.said | self.reserved
+
+    def say(self, quotation: Quotation) -> Statement:
+        """The sentence with its numbers; from now on it has been said."""
+        self.said.add(normalised(quotation.text))
+        return Statement(text=quotation.text, sources=self.cite(quotation))
+
+    def say_free(self, quotations: Iterable[Quotation]) -> list[Statement]:
+        """Those that may be said here, in their order, each once."""
+        return [self.say(quotation) for quotation in quotations if self.is_free(quotation)]
+
+    def cite(self, quotation: Quotation) -> list[int]:
+        """The numbers alone."""
+        places = [quotation, *self.agreed.get(normalised(quotation.text), [])]
+        numbers = []
+        for place in places:
+            if place.context:
+                self.numbering.number(place.pid, place.context)
+            numbers.append(self.numbering.number(place.pid, place.quote))
+        return list(dict.fromkeys(numbers))
