@@ -42,6 +42,7 @@ from app.events.log import EventLog
 from app.events.middleware import EventBus
 from app.events.waiters import Waiters
 from app.keys import Keys
+from app.llm.door import opened as llm_opened
 from app.model.agents import AgentRegistry
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
@@ -188,19 +189,21 @@ def _runner_factory(
         scripts = ScriptRunner(shared, keys, WORKER_RETRY_MS_MAX, shared_stream(settings))
         store = StepStore(scripts, StepLimits(events_max=settings.events_max, crashes_max=settings.crashes_max))
         stops = Stops(client, keys.stops(worker), store.unwanted)
-        executor = Executor(
-            store=store,
-            reader=TaskReader(client, keys, retry_ms_max=WORKER_RETRY_MS_MAX),
-            registry=agents,
-            options=bounds.executor_options(settings),
-            invoke=Invoker(settings.agent_threads_max),
-        )
         tasks = TaskStore(scripts, bounds.task_limits(settings))
         try:
             async with (
+                llm_opened(bounds.llm_options(settings)) as llm,
                 stops.listening(),
                 _running(Housekeeper(tasks, audit_interval_ms=settings.audit_interval_ms)),
             ):
+                executor = Executor(
+                    store=store,
+                    reader=TaskReader(client, keys, retry_ms_max=WORKER_RETRY_MS_MAX),
+                    registry=agents,
+                    options=bounds.executor_options(settings),
+                    invoke=Invoker(settings.agent_threads_max),
+                    llm=llm,
+                )
                 yield StepRunner(store, executor, stops, worker)
         finally:
             await shared.aclose()

@@ -5,6 +5,7 @@ from app.dispatch.execute import ExecutorOptions
 from app.dispatch.growth import GrowthLimits
 from app.dispatch.store import TaskLimits
 from app.dispatch.submission import SubmissionLimits
+from app.llm.options import LlmOptions, Price
 from app.planning.validator import PlanLimits
 from app.web.options import WebOptions
 from app.web.policy import WebPolicy, read_entry
@@ -34,6 +35,27 @@ def executor_options(settings: Settings) -> ExecutorOptions:
             steps_max=settings.plan_steps_max,
             payload_bytes_max=settings.payload_bytes_max,
         ),
+    )
+
+
+def llm_options(settings: Settings) -> LlmOptions | None:
+    """How the language model is asked, or `None` where none is configured."""
+    if settings.llm_base_url is None or settings.llm_model is None:
+        return None
+    return LlmOptions(
+        base_url=settings.llm_base_url,
+        model=settings.llm_model,
+        api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else "",
+        connect_s=settings.llm_connect_s,
+        first_token_s=settings.llm_first_token_s,
+        stall_s=settings.llm_stall_s,
+        total_s=settings.llm_total_s,
+        concurrency_max=settings.llm_concurrency_max,
+        # Who gives no price for cached tokens pays for them as for any others.
+        prices={
+            model: Price(price[0], price[1], price[-1] if len(price) > 2 else price[0])
+            for model, price in settings.llm_prices.items()
+        },
     )
 
 

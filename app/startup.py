@@ -9,6 +9,7 @@ import structlog
 
 from app.config import BadSettings, Settings, read_settings, unknown_variables
 from app.errors import StepstreamError
+from app.llm.door import LlmExtraMissing, require_extra
 from app.logs.setup import configure, configure_structlog, in_dramatiq_command
 from app.model.agents import AgentRegistry, registry
 from stepstream import require_own_packages
@@ -39,8 +40,12 @@ def begin(service: str) -> Settings:
         log.warning("settings_unknown", names=unknown)
     try:
         load_agents(settings)
+        if settings.llm_base_url is not None:
+            require_extra()
     except AgentModuleMissing as error:
         _refuse("agent_module_missing", error=error)
+    except LlmExtraMissing as error:
+        _refuse("llm_extra_missing", error=error)
     return settings
 
 

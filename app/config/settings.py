@@ -53,6 +53,9 @@ def unknown_variables(names: Iterable[str]) -> list[str]:
 
 
 def _sentence(where: tuple[int | str, ...], said: str) -> str:
+    # What concerns several settings names them itself.
+    if not where:
+        return said.removeprefix("Value error, ")
     first, *rest = map(str, where)
     variable = f"{PREFIX}{first.upper()}" if first in Settings.model_fields else first
     return f"{'.'.join([variable, *rest])}: {said.removeprefix('Value error, ')}"

@@ -2,10 +2,13 @@
 
 import math
 import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.dispatch import growth
+from app.dispatch.answers import KeptAnswers
 from app.dispatch.attempt import Attempt, Fenced
 from app.dispatch.context import LoadDocuments, StepContext
 from app.dispatch.contract import Returned, artifact, only_reports, read_input, read_output
@@ -17,6 +20,7 @@ from app.dispatch.reader import TaskReader
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
+from app.llm.door import LlmDoor
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
 from app.model.plan import Plan
 from app.model.task import Document
@@ -52,6 +56,7 @@ class Executor:
     registry: AgentRegistry
     options: ExecutorOptions
     invoke: Invoker
+    llm: LlmDoor | None = None
 
     async def run(self, running: Running, buffer: ProgressBuffer) -> Returned:
         """What the agent returns, checked; raises whatever it raises."""
@@ -62,7 +67,9 @@ class Executor:
         timeout_s = (attempt.step.timeout_ms or spec.timeout_ms) / 1000
         context = await self._context(running, buffer, timeout_s)
         step = read_input(spec, attempt.step.payload)
-        returned = read_output(await self._called(spec, step, context, running), self.options.result_bytes_max)
+        async with self._model(context, buffer):
+            called = await self._called(spec, step, context, running)
+        returned = read_output(called, self.options.result_bytes_max)
         if returned.output.text is not None:
             await buffer.emit(artifact(attempt.ref.task_id, attempt.ref.step_id, attempt.step.agent, returned.output))
         return returned
@@ -111,6 +118,17 @@ class Executor:
             cache_dir=self.options.cache_dir,
             web=self.options.web,
         )
+
+    @asynccontextmanager
+    async def _model(self, context: StepContext, buffer: ProgressBuffer) -> AsyncIterator[None]:
+        """The step's way to the language model; what it leaves open is closed behind it."""
+        if self.llm is None:
+            yield
+            return
+        conversation = self.llm.conversation(buffer.emit, KeptAnswers(context.memos))
+        context.llm = conversation
+        async with aclosing(conversation):
+            yield
 
     async def _inputs(self, attempt: Attempt) -> dict[int, StepOutput]:
         depends_on = attempt.depends_on

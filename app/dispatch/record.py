@@ -14,7 +14,7 @@ The task hash: every field, and what a submission writes into it.
 | partial       | set when a step failed or was left out and the task goes on                |
 | next, rev     | next free step id; revision of the plan                                    |
 | grown         | `<step>:<first>-<last>` per step that has added others: each does so once  |
-| retries, tokens, usd | totals for the terminal event                                       |
+| retries, tokens, nano_usd | totals for the terminal event; cost in billionths of a dollar  |
 | gate, gate_key | `<group>|<limit>` of a task with a concurrency limit; the label it goes by |
 | cancel_mode, cancel_reason, cancel_at | a cancellation under way                           |
 | again, agains | nonce and number of retries of the whole task                              |

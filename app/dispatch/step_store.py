@@ -13,6 +13,7 @@ from typing import Any
 from app.dispatch.attempt import Attempt, Fenced, StepRef, json_text
 from app.dispatch.growth import NewStep
 from app.dispatch.scripts import Argument, ScriptRunner, Transition, transition
+from app.dispatch.usage import taken
 from app.errors import Permanent
 from app.model.events import ErrorInfo, EventData
 
@@ -69,7 +70,8 @@ class StepStore:
         pairs: list[Argument] = []
         for event in events:
             pairs += [event.type, event.model_dump_json()]
-        await self._act(PROGRESS, attempt, number, self._limits.events_max, *pairs)
+        tokens, nano_usd = taken(events)
+        await self._act(PROGRESS, attempt, number, self._limits.events_max, tokens, nano_usd, *pairs)
 
     async def complete(
         self,

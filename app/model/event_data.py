@@ -73,6 +73,15 @@ class PlanCreated(EventData):
     estimate: dict[str, int]
 
 
+class PlanFallback(EventData):
+    """A planner gave no usable plan, and another one made it."""
+
+    type: ClassVar[str] = "plan.fallback"
+    reason: str
+    planner: str
+    instead_of: str
+
+
 class PlanExtended(EventData):
     """A step's output added steps below it."""
 

@@ -9,6 +9,7 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 |----------------------|--------------------------------------------------------------|
 | task.submitted | task, priority, labels, deadline_ms, not_before_ms, concurrency, parent_task_id, idempotency_sha256 |
 | plan.created         | steps (the whole plan), rev, planner, estimate               |
+| plan.fallback        | reason, planner, instead_of                                  |
 | plan.extended        | rev, parent (step id), steps (the added ones)                |
 | task.started         | steps_total                                                  |
 | step.queued          | queue, batch_id, deps, not_before_ms                         |
@@ -28,6 +29,7 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 | step.cancelled       | reason, caused_by                                            |
 | events.truncated     | dropped (kinds), limit                                       |
 | citations.verified   | total, ok, repaired, dropped                                 |
+| llm.usage | name, model, input_tokens, output_tokens, cached_tokens, usd, ms, ttft_ms |
 | artifact.completed   | name, media_type, bytes, sha256, href                        |
 | task.cancel_requested | by, mode, reason                                            |
 | task.paused          | by, reason                                                   |
@@ -56,6 +58,7 @@ from app.model.event_data import (
     Passage,
     PlanCreated,
     PlanExtended,
+    PlanFallback,
     TaskCancelled,
     TaskCancelRequested,
     TaskCompleted,
@@ -72,6 +75,7 @@ from app.model.step_event_data import (
     ArtifactCompleted,
     BatchDispatched,
     CitationsVerified,
+    LlmUsage,
     OutputDelta,
     SourceFound,
     StepCancelled,
@@ -100,10 +104,12 @@ __all__ = [
     "Event",
     "EventData",
     "EventsTruncated",
+    "LlmUsage",
     "OutputDelta",
     "Passage",
     "PlanCreated",
     "PlanExtended",
+    "PlanFallback",
     "SourceFound",
     "StepCancelled",
     "StepCompleted",
@@ -133,11 +139,11 @@ __all__ = [
 EVENT_TYPES: dict[str, type[EventData]] = {
     cls.type: cls
     for cls in (
-        TaskSubmitted, PlanCreated, PlanExtended, TaskStarted, StepQueued, StepHeld, BatchDispatched, StepStarted,
-        StepProgress, SourceFound, OutputDelta, StepCompleted, StepFailed, StepRetryScheduled, StepDeferred,
-        StepRedelivered, StepReleased, StepSkipped, StepCancelled, EventsTruncated, CitationsVerified,
-        ArtifactCompleted, TaskCancelRequested, TaskPaused, TaskResumed, TaskRetried, TaskCompleted, TaskFailed,
-        TaskCancelled, TaskExpired,
+        TaskSubmitted, PlanCreated, PlanFallback, PlanExtended, TaskStarted, StepQueued, StepHeld, BatchDispatched,
+        StepStarted, StepProgress, SourceFound, OutputDelta, StepCompleted, StepFailed, StepRetryScheduled,
+        StepDeferred, StepRedelivered, StepReleased, StepSkipped, StepCancelled, EventsTruncated, CitationsVerified,
+        LlmUsage, ArtifactCompleted, TaskCancelRequested, TaskPaused, TaskResumed, TaskRetried, TaskCompleted,
+        TaskFailed, TaskCancelled, TaskExpired,
     )
 }  # fmt: skip
 

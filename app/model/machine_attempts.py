@@ -40,11 +40,13 @@ class Claim(NamedTuple):
 
 
 @transition
-def progress(world: World, claim: Claim, kind: str) -> str:
-    """Tells what a running attempt reports about itself; changes nothing else."""
+def progress(world: World, claim: Claim, kind: str, tokens: int = 0, nano_usd: int = 0) -> str:
+    """Tells what a running attempt reports about itself, and adds up what language models took for it."""
     task, step = _named(world, claim)
     if not _current(step, claim):
         return FENCED
+    task.tokens += tokens
+    task.nano_usd += nano_usd
     world.tell_attempt(task, kind, step)
     return "ok"
 

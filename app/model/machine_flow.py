@@ -236,7 +236,8 @@ def finish(world: World, task: TaskState, status: TaskStatus, **data: Any) -> No
     """The one terminal event, always last."""
     task.status = status
     world.deadlines.pop(task.task_id, None)
-    world.tell(task, f"task.{status}", **data, totals={"steps": len(task.steps), "retries": task.retries})
+    totals = {"steps": len(task.steps), "retries": task.retries, "tokens": task.tokens, "usd": task.nano_usd / 1e9}
+    world.tell(task, f"task.{status}", **data, totals=totals)
 
 
 def _message(task: TaskState, steps: list[StepState], level: int) -> Message:

@@ -122,6 +122,8 @@ class TaskState:
     rev: int = 1
     grown: dict[int, list[int]] = field(default_factory=dict)
     retries: int = 0
+    tokens: int = 0
+    nano_usd: int = 0
     error: str | None = None
     failed_step: int | None = None
     cancel_mode: CancelMode | None = None

@@ -145,6 +145,24 @@ class CitationsVerified(EventData):
     dropped: int
 
 
+class LlmUsage(EventData):
+    """
+    A language model was asked, under the call's name, and this is what it took.
+
+    Tokens are `null` where the server does not count them, `usd` where the model has no price.
+    """
+
+    type: ClassVar[str] = "llm.usage"
+    name: str
+    model: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    usd: float | None
+    ms: int
+    ttft_ms: int | None
+
+
 class ArtifactCompleted(EventData):
     """A document for people is finished."""
 

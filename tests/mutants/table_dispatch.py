@@ -91,6 +91,13 @@ DISPATCH = (
         f"{TRANSITIONS}::test_reports_are_written_once_and_bounded",
     ),
     lua(
+        "dispatch: tokens of an earlier report forgotten",
+        "_flow",
+        "string.format('%.0f', (v[1] or 0) + tokens)",
+        "string.format('%.0f', tokens)",
+        f"{TRANSITIONS}::test_what_models_took_is_added_up_once",
+    ),
+    lua(
         "dispatch: children not resolved",
         "_flow",
         "    child.open = child.open - 1\n",

@@ -7,7 +7,7 @@ from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.growth import NewStep
 from app.dispatch.step_store import PlanHasGrown
 from app.model import machine, machine_attempts, machine_start
-from app.model.events import ErrorInfo, StepProgress
+from app.model.events import ErrorInfo, LlmUsage, StepProgress
 from app.model.machine_attempts import Claim
 from app.model.machine_start import Time
 from app.model.machine_state import Answer, At
@@ -110,6 +110,17 @@ def stop(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
 
 def report(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     bench.reports += 1
+    if how % 2:
+        usage = LlmUsage(
+            name="draft", model="m", input_tokens=how, output_tokens=3, cached_tokens=None, usd=how * 1.7e-6, ms=1,
+            ttft_ms=None,
+        )  # fmt: skip
+        return bench.act(
+            bench.steps.progress(attempt, bench.reports, [usage]),
+            lambda at, _: machine_attempts.progress(
+                bench.world, at, claim_of(attempt), "llm.usage", how + 3, how * 1_700
+            ),
+        )
     return bench.act(
         bench.steps.progress(attempt, bench.reports, [StepProgress(current=1, total=None, message="")]),
         lambda at, _: machine_attempts.progress(bench.world, at, claim_of(attempt), "step.progress"),

@@ -23,6 +23,7 @@ UNTOLD = {
     "step.started": {"queue_wait_ms"},
     "step.redelivered": {"idle_ms"},
     "step.progress": {"current", "total", "message"},
+    "llm.usage": {"name", "model", "input_tokens", "output_tokens", "cached_tokens", "usd", "ms", "ttft_ms"},
     "step.completed": {"duration_ms", "summary", "bytes"},
     "step.retry_scheduled": {"reason"},
     "step.deferred": {"delay_ms"},
@@ -182,8 +183,6 @@ def _told(event: Written) -> Event:
     data = {name: value for name, value in event.data.items() if name not in UNTOLD.get(event.type, ())}
     if "error" in data:
         data["error"] = data["error"]["code"]
-    if "totals" in data:
-        data["totals"] = {name: data["totals"][name] for name in ("steps", "retries")}
     if event.type.startswith("plan."):
         data["steps"] = [step["step_id"] for step in data["steps"]]
     return Event(event.type, event.task_id, event.step_id, event.attempt, event.worker, data)

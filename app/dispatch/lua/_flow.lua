@@ -99,10 +99,21 @@ local function skip_below(t, s, why)
   end
 end
 
+-- What language models took. Billionths of a dollar add up exactly, and a price per million tokens has no smaller part
+-- worth a thought; a number of up to 15 digits is written out in full.
+local function count_usage(t, tokens, nano_usd)
+  if tokens ~= '0' or nano_usd ~= '0' then
+    local v = redis.call('HMGET', t.key, 'tokens', 'nano_usd')
+    set(t, 'tokens', string.format('%.0f', (v[1] or 0) + tokens))
+    set(t, 'nano_usd', string.format('%.0f', (v[2] or 0) + nano_usd))
+  end
+end
+
 local function totals(t)
-  local v = redis.call('HMGET', t.key, 'created', 'steps', 'retries', 'tokens', 'usd')
+  local v = redis.call('HMGET', t.key, 'created', 'steps', 'retries', 'tokens', 'nano_usd')
   return '"duration_ms":' .. (NOW - v[1]) .. ',"totals":{"steps":' .. (t.steps or v[2]) .. ',"retries":'
-    .. (t.retries or v[3] or 0) .. ',"tokens":' .. (v[4] or 0) .. ',"usd":' .. (v[5] or 0) .. '}'
+    .. (t.retries or v[3] or 0) .. ',"tokens":' .. (v[4] or 0) .. ',"usd":'
+    .. string.format('%.15g', (v[5] or 0) / 1e9) .. '}'
 end
 
 -- Where the task is listed: per tenant, per label, per state.

@@ -243,7 +243,8 @@ async def test_a_task_that_has_ended_can_be_neither_paused_nor_resumed(api: Api,
 
 @pytest.mark.parametrize("verb", [*VERBS, "delete"])
 @pytest.mark.parametrize(
-    ("task_id", "status"), [(UNKNOWN, 404), ("nonsense", 404), ("0-" + "9" * 36, 404), (LONG_AGO, 410)]
+    ("task_id", "status"),
+    [pytest.param(UNKNOWN, 404, id="unknown"), ("nonsense", 404), ("0-" + "9" * 36, 404), (LONG_AGO, 410)],
 )
 async def test_what_is_not_there_cannot_be_steered(api: Api, verb: str, task_id: str, status: int) -> None:
     """A task that was never there is told from one whose time is over."""

@@ -29,7 +29,8 @@ PER_TASK = [
 
 @pytest.mark.parametrize("path", PER_TASK)
 @pytest.mark.parametrize(
-    ("task_id", "status"), [(UNKNOWN, 404), ("nonsense", 404), ("0-" + "9" * 36, 404), (LONG_AGO, 410)]
+    ("task_id", "status"),
+    [pytest.param(UNKNOWN, 404, id="unknown"), ("nonsense", 404), ("0-" + "9" * 36, 404), (LONG_AGO, 410)],
 )
 async def test_a_task_that_is_not_there_is_404_or_410(api: Api, path: str, task_id: str, status: int) -> None:
     """The time in an id tells a task that has expired from one that never was."""

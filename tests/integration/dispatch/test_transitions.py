@@ -8,7 +8,7 @@ from app.broker.keys import ShardKeys
 from app.dispatch.attempt import Fenced, StepRef
 from app.dispatch.intake import Intake
 from app.errors import BacklogFull, TaskNotFound
-from app.model.events import ErrorInfo, OutputDelta, StepProgress
+from app.model.events import ErrorInfo, LlmUsage, OutputDelta, StepProgress
 from app.model.task import NewTask, StepStatus, TaskStatus
 
 from .conftest import DIAMOND, LIMITS, LINE, STEP_LIMITS, Bench
@@ -256,6 +256,30 @@ async def test_reports_are_written_once_and_bounded(bench: Bench) -> None:
     assert types.count("events.truncated") == 1
     assert len([t for t in types if t == "step.progress"]) < STEP_LIMITS.events_max
     assert "step.completed" in types
+
+
+async def test_what_models_took_is_added_up_once(bench: Bench) -> None:
+    """Tokens and cost of all reports stand in the terminal event; a repeated report and unknown numbers add nothing."""
+    task_id = await bench.submit([LINE[0]])
+    attempt = await bench.start(task_id, 1)
+    known = LlmUsage(
+        name="draft", model="m", input_tokens=1_000, output_tokens=7, cached_tokens=None, usd=0.000_000_15, ms=5,
+        ttft_ms=None,
+    )  # fmt: skip
+    unknown = known.model_copy(update={"input_tokens": None, "output_tokens": None, "usd": None})
+
+    await bench.store.progress(attempt, 1, [known, unknown])
+    await bench.store.progress(attempt, 1, [known, unknown])
+    await bench.store.progress(attempt, 2, [known] * 2)
+    await bench.store.progress(attempt, 3, [known] * STEP_LIMITS.events_max)
+    await bench.store.complete(attempt, b"{}", "")
+
+    times = STEP_LIMITS.events_max + 3
+    events = await bench.events(task_id)
+    assert events[-1].data["totals"] == {
+        "steps": 1, "retries": 0, "tokens": 1_007 * times, "usd": round(150 * times / 1e9, 12),
+    }  # fmt: skip
+    assert [event.type for event in events].count("llm.usage") == times + 1
 
 
 async def test_every_event_is_pushed_and_told(bench: Bench) -> None:
