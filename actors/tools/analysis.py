@@ -8,7 +8,7 @@ Answers a question from passages without inventing a word: picks sentences, and 
 """
 
 from collections import defaultdict
-from typing import Literal
+from typing import Any, Literal
 
 from actors.tools.candidates import Candidate, gather, introduces, similarity
 from actors.tools.differences import Pair, find_differences
@@ -136,14 +136,19 @@ def _overlap(candidate: Candidate, chosen: list[Candidate]) -> float:
 
 def _finding(subject: str, candidate: Candidate, kind: Literal["answer", "background"]) -> Finding:
     return Finding(
-        text=candidate.sentence.text, quote=candidate.sentence.quote, pid=candidate.passage.pid, subject=subject,
-        score=round(candidate.score, 4), terms=candidate.covers, kind=kind,
-    )  # fmt: skip
+        **quoted(candidate), subject=subject, score=round(candidate.score, 4), terms=candidate.covers, kind=kind
+    )
 
 
 def _difference(pair: Pair) -> Difference:
-    first, second = (
-        Side(text=side.sentence.text, quote=side.sentence.quote, pid=side.passage.pid)
-        for side in (pair.first, pair.second)
-    )
+    first, second = (Side(**quoted(side)) for side in (pair.first, pair.second))
     return Difference(a=first, b=second, kind=pair.kind, about=pair.about)
+
+
+def quoted(candidate: Candidate) -> dict[str, Any]:
+    """The fields of a quotation."""
+    sentence = candidate.sentence
+    return {
+        "text": sentence.text, "quote": sentence.quote, "pid": candidate.passage.pid,
+        "context": sentence.context, "form": sentence.form,
+    }  # fmt: skip

@@ -5,14 +5,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from actors.tools.passages import Passage
-from actors.tools.quality import Statement, statements
+from actors.tools.quality import Statement, iter_statements
 from actors.tools.question import BY_NAME_PART, Question
 from actors.tools.sentences import Sentence
 from actors.tools.words import stem_set, stems
 
-SENTENCES_MAX = 3_000
+SENTENCES_MAX = 4_000
+SENTENCES_EACH_MIN = 10  # of a passage, however many there are
 PRIOR_BONUS = 1.1  # for what an earlier analysis picked already
 SURE, UNSURE = 1.0, 0.6  # factor by how surely the sentence belongs to its subject
 WEIGHT_MIN = 0.2  # of a statement, doubt about its subject included; a change log of another document is below
@@ -51,7 +53,9 @@ class Candidate:
 
 def gather(question: Question, passages: list[Passage], prior: frozenset[tuple[str, str]]) -> list[Candidate]:
     """All statements of the passages with their scores, in the passages' order."""
-    weighed = [(passage, found) for passage in passages for found in statements(passage)][:SENTENCES_MAX]
+    each = max(SENTENCES_EACH_MIN, SENTENCES_MAX // max(1, len(passages)))
+    every = ((passage, found) for passage in passages for found in islice(iter_statements(passage), each))
+    weighed = list(islice(every, SENTENCES_MAX))
     bags = [Counter(stems(found.sentence.text)) for _, found in weighed]
     rarity = _rarity(bags)
     found = [

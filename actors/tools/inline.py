@@ -39,11 +39,16 @@ ADDRESS = re.compile(r"(?:https?://|www\.|mailto:|ftp://)[^\s<>`\"]+|[\w.+-]{1,6
 CODE_SPAN = re.compile(r"`([^`]+)`")
 SPECIAL = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 ENTITY = re.compile(r"&(?=#|\w+;)")
+SIGNS = re.compile(r"[`*_\[\]<>\\&~#!:]|^\s*(?:[-+\u2022]|\d{1,3}[.)])\s")  # without one of them nothing is markup
+BEFORE_STOP = re.compile(r"\s+([.,;:!?])(?=\s|$)")
+BLANK = re.compile(r"[\n\t\r\f\v]")
 LINE_START = re.compile(r"([#+=:-]|\d{1,9}(?=[.)]))")
 
 
 def plain(raw: str) -> str:
     """What a reader sees of `raw`, on one line; the same input always gives the same text."""
+    if not SIGNS.search(raw):
+        return _one_line(raw)
     text = _without_structure(COMMENT.sub(" ", raw))
     parts = []
     end = 0
@@ -73,6 +78,9 @@ def escape_line(text: str) -> str:
 
 def clean(text: str) -> str:
     """Without control, direction and other invisible characters, white space as single blanks."""
+    flat = BLANK.sub(" ", text)
+    if flat.isprintable():
+        return " ".join(flat.split())
     kept = (" " if char in "\n\t\r\f\v" else char for char in text)
     visible = "".join(char for char in kept if char == " " or unicodedata.category(char)[0] != "C")
     return " ".join(visible.split())
@@ -108,7 +116,7 @@ def _code(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"\s+([.,;:!?])(?=\s|$)", r"\1", clean(text))
+    return BEFORE_STOP.sub(r"\1", clean(text))
 
 
 def _escape_prose(text: str) -> str:

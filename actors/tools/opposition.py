@@ -12,6 +12,8 @@ from actors.tools.dates import Date
 from actors.tools.quantities import Quantity
 from actors.tools.readings import EXCLUDING, MARK, MARKED, Reading, weight
 
+SHARED_MANY = 6  # words; sentences this alike speak of the same, whatever else they mention
+
 Kind = Literal["numbers", "dates", "negation"]
 
 
@@ -79,6 +81,8 @@ def _same_marks(left: Reading, right: Reading, which: frozenset[str] = MARKED) -
 
 def _contrasts(left: Reading, right: Reading, like: Likeness) -> bool:
     """Whether both qualify the same word differently: "the read timeout" and "the write timeout"."""
+    if like.alike >= 0.75 and len(like.shared) >= SHARED_MANY:
+        return False
     mine, theirs = _neighbours(left, like.only_left), _neighbours(right, like.only_right)
     return any(place in theirs for place in mine if place[1] in like.shared)
 

@@ -6,17 +6,27 @@ elsewhere, change logs. They weigh nothing or little; a full sentence of 6 to 40
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from actors.tools.blocks import Block
 from actors.tools.inline import ADDRESS, CODE_SPAN, LINK, plain
 from actors.tools.passages import Passage
-from actors.tools.sentences import Sentence, sentences
+from actors.tools.sentences import Sentence, iter_sentences, rows
+from actors.tools.shown import shown
 from actors.tools.words import tokens
 
 WORDS_BEST = range(6, 41)
 WORDS_MIN, WORDS_MAX = 3, 60
 JOINED_WORDS_MAX = 55  # of two sentences that only make sense together
 FRAGMENT_WEIGHT, DANGLING_WEIGHT, PRONOUN_WEIGHT, POINTER_WEIGHT, BOILERPLATE_WEIGHT = 0.45, 0.6, 0.45, 0.3, 0.3
+
+ROW_WEIGHT, ROW_WORDS_MIN = 0.8, 4
+LEAD_WORDS_MIN = 3
+ENDS = (".", "!", "\u3002", "\uff01", "\u2026")
+EXAMPLE_LEAD = re.compile(
+    r"\b(?:for example|for instance|example|e\.g|like this|as follows|usage|output|contents)\W*$", re.IGNORECASE
+)
 
 COMMAND = re.compile(
     r"^\s*(?:[$>%#]\s|(?:sudo |python -m )?(?:pip|uv|npm|npx|conda|apt|apt-get|brew|docker|git|poetry|cargo|make)\s"
@@ -63,22 +73,67 @@ class Statement:
 
 def statements(passage: Passage) -> list[Statement]:
     """What the passage states, in order."""
-    if passage.kind == "code":
-        return []
+    return list(iter_statements(passage))
+
+
+def iter_statements(passage: Passage) -> Iterator[Statement]:
+    """The same, one after another, for whoever takes only the first."""
     place = BOILERPLATE_WEIGHT if BOILERPLATE.search(passage.heading) else 1.0
-    found: list[Statement] = []
     before: Sentence | None = None
-    for sentence in sentences(passage.text):
-        whole = _with_antecedent(passage.text, before, sentence)
-        if value := place * weight(whole, joined=whole is not sentence):
-            found.append(Statement(whole, round(value, 4)))
-        before = sentence
-    return found
+    for sentence in _sentences(passage):
+        if sentence.form == "row":
+            value = row_weight(sentence)
+            whole = sentence
+        else:
+            whole = _with_lead(sentence) or _with_antecedent(passage.text, before, sentence)
+            value = weight(whole, joined=whole is not sentence)
+            before = sentence
+        if value:
+            yield Statement(whole, round(place * value, 4))
+
+
+def _sentences(passage: Passage) -> Iterator[Sentence]:
+    """Of code nothing is a sentence, but a table that stands alone has rows."""
+    if passage.kind == "prose":
+        return iter_sentences(passage.text)
+    return rows(passage.text, Block("table", 0, len(passage.text), 1))
+
+
+def row_weight(row: Sentence) -> float:
+    """A table's row says something when two of its columns do."""
+    words = len(row.text.split())
+    told = [cell for cell in row.text.split("; ") if any(map(str.isalnum, cell.partition(": ")[2]))]
+    links = len(LINK.findall(row.quote))
+    good = len(told) >= 2 > links and ROW_WORDS_MIN <= words <= WORDS_MAX and not _is_mostly_links(row)
+    return ROW_WEIGHT if good else 0.0
+
+
+def _with_lead(sentence: Sentence) -> Sentence | None:
+    """A list item that is no sentence by itself, read with what leads into its list."""
+    if not sentence.lead or not sentence.opens_block or _is_whole(sentence.text):
+        return None
+    text = shown(sentence.quote, sentence.lead, "item")
+    lead = plain(sentence.lead)
+    if len(lead.split()) < LEAD_WORDS_MIN or len(text.split()) > JOINED_WORDS_MAX or POINTER.search(lead):
+        return None
+    if EXAMPLE_LEAD.search(lead) or not weight(replace(sentence, item=True)):
+        return None
+    return replace(sentence, text=text, context=sentence.lead, form="item")
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it reads as a sentence: long enough, with a verb, and ended."""
+    return len(text.split()) >= WORDS_BEST[0] and text.endswith((".", "!", ")")) and bool(VERB.search(text))
 
 
 def _with_antecedent(text: str, before: Sentence | None, sentence: Sentence) -> Sentence:
     """A sentence that opens with "It" or "This" together with the one it points back to, if that is near."""
-    if before is None or not PRONOUN.match(sentence.text) or text[before.end : sentence.start].strip():
+    if (
+        before is None
+        or before.context
+        or not PRONOUN.match(sentence.text)
+        or text[before.end : sentence.start].strip()
+    ):
         return sentence
     if not weight(before) or (sentence.opens_block and (before.item or sentence.item)):
         return sentence
@@ -90,10 +145,10 @@ def _with_antecedent(text: str, before: Sentence | None, sentence: Sentence) -> 
 def weight(sentence: Sentence, *, joined: bool = False) -> float:
     """How much the sentence reads like a statement; 0 for what must not be quoted."""
     text = sentence.text
-    words = len([word for word in text.split() if any(char.isalpha() for char in word)])
+    words = sum(1 for word in text.split() if word.isalpha() or any(map(str.isalpha, word)))
     if not WORDS_MIN <= words <= WORDS_MAX or _is_rubbish(sentence):
         return 0.0
-    complete = text.rstrip("\"'\u201d\u2019)`*").endswith((".", "!", "\u3002", "\uff01", "\u2026"))
+    complete = bool(sentence.context) or text.rstrip("\"'\u201d\u2019)`*").endswith(ENDS)
     if not complete and not sentence.item:
         return 0.0
     good_length = words in WORDS_BEST or (joined and words <= JOINED_WORDS_MAX)
@@ -107,7 +162,7 @@ def weight(sentence: Sentence, *, joined: bool = False) -> float:
 
 def _is_rubbish(sentence: Sentence) -> bool:
     text = sentence.text
-    letters = sum(char.isalpha() or char.isspace() for char in text)
+    letters = sum(map(str.isalpha, text)) + text.count(" ")
     opens = text[0].isalnum() or text[0] in "`\"'\u201c"
     if letters < 0.7 * len(text) or text.endswith((":", "?", ",", ";")) or not opens:
         return True

@@ -1,15 +1,18 @@
 """
 Takes a passage apart into sentences: the exact quotation, and what a reader sees of it.
 
-`plain(quote) == text` always holds, so a report that prints `text` can be checked against the passage.
+`shown(quote, context, form) == text` always holds, so a report that prints `text` can be checked against the passage.
+A list item that says nothing by itself is read with the sentence that leads into its list, a table's row with its
+header; code is never a sentence.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from actors.tools.blocks import Block, scan
+from actors.tools.blocks import LINE_CHARS_MAX, Block, scan
 from actors.tools.inline import ADDRESS, CODE, COMMENT, LINK, TAG, plain
+from actors.tools.shown import Form, shown
 from actors.tools.words import word_set
 
 ABBREVIATIONS = word_set(
@@ -17,19 +20,27 @@ ABBREVIATIONS = word_set(
     inc ltd co corp dept est ver jan feb mar apr jun jul aug sept oct nov dec"""
 )
 ENDING = re.compile(r"([.!?\u2026]+)[\"'\u201d\u2019)\]*_]*(?=\s)|[\u3002\uff01\uff1f]")
+TABLE_RULE = re.compile(r"\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*){0,60}\|?")
 BEFORE = re.compile(r"([\w.]+)$")
 BREAK_TAG = re.compile(r"</(?:p|div|li|td|h[1-6]|summary|blockquote)\s*>|<(?:br|hr)\b[^<>]{0,100}>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence or list item: `quote` is a verbatim piece of the passage, `start` where it begins there."""
+    """
+    A sentence, list item or table row: `quote` is a verbatim piece of the passage, `start` where it begins there.
+
+    `lead` is the piece that leads into the list of an item; `context` is what the text was made with.
+    """
 
     quote: str
     text: str
     start: int
     item: bool = False
     opens_block: bool = True
+    lead: str = ""
+    context: str = ""
+    form: Form = "sentence"
 
     @property
     def end(self) -> int:
@@ -37,21 +48,75 @@ class Sentence:
 
 
 def sentences(passage: str) -> list[Sentence]:
-    """The sentences of the passage's prose and list items, in order; headings, code and tables have none."""
-    found = (_of_block(passage, block) for block in scan(passage) if block.kind in ("prose", "item"))
-    return [sentence for block in found for sentence in block]
+    """The sentences of the passage's prose and list items and the rows of its tables, in order."""
+    return list(iter_sentences(passage))
+
+
+def iter_sentences(passage: str) -> Iterator[Sentence]:
+    """The same, one after another."""
+    leads = _Leads()
+    for block in scan(passage):
+        if block.kind == "table":
+            yield from rows(passage, block)
+        if block.kind in ("prose", "item"):
+            found = list(_of_block(passage, block))
+            lead = leads.before(passage, block)
+            yield from (replace(one, lead=lead) for one in found) if lead else found
+            leads.note(passage, block, found)
+        elif block.kind != "code":
+            leads = _Leads()
+
+
+def rows(passage: str, block: Block) -> Iterator[Sentence]:
+    """The rows of a Markdown table; without a header above its rule a row cannot be read."""
+    lines = passage[block.start : block.end].split("\n")
+    if len(lines) < 3 or not TABLE_RULE.fullmatch(lines[1][:LINE_CHARS_MAX].strip()):
+        return
+    header, offset = lines[0].strip(), block.start + len(lines[0]) + len(lines[1]) + 2
+    for line in lines[2:]:
+        quote = line.strip()
+        if "|" in quote and len(quote) <= LINE_CHARS_MAX and any(map(str.isalnum, quote)):
+            text = shown(quote, header, "row")
+            yield Sentence(quote, text, offset + line.index(quote), item=True, context=header, form="row")
+        offset += len(line) + 1
+
+
+class _Leads:
+    """Which sentence leads into the list items that follow: the one with the colon before them, by indentation."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[int, str]] = []
+
+    def before(self, passage: str, block: Block) -> str:
+        if block.kind != "item":
+            self._open = []
+            return ""
+        indent = _indent_of(passage, block)
+        while self._open and self._open[-1][0] >= indent:
+            self._open.pop()
+        return self._open[-1][1] if self._open else ""
+
+    def note(self, passage: str, block: Block, found: list[Sentence]) -> None:
+        if found and found[-1].quote.rstrip("*_ ").endswith(":"):
+            indent = _indent_of(passage, block) if block.kind == "item" else -1
+            self._open.append((indent, found[-1].quote))
+
+
+def _indent_of(passage: str, block: Block) -> int:
+    line = passage[block.start : block.start + 80].expandtabs(4)
+    return len(line) - len(line.lstrip())
 
 
 def _of_block(passage: str, block: Block) -> Iterator[Sentence]:
     raw = passage[block.start : block.end]
-    start, opens = 0, True
+    start, opens, item = 0, True, block.kind == "item"
     for end in [*_boundaries(raw), len(raw)]:
         piece = raw[start:end]
         quote = piece.strip()
         text = plain(quote)
         if any(char.isalnum() for char in text):
             offset = block.start + start + len(piece) - len(piece.lstrip())
-            yield Sentence(quote, text, offset, item=block.kind == "item", opens_block=opens)
+            yield Sentence(quote, text, offset, item=item, opens_block=opens)
             opens = False
         start = end
 

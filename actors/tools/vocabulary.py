@@ -134,7 +134,7 @@ LIGHT = frozenset(map(same_meaning, _stems(
     begin happen occur several certain different various possible way kind type sort thing part whole still mostly
     measured apply call name become put find see want using first own anything something everything full single given
     describe specify specified mention note second minute hour day week month year always never more most less least
-    guarantee"""
+    guarantee unlike similar like similarly please"""
 )))  # fmt: skip
 
 #: Surroundings: a claim under a heading or with a word of one of them holds there and nowhere else.

@@ -64,7 +64,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 
 def tokens(text: str) -> list[str]:
     """Letters and digits in runs, lower case; "redis-py" is two."""
-    return [match[0].lower() for match in TOKEN.finditer(text)]
+    return TOKEN.findall(text.lower())
 
 
 def compounds(text: str) -> list[str]:
