@@ -5,6 +5,7 @@ A page grows block by block, each made harmless by itself; data is written when 
 pieces that are streamed, joined, are the text that is stored.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -15,6 +16,10 @@ from app.dispatch.context import StepContext
 from app.model.output import OutputFormat
 from app.model.report import Report
 
+#: What a terminal obeys, what turns text around and what nobody sees; in data it is written as an escape.
+UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
 MEMBER = re.compile(r'^(?=  "[a-z_]+":)', re.MULTILINE)
 
 
@@ -59,7 +64,8 @@ class Press:
         if self.form is OutputFormat.HTML:
             await self._stream(page.TAIL)
         elif self.form is OutputFormat.JSON:
-            for member in MEMBER.split(report.model_dump_json(indent=2)):
+            data = UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], report.model_dump_json(indent=2))
+            for member in MEMBER.split(data):
                 await self._stream(member)
 
     async def _stream(self, text: str) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from app.model.agents import StepOutput
+from app.model.output import OutputFormat
 from app.model.task import Document
 from tests.hostile.corpus import DOCUMENTS, HONEST, NAMES, QUESTION, everything
-from tests.hostile.reading import check_characters, check_markdown
+from tests.hostile.reading import check_characters, check_html, check_json, check_markdown
 from tests.unit.agents.conftest import Bench, Step, bench
 
 __all__ = ["bench"]
@@ -95,6 +96,23 @@ async def test_a_hostile_task_is_a_title_and_does_nothing(bench: Bench) -> None:
     steps: list[Step] = [(agent, question, before) for agent, _, before in CHAIN]
 
     _check(await bench.plan(question, documents, steps), documents)
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, "all of them"])
+async def test_the_report_as_a_page_and_as_data_is_harmless_as_well(bench: Bench, name: str) -> None:
+    """A page has no active content; data is JSON with the same sources."""
+    documents = everything() if name == "all of them" else [Document(name=name, text=DOCUMENTS[name])]
+    await bench.plan(QUESTION, documents, CHAIN[:2])
+    ctx = {"task": QUESTION, "inputs": {2: bench.outputs[2]}, "step_id": 3}
+
+    page = await bench.step("writer", QUESTION, bench.context("writer", output_format=OutputFormat.HTML, **ctx))
+    data = await bench.step("writer", QUESTION, bench.context("writer", output_format=OutputFormat.JSON, **ctx))
+
+    check_html(str(page.text))
+    assert isinstance(data.data, dict)
+    assert check_json(str(data.text))["sources"] == data.data["sources"]
+    texts = {document.name: document.text for document in documents}
+    check_markdown(str(page.markdown), data.data["sources"], texts)
 
 
 async def test_what_is_told_on_the_way_is_plain_as_well(bench: Bench) -> None:
