@@ -12,6 +12,8 @@ from app.model.task import Document
 PLAN_BYTES_MAX = 16 << 20
 TOLD_MAX = 20
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+NOT_IN_A_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+NAME_CHARS_MAX = 200  # as the API has it
 
 
 class BadInput(StepstreamError):
@@ -39,7 +41,13 @@ def read_documents(folder: Path | None) -> tuple[Document, ...]:
             tell(f"{word}: {document.name} {document.reason}")
         if len(found) > TOLD_MAX:
             tell(f"{word}: {len(found) - TOLD_MAX} more")
-    return tuple(document.model_copy(update={"text": CONTROL.sub(" ", document.text)}) for document in texts.documents)
+    return tuple(Document(name=_name(document), text=CONTROL.sub(" ", document.text)) for document in texts.documents)
+
+
+def _name(document: Document) -> str:
+    """In one line, and of a long path its end, which tells more."""
+    name = NOT_IN_A_NAME.sub("\ufffd", document.name)
+    return name if len(name) <= NAME_CHARS_MAX else f"\u2026{name[1 - NAME_CHARS_MAX :]}"
 
 
 def read_urls(urls: list[str] | None) -> tuple[str, ...]:

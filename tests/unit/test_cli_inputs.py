@@ -55,6 +55,20 @@ def test_a_file_name_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
         read_documents(tmp_path)
 
 
+def test_names_that_the_api_would_refuse_are_put_right(tmp_path: Path) -> None:
+    """A line break becomes a mark of doubt; of a path that is too long the end is kept."""
+    deep = tmp_path / ("d" * 120) / ("e" * 120)
+    deep.mkdir(parents=True)
+    (deep / "guide.md").write_text("text")
+    (tmp_path / "two\nlines\x1b.md").write_text("text")
+
+    long, odd = (document.name for document in read_documents(tmp_path))
+
+    assert long == f"\u2026{'d' * 69}/{'e' * 120}/guide.md"
+    assert len(long) == 200
+    assert odd == "two\ufffdlines\ufffd.md"
+
+
 def test_a_task_that_is_not_utf_8_is_refused() -> None:
     """Any other text is for the API to judge."""
     assert read_task("grün") == "grün"
