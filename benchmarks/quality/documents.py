@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from app.documents.readers import read
 from app.model.task import Document
 
 from .corpora import corpus
@@ -10,4 +11,4 @@ from .corpora import corpus
 @cache
 def readable(name: str) -> list[Document]:
     """The documents of a corpus, in order. Raises `NotHere`."""
-    return [Document(name=document.name, text=document.plain) for document in corpus(name).values()]
+    return [read(document.name, document.content, document.media_type) for document in corpus(name).values()]
