@@ -9,6 +9,7 @@ from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.retry import MESSAGE_CHARS_MAX, RETRY_AFTER_MS_MAX, Deferral, judge
 from app.errors import Permanent, RateLimited, Retryable
 from app.model.agents import AgentSpec, StepInput, StepOutput
+from app.model.output import TaskOutput
 from app.model.plan import Step
 from app.model.task import TaskInputs
 
@@ -20,7 +21,7 @@ def attempt(failures: int = 0, max_attempts: int | None = None) -> Attempt:
     return Attempt(
         ref=StepRef("0-t", 1, 1), number=failures + 1, token="1:n", failures=failures, run=0, children=(),
         next_step_id=2, steps_total=1, deadline_ms=None, step=step, depends_on=(), task="task", inputs=TaskInputs(),
-        results=(),
+        output=TaskOutput(), results=(),
     )  # fmt: skip
 
 
