@@ -50,6 +50,8 @@ class Stack:
     folder: Path
     environment: dict[str, str]
     port: int = field(default_factory=free_port)
+    #: Of a web server on this machine that tasks may read, once a test has started it.
+    pages_port: int = 0
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     @property
@@ -125,6 +127,7 @@ class Stack:
 
 def deployment(folder: Path, redis_url: str, namespace: str) -> Stack:
     """One with nothing started yet."""
+    pages_port = free_port()
     return Stack(
         folder,
         {
@@ -134,8 +137,11 @@ def deployment(folder: Path, redis_url: str, namespace: str) -> Stack:
             "STEPSTREAM_LEASE_MS": str(LEASE_MS),
             "STEPSTREAM_SHUTDOWN_GRACE_MS": "200",
             "STEPSTREAM_DATA_DIR": str(folder / "data"),
+            "STEPSTREAM_WEB_ALLOW": f"127.0.0.1:{pages_port}",
+            "STEPSTREAM_SEARXNG_URL": f"http://127.0.0.1:{pages_port}",
             "E2E_LEDGER": str(folder / "ledger"),
         },
+        pages_port=pages_port,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.inputs import BadInput, read_documents, read_plan, read_task
+from app.cli.inputs import BadInput, read_documents, read_plan, read_task, read_urls
 from app.cli.queues import queues_cli
 from app.cli.terminal import plain
 from app.documents.errors import DocumentError
@@ -42,6 +42,14 @@ def test_any_json_is_let_through(tmp_path: Path) -> None:
 
     assert read_plan(path) == {"a": [1, 2.5, None, "\N{GRINNING FACE}"]}
     assert read_plan(None) is None
+
+
+def test_a_url_that_is_not_utf_8_is_refused() -> None:
+    """Every other one is for the API to judge."""
+    assert read_urls(["http://a.example/", "nonsense"]) == ("http://a.example/", "nonsense")
+    assert read_urls(None) == ()
+    with pytest.raises(BadInput, match="is not UTF-8"):
+        read_urls([os.fsdecode(b"http://a.example/\xff")])
 
 
 def test_a_file_name_that_is_not_utf_8_is_named(tmp_path: Path) -> None:

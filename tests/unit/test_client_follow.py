@@ -98,7 +98,10 @@ def test_a_submission_carries_what_was_given(server: ScriptedServer, client: Cli
     server.answers = [say(202, ACCEPTED, content_type="application/json")]
 
     assert client.submit("hello").task_id == "0-x"
-    client.submit("hello", plan=[], documents=[Document(name="a.md", text="A")], collection="c", labels={"k": "v"})
+    document = Document(name="a.md", text="A")
+    client.submit(
+        "hello", plan=[], documents=[document], collection="c", urls=["http://a.example/"], web=True, labels={"k": "v"}
+    )
 
     method, path, _, body = server.asked[1]
     assert (method, path) == ("POST", "/run-task")
@@ -108,7 +111,12 @@ def test_a_submission_carries_what_was_given(server: ScriptedServer, client: Cli
         "priority": 5,
         "labels": {"k": "v"},
         "plan": [],
-        "inputs": {"documents": [{"name": "a.md", "text": "A"}], "collection": "c"},
+        "inputs": {
+            "documents": [{"name": "a.md", "text": "A"}],
+            "collection": "c",
+            "urls": ["http://a.example/"],
+            "web": True,
+        },
     }
 
 

@@ -101,7 +101,20 @@ def test_lists_and_folders_are_comma_separated(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("COLLECTIONS", "docs"), ("NAMESPACE", "a{b}"), ("API_PORT", "99999"), ("LEASE_MS", "1")]
+    ("name", "value"),
+    [
+        ("COLLECTIONS", "docs"),
+        ("NAMESPACE", "a{b}"),
+        ("API_PORT", "99999"),
+        ("LEASE_MS", "1"),
+        ("WEB_ALLOW", "wiki, http://wiki"),
+        ("WEB_ALLOW", "10.0.0.1/8"),
+        ("WEB_PORTS", "80,0"),
+        ("WEB_PORTS", "http"),
+        ("WEB_USER_AGENT", "a\r\nCookie: b"),
+        ("SEARXNG_URL", "localhost:8888"),
+        ("SEARXNG_URL", "http://a/?q=%s"),
+    ],
 )
 def test_a_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """A value that cannot work is an error at start-up, not a surprise later."""

@@ -1,9 +1,9 @@
 """One GET, without redirects: bounded in time and size, with our own name and nobody's cookies."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 import httpcore2
@@ -113,8 +113,10 @@ def _target(url: WebUrl) -> httpcore2.URL:
     return httpcore2.URL(scheme=url.scheme.encode(), host=url.host.encode(), port=url.port, target=url.target.encode())
 
 
-def _unconnected(error: Exception) -> Unreached:
-    cause: Any = error.__cause__
-    if type(cause).__name__ in {"SSLCertVerificationError", "SSLError"}:
-        return Unreached("has no valid certificate, or none for its name")
+def _unconnected(error: BaseException) -> Unreached:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Unreached("has no valid certificate, or none for its name")
+        cause = cause.__cause__ or cause.__context__
     return Unreached("could not be connected to, or broke off", passing=True)

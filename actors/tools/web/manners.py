@@ -83,4 +83,4 @@ def retry_after_s(text: str) -> float:
             wait_s = parsedate_to_datetime(text).timestamp() - time.time()
         except (ValueError, OverflowError):
             wait_s = PATIENCE_S
-    return min(max(wait_s, 1.0), PATIENCE_S_MAX)
+    return min(max(wait_s, 0.1), PATIENCE_S_MAX)

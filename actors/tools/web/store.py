@@ -140,6 +140,8 @@ class WebStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=BUSY_S_MAX, isolation_level=None)) as db:
             db.execute("PRAGMA journal_mode = WAL")
+            # A power cut may damage the file: then it is thrown away.
+            db.execute("PRAGMA synchronous = OFF")
             db.executescript(SCHEMA)
             db.execute("BEGIN IMMEDIATE")
             result = act(db)

@@ -11,6 +11,7 @@ from app.model.task import CancelMode, Document, Moment, TaskStatus
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 from app.startup import load_agents
+from app.web.options import WebOptions
 
 from .conftest import LIMITS, LINE, Bench
 
@@ -29,6 +30,7 @@ def dispatcher(bench: Bench) -> Dispatcher:
             documents_max=2,
             documents_bytes_max=50,
             plan=PlanLimits(steps_max=10, payload_bytes_max=1000),
+            web=WebOptions(urls_max=3),
         ),
         collections=frozenset({"handbook"}),
     )
@@ -43,6 +45,32 @@ async def test_a_submission_without_a_plan_is_planned(bench: Bench, dispatcher: 
     assert [step.agent for step in view.steps] == [step.agent for step in task.plan.steps]
     assert view.steps[-1].agent == "writer"
     assert {ref.task_id for ref in await bench.refs("retriever")} == {task.task_id}
+
+
+async def test_pages_and_the_wish_for_a_search_stay_with_the_task(bench: Bench) -> None:
+    """For the retriever to find, and for whoever forks it."""
+    limits = SubmissionLimits(100, 2, 50, PlanLimits(10, 1_000), WebOptions(searxng_url="http://127.0.0.1:8888"))
+    dispatcher = Dispatcher(
+        planner=RulePlanner(), registry=load_agents(Settings()), store=bench.tasks, reader=bench.reader, limits=limits
+    )
+
+    task = await dispatcher.submit(Submission("x", plan=LINE, urls=("http://a.example/",), web=True))
+
+    inputs = await bench.inputs(task.task_id)
+    assert (inputs.urls, inputs.web) == (["http://a.example/"], True)
+
+
+async def test_where_nothing_is_fetched_no_page_may_be_named(bench: Bench) -> None:
+    """Refused with the submission, and not a failure of the task."""
+    limits = SubmissionLimits(100, 2, 50, PlanLimits(10, 1_000), WebOptions(fetch=False, searxng_url="http://a/"))
+    dispatcher = Dispatcher(
+        planner=RulePlanner(), registry=load_agents(Settings()), store=bench.tasks, reader=bench.reader, limits=limits
+    )
+
+    with pytest.raises(InvalidRequest) as caught:
+        await dispatcher.submit(Submission("x", plan=LINE, urls=("http://a.example/",), web=True))
+
+    assert [problem.pointer for problem in caught.value.problems] == ["/inputs/urls", "/inputs/web"]
 
 
 async def test_documents_are_kept_once_and_until_the_last_task_that_needs_them(
@@ -87,6 +115,9 @@ async def test_a_refused_submission_leaves_no_documents(bench: Bench, dispatcher
         (Submission("x", documents=tuple(Document(name=str(n), text="") for n in range(3))), ["/inputs/documents"]),
         (Submission("x", documents=(Document(name="a", text="é" * 26),)), ["/inputs/documents"]),
         (Submission("", collection="secrets"), ["/task", "/inputs/collection"]),
+        (Submission("x", urls=("http://a.example/", "http://10.0.0.1/", "b")), ["/inputs/urls/1", "/inputs/urls/2"]),
+        (Submission("x", urls=("http://a.example/",) * 4), ["/inputs/urls"]),
+        (Submission("x", web=True), ["/inputs/web"]),
         (Submission("x", plan=[{**LINE[0], "agent": "nobody"}]), ["/plan/0/agent"]),
         (Submission("x", plan=[{**LINE[0], "depends_on": [1]}]), ["/plan/0/depends_on/0"]),
         (Submission("x", plan={"steps": []}), ["/plan"]),
