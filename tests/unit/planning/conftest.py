@@ -6,7 +6,10 @@ import pytest
 from pydantic import Field
 
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
+from app.model.plan import Intent
 from app.planning.validator import PlanLimits
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Search(StepInput):
@@ -18,7 +21,9 @@ class Search(StepInput):
 class Comparison(StepInput):
     """Like the analyzer's and the writer's input."""
 
-    subjects: list[Annotated[str, Field(min_length=1, max_length=200)]] = Field([], max_length=24)
+    intent: Intent = Intent.ANSWER
+    subjects: list[Name] = Field([], max_length=24)
+    aspects: list[Name] = Field([], max_length=12)
 
 
 async def run(step: StepInput, ctx: object) -> StepOutput:

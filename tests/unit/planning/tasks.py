@@ -1,0 +1,196 @@
+"""
+Sixty-odd tasks and what a careful reader would draw for each: written down before the rules that have to meet them.
+
+`finds` has one entry per branch: words that its search must contain. `subjects` are what the merge and the writer set
+side by side; a task of one branch has none, unless it says otherwise. The second half is worded as people do: lower
+case, typing errors, other orders of words, other marks.
+"""
+
+from dataclasses import dataclass
+
+from app.model.plan import Intent
+
+ANSWER, COMPARISON, OVERVIEW = Intent.ANSWER, Intent.COMPARISON, Intent.OVERVIEW
+SUMMARY, CHECK, HOWTO = Intent.SUMMARY, Intent.CHECK, Intent.HOWTO
+
+
+@dataclass(frozen=True)
+class Task:
+    """A text, and the shape of its plan."""
+
+    text: str
+    intent: Intent
+    finds: tuple[str, ...]
+    subjects: tuple[str, ...] = ()
+    aspects: tuple[str, ...] = ()
+
+
+def one(text: str, intent: Intent, finds: str, *aspects: str) -> Task:
+    return Task(text, intent, (finds,), (), aspects)
+
+
+def many(text: str, intent: Intent, *branches: tuple[str, str], aspects: tuple[str, ...] = ()) -> Task:
+    """`branches` are pairs of subject and words of its search."""
+    return Task(text, intent, tuple(words for _, words in branches), tuple(name for name, _ in branches), aspects)
+
+
+def versus(text: str, subjects: str, *aspects: str) -> Task:
+    """A comparison: each search has its subject and all aspects."""
+    names = tuple(subjects.split(", "))
+    return Task(text, COMPARISON, tuple(" ".join((name, *aspects)) for name in names), names, aspects)
+
+
+PLAIN = [
+    versus("Compare Redis Streams and Kafka", "Redis Streams, Kafka"),
+    versus(
+        "Compare Celery, Dramatiq and RQ on retries, scheduling and monitoring",
+        "Celery, Dramatiq, RQ", "retries", "scheduling", "monitoring",
+    ),
+    versus("Redis Streams vs. Kafka: latency and durability", "Redis Streams, Kafka", "latency", "durability"),
+    versus("What are the differences between SQLite and PostgreSQL?", "SQLite, PostgreSQL"),
+    versus("Differences in memory use between Redis, Valkey and KeyDB", "Redis, Valkey, KeyDB", "memory use"),
+    versus("Should I use PostgreSQL or MySQL for a small web shop?", "PostgreSQL, MySQL", "small web shop"),
+    versus("Which is faster, orjson or ujson?", "orjson, ujson", "faster"),
+    versus("Pros and cons of SQLite vs PostgreSQL", "SQLite, PostgreSQL", "pros", "cons"),
+    versus("How does asyncio differ from trio in cancellation?", "asyncio, trio", "cancellation"),
+    versus("Compare the error handling of Starlette, FastAPI and Flask", "Starlette, FastAPI, Flask", "error handling"),
+    versus(
+        "Compare how dramatiq, fastapi and redis handle errors and retries, and write a summary",
+        "dramatiq, fastapi, redis", "errors", "retries",
+    ),
+    one("Compare these documents on cost and risk.", COMPARISON, "cost risk", "cost", "risk"),
+    many(
+        "Explain leases, fencing tokens and idempotency keys", OVERVIEW,
+        ("leases", "leases"), ("fencing tokens", "fencing tokens"), ("idempotency keys", "idempotency keys"),
+    ),
+    many(
+        "What are the risks, costs and limits of Redis Streams?", OVERVIEW,
+        ("risks", "risks Redis Streams"), ("costs", "costs Redis Streams"), ("limits", "limits Redis Streams"),
+    ),
+    many(
+        "Answer these questions:\n1. What is a consumer group?\n2. How are entries acknowledged?\n"
+        "3. What happens to pending entries?", OVERVIEW,
+        ("What is a consumer group", "consumer group"), ("How are entries acknowledged", "entries acknowledged"),
+        ("What happens to pending entries", "pending entries"),
+    ),
+    many(
+        "Research these topics:\n- backpressure\n- circuit breakers\n- bulkheads", OVERVIEW,
+        ("backpressure", "backpressure"), ("circuit breakers", "circuit breakers"), ("bulkheads", "bulkheads"),
+    ),
+    many(
+        "What is a lease, and how does backoff work?", OVERVIEW,
+        ("What is a lease", "lease"), ("how does backoff work", "backoff"),
+    ),
+    one("How does Redis persist its data?", ANSWER, "Redis persist data"),
+    one("Why do consumers lag?", ANSWER, "consumers lag"),
+    one("Who is responsible for incident response?", ANSWER, "responsible incident response"),
+    one("dramatiq", ANSWER, "dramatiq"),
+    one("Write a report on the security of webhooks", ANSWER, "security webhooks"),
+    one("Research AI agents, analyze challenges and write a summary", ANSWER, "AI agents"),
+    one("Summarise these documents", SUMMARY, ""),
+    one("Summarise what the documents say about leases and fencing tokens.", SUMMARY, "leases fencing tokens"),
+    one("Write a summary of the release notes", SUMMARY, "release notes"),
+    one(
+        "Is it true that Redis Streams guarantee exactly-once delivery?",
+        CHECK, "Redis Streams guarantee exactly-once delivery",
+    ),
+    many(
+        "Check these claims:\n- Redis is single-threaded\n- Kafka needs ZooKeeper", CHECK,
+        ("Redis is single-threaded", "Redis single-threaded"), ("Kafka needs ZooKeeper", "Kafka needs ZooKeeper"),
+    ),
+    many(
+        'Fact-check: "Redis is single-threaded", "Kafka needs ZooKeeper" and "NATS keeps messages in memory"', CHECK,
+        ("Redis is single-threaded", "Redis single-threaded"), ("Kafka needs ZooKeeper", "Kafka needs ZooKeeper"),
+        ("NATS keeps messages in memory", "NATS keeps messages memory"),
+    ),
+    one("How do I set up replication in PostgreSQL?", HOWTO, "replication PostgreSQL"),
+    one("Steps to upgrade from Django 4 to Django 5", HOWTO, "upgrade Django 4 5"),
+    one("Write a guide for setting up a reverse proxy with nginx", HOWTO, "reverse proxy nginx"),
+]  # fmt: skip
+
+AS_PEOPLE_WRITE = [
+    versus("redis or kafka for background jobs??", "redis, kafka", "background jobs"),
+    versus("whats the diffrence between a mutex and a semaphore", "mutex, semaphore"),
+    versus(
+        "pls compare postgres w/ mysql regarding json support + full text search",
+        "postgres, mysql", "json support", "full text search",
+    ),
+    versus(
+        "Nginx, Caddy, Traefik - which one should I pick for a home server?", "Nginx, Caddy, Traefik", "home server"
+    ),
+    versus(
+        "I'm torn between Vue and React for a small internal dashboard", "Vue, React", "small internal dashboard"
+    ),
+    versus(
+        "kubernetes vs nomad vs docker swarm (setup effort, networking, secrets)",
+        "kubernetes, nomad, docker swarm", "setup effort", "networking", "secrets",
+    ),
+    versus("is postgres better than mysql at concurrent writes?", "postgres, mysql", "concurrent writes"),
+    versus(
+        "Tell me how Sidekiq, Resque and GoodJob store jobs; which one survives a crash?",
+        "Sidekiq, Resque, GoodJob", "store jobs", "survives a crash",
+    ),
+    versus("Compare „Plan A“, „Plan B“ - price; notice period", "Plan A, Plan B", "price", "notice period"),
+    one("compare the two proposals", COMPARISON, "proposals"),
+    one(
+        "Advantages and disadvantages of server-side rendering",
+        ANSWER, "server-side rendering advantages disadvantages", "advantages", "disadvantages",
+    ),
+    many(
+        "Things I need to know: what does a step cost, who pays for retries, when is a batch closed", OVERVIEW,
+        ("what does a step cost", "step cost"), ("who pays for retries", "pays retries"),
+        ("when is a batch closed", "batch closed"),
+    ),
+    many(
+        "1) what's a tombstone 2) when is it removed 3) who runs the compaction", OVERVIEW,
+        ("what's a tombstone", "tombstone"), ("when is it removed", "removed"),
+        ("who runs the compaction", "runs compaction"),
+    ),
+    many(
+        "can you give me an overview of: sharding; replication; failover?", OVERVIEW,
+        ("sharding", "sharding"), ("replication", "replication"), ("failover", "failover"),
+    ),
+    many(
+        "• pricing\n• sla\n• data residency\n\nfind out what the contract says about each", OVERVIEW,
+        ("pricing", "pricing contract"), ("sla", "sla contract"), ("data residency", "data residency contract"),
+    ),
+    many(
+        "How long is the trial and how do I cancel?", OVERVIEW,
+        ("How long is the trial", "long trial"), ("how do I cancel", "cancel"),
+    ),
+    many(
+        "Hi team,\n\nwe had an outage last night and the standby did not take over. Nobody knew what to do.\n\n"
+        "Could you find out what the runbook says about failover and who has to be informed?\n\nThanks, Jo", OVERVIEW,
+        ("what the runbook says about failover", "runbook failover"), ("who has to be informed", "informed"),
+    ),
+    one("tl;dr of these docs pls", SUMMARY, ""),
+    one("What's in these files?", SUMMARY, ""),
+    one("Give me the key points of the three papers.", SUMMARY, ""),
+    one("summarize the onboarding handbook in five bullet points", SUMMARY, "onboarding handbook"),
+    one("Please read the attached notes and sum them up", SUMMARY, ""),
+    many(
+        "Summarise https://a.example/report and https://b.example/notes", SUMMARY,
+        ("https://a.example/report", "a.example/report"), ("https://b.example/notes", "b.example/notes"),
+    ),
+    one("true or false: the warranty covers water damage", CHECK, "warranty covers water damage"),
+    one(
+        "Someone told me that UDP is always faster than TCP. Is that right?", CHECK, "UDP always faster TCP"
+    ),
+    one("Did the 2019 audit really find no defects?", CHECK, "2019 audit find defects"),
+    many(
+        "verify the following statements: (a) backups run nightly (b) they are encrypted (c) restores are tested "
+        "every quarter", CHECK,
+        ("backups run nightly", "backups run nightly"), ("they are encrypted", "encrypted"),
+        ("restores are tested every quarter", "restores tested quarter"),
+    ),
+    one("how to rotate api keys without downtime", HOWTO, "rotate api keys downtime"),
+    one("I want to set up a vpn on my router, what do I have to do?", HOWTO, "vpn router"),
+    one("step by step: migrating from bitbucket to gitlab", HOWTO, "migrating bitbucket gitlab"),
+    one("hwo do i reset my password", HOWTO, "reset password"),
+    one(
+        "Our build takes 40 minutes. We use a monorepo. What makes builds slow and what can we do about it?",
+        ANSWER, "builds slow",
+    ),
+]  # fmt: skip
+
+TASKS = PLAIN + AS_PEOPLE_WRITE
