@@ -1,29 +1,23 @@
 """
-What a task asks for, read without a model: the parts that can be worked on side by side.
+What a task asks for, read without a model: the kind of answer, and the parts that can be worked on side by side.
 
-Each sentence is a comparison, an enumeration or one part; list items are parts as they stand. What is
-to be done with the findings shapes the questions, not the searches.
+Each sentence is a comparison, an enumeration, a statement to be checked or one part; list items are parts as they
+stand. What is to be done with the findings shapes the questions, not the searches.
 """
 
 import re
 from dataclasses import dataclass, replace
 
-from app.planning import words
-from app.planning.comparison import Comparison, read_comparison
+from app.model.plan import Intent
+from app.planning import aspects, branches, intents, words
+from app.planning.branches import Branch
+from app.planning.comparison import COMPARE, Comparison, read_comparison
 from app.planning.sentences import listed, polite_part, sorted_sentences
 
-BRANCHES_MAX = 12
-LABEL_CHARS_MAX = 80
 QUESTION_CHARS_MAX = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One part of a task: its short name, what to search for, what to answer."""
-
-    subject: str
-    query: str
-    question: str
+QUESTIONS_MAX = 24
+#: What a summary of everything is asked by: it names nothing to search for.
+EVERYTHING = "Summarise the documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +26,8 @@ class Reading:
 
     branches: tuple[Branch, ...]
     question: str
-    compares: bool
+    intent: Intent = Intent.ANSWER
+    aspects: tuple[str, ...] = ()
 
 
 #: What only the merge can answer.
@@ -40,7 +35,7 @@ VERDICT = re.compile(r"(?:recommend|rank|conclude|suggest|propose|end with)\b", 
 COMPARES = re.compile(r"\b(?:compar|contrast|differ|versus\b|vs\b)", re.IGNORECASE)
 #: Without one of these a text is no list, has no second sentence and compares nothing.
 SHAPE = re.compile(
-    r"[,;:&/]|[.!?] |[0-9][.)]|\b(?:and|or|vs|versus|plus|than|then|as well as|between)\b|"
+    r"[,;:&/]|[.!?] |[0-9][.)]|\([a-z]\)|\b(?:and|or|vs|versus|plus|than|then|as well as|between)\b|"
     r"compar|contrast|weigh|benchmark|differ|distinct",
     re.IGNORECASE,
 )
@@ -50,22 +45,24 @@ NEXT_PART = re.compile(
     r"would|has|have)\b|(?:explain|describe|research|investigate|outline|define|find out|tell me)\b)",
     re.IGNORECASE,
 )
+#: Two sides of one thing.
+BALANCE = re.compile(
+    r"(?:the |some |all )?((?:pros|advantages|benefits|strengths|upsides|risks|costs|opportunities)) (?:and|&|vs) "
+    r"((?:cons|disadvantages|drawbacks|weaknesses|downsides|benefits|risks|costs)) (?:of|to|for|in|with) ",
+    re.IGNORECASE,
+)
+#: "the life of A, the roles and the costs": members that stand on their own.
+ARTICLE_BEHIND = re.compile(r",(?: and| or)? (?:the|an?) ", re.IGNORECASE)
+NEXT_QUESTION = re.compile(r",? and |[,;] (?:and )?", re.IGNORECASE)
+INTRODUCTION = re.compile(r"^[^:?]{0,120}: ?")
 
 
 def read(goal: str) -> Reading:
     """Never fails: a text without a recognised shape is one part."""
     lines = words.clean(goal) or [goal[: words.READ_CHARS_MAX]]
     if len(lines) == 1 and not SHAPE.search(lines[0]):
-        return _plain(polite_part(lines[0]), goal)
+        return _single([polite_part(lines[0])], goal)
     return _shaped(lines, goal)
-
-
-def _plain(content: str, goal: str) -> Reading:
-    """A single sentence in which nothing is set side by side."""
-    about = words.topic(content)
-    search = words.query(about) or goal[: words.QUERY_CHARS_MAX]
-    asked = _sentence([content]) or search
-    return Reading((Branch(_label(about or search), search, asked),), asked, False)
 
 
 def _shaped(lines: list[str], goal: str) -> Reading:
@@ -73,21 +70,81 @@ def _shaped(lines: list[str], goal: str) -> Reading:
     contents, wishes = sorted_sentences([intro, outro] if items else [" ".join(lines)])
     contents = [content for content in contents if words.topic(content)] or contents
     asked = _sentence([*contents, *items, *wishes])
-    comparisons = {content: read_comparison(content) for content in contents}
-    compares = any(comparisons.values())
-    if items:
-        branches = _item_branches(contents, items)
-        compares = compares or any(map(COMPARES.search, contents))
-    else:
-        branches = [branch for content in _parts(contents) for branch in _branches(content, comparisons)]
-    branches = _bounded(branches)
-    if len(branches) < 2:
-        about = " ".join(map(words.topic, [*contents, *items]))
-        search = words.query(about) or goal[: words.QUERY_CHARS_MAX]
-        return Reading((Branch(_label(about or search), search, asked or search),), asked or search, False)
+    intent, found, names = _branches(contents, items)
+    found = branches.bounded(found)
+    if len(found) < 2:
+        return _single([*contents, *items], goal, asked)
     shared = [wish for wish in wishes if not VERDICT.match(wish)]
-    branches = [replace(branch, question=_sentence([branch.question, *shared]) or branch.query) for branch in branches]
-    return Reading(tuple(branches), asked or goal[:QUESTION_CHARS_MAX], compares)
+    found = [replace(branch, question=_sentence([branch.question, *shared]) or branch.query) for branch in found]
+    return Reading(tuple(found), asked or goal[:QUESTION_CHARS_MAX], intent, names)
+
+
+def _single(contents: list[str], goal: str, asked: str = "") -> Reading:
+    """A task of one part: what kind of answer it wants, and what to search for."""
+    whole = " ".join(contents)
+    asked = asked or _sentence(contents)
+    about = " ".join(map(words.topic, contents))
+    claims = intents.claims(contents, [])
+    names: tuple[str, ...] = ()
+    if claims:
+        intent, about = Intent.CHECK, " ".join(claims)
+    elif intents.HOWTO.search(whole):
+        intent = Intent.HOWTO
+    elif COMPARE.search(whole):
+        intent, names = Intent.COMPARISON, aspects.listed(aspects.cut(about, bool)[2])
+        about = intents.THESE_DOCUMENTS.sub("", about)
+    elif intents.SUMMARY.search(whole):
+        intent, about = Intent.SUMMARY, intents.summary_topic(whole) or EVERYTHING
+    else:
+        intent, (about, names) = Intent.ANSWER, _balance(about)
+    search = EVERYTHING if about == EVERYTHING else words.query(f"{about} {' '.join(names)}")
+    search = search or goal[: words.QUERY_CHARS_MAX]
+    asked = "; ".join(claims)[:QUESTION_CHARS_MAX] or asked or search
+    branch = Branch(branches.label(about or search), search, asked, intent, names)
+    return Reading((branch,), asked, intent, names)
+
+
+def _balance(about: str) -> tuple[str, tuple[str, ...]]:
+    """What a text weighs, and its two sides: "pros and cons of X"."""
+    match = BALANCE.match(about)
+    return (about[match.end() :], (match[1].lower(), match[2].lower())) if match else (about, ())
+
+
+def _branches(contents: list[str], items: list[str]) -> tuple[Intent, list[Branch], tuple[str, ...]]:
+    """What the text wants, its parts, and the aspects that all parts are asked for."""
+    if claims := intents.claims(contents, items):
+        return Intent.CHECK, branches.checked(claims), ()
+    if items:
+        found = branches.listed(contents, items)
+        if any(map(COMPARES.search, contents)):
+            names = aspects.listed(aspects.cut(words.topic(" ".join(contents)), bool)[2])
+            return Intent.COMPARISON, [replace(b, intent=Intent.ANSWER, aspects=names) for b in found], names
+        return _common(found), found, ()
+    if any(map(intents.SUMMARY.search, contents)) and len(named := intents.named_sources(" ".join(contents))) > 1:
+        return Intent.SUMMARY, branches.sources(named), ()
+    comparisons = {content: _comparison(content) for content in contents}
+    found = branches.with_context([b for content in _parts(contents) for b in _of_part(content, comparisons)])
+    compared = next((comparison for comparison in comparisons.values() if comparison), None)
+    if compared:
+        return Intent.COMPARISON, found, compared.aspect_names
+    return _common(found), found, ()
+
+
+def _common(found: list[Branch]) -> Intent:
+    """Instructions for several things stay instructions; parts of other or different kinds make an overview."""
+    return Intent.HOWTO if all(branch.intent is Intent.HOWTO for branch in found) else Intent.OVERVIEW
+
+
+def _comparison(content: str) -> Comparison | None:
+    """The one that the sentence asks for; "how do I move from A to B" sets nothing side by side."""
+    found = read_comparison(content)
+    howto = intents.HOWTO.search(content)
+    return None if found and howto and not CHOICE.search(content) else found
+
+
+CHOICE = re.compile(
+    r"\b(?:choose|choosing|decide|deciding|pick|select|difference|which)\b|\bshould (?:i|we|you)\b", re.IGNORECASE
+)
 
 
 def _parts(contents: list[str]) -> list[str]:
@@ -108,8 +165,9 @@ def _parts(contents: list[str]) -> list[str]:
 
 
 def _pieces(content: str) -> list[str]:
-    pieces = NEXT_PART.split(content)
-    return pieces if not any(map(words.PRONOUN.search, pieces[1:])) else [content]
+    questions = NEXT_QUESTION.split(INTRODUCTION.sub("", content, count=1), QUESTIONS_MAX)
+    pieces = questions if all(map(words.ASKING.match, questions)) else NEXT_PART.split(content)
+    return pieces if len(pieces) > 1 and not any(map(words.PRONOUN.search, pieces[1:])) else [content]
 
 
 def _asks(piece: str) -> bool:
@@ -117,17 +175,15 @@ def _asks(piece: str) -> bool:
     return bool(asks) or read_comparison(piece) is not None
 
 
-def _branches(content: str, comparisons: dict[str, Comparison | None]) -> list[Branch]:
+def _of_part(content: str, comparisons: dict[str, Comparison | None]) -> list[Branch]:
     """The parts of a sentence; `comparisons` are those of whole sentences that were read already."""
-    comparison = comparisons[content] if content in comparisons else read_comparison(content)
+    comparison = comparisons[content] if content in comparisons else _comparison(content)
     if comparison:
-        return [_compared(comparison, subject) for subject in comparison.subjects]
-    about = words.topic(content)
-    subjects, aspect = _enumerated(about)
+        return branches.compared(comparison)
+    subjects, aspect = _enumerated(words.topic(content))
     if subjects:
-        return [_compared(Comparison(tuple(subjects), aspect), subject) for subject in subjects]
-    about = about or content
-    return [Branch(_label(about), words.query(about), content)]
+        return branches.compared(Comparison(tuple(subjects), aspect))
+    return [branches.part(content)]
 
 
 def _enumerated(about: str) -> tuple[list[str], str]:
@@ -137,59 +193,12 @@ def _enumerated(about: str) -> tuple[list[str], str]:
     if len(members) < 3 or "," not in about or max(len(member.split()) for member in members) > 8:
         return [], ""
     first, _, behind = members[0].partition(" of ")
-    if behind:
+    if behind and not ARTICLE_BEHIND.search(about):
         return [words.name(behind), *members[1:]], first
     last, _, behind = members[-1].partition(" of ")
     if behind:
         return [*members[:-1], last], f"of {behind}"
     return (members, "") if max(len(member.split()) for member in members) <= 5 else ([], "")
-
-
-def _compared(comparison: Comparison, subject: str) -> Branch:
-    query = f"{subject} {words.aspect_query(comparison.aspects)}".strip()[: words.QUERY_CHARS_MAX]
-    if not comparison.aspects:
-        return Branch(subject, query, subject)
-    if comparison.predicate:
-        return Branch(subject, query, f"How does {subject} {comparison.aspects}?")
-    joint = " " if comparison.aspects.startswith("of ") else ": "
-    return Branch(subject, query, f"{subject}{joint}{comparison.aspects}")
-
-
-def _item_branches(contents: list[str], items: list[str]) -> list[Branch]:
-    """Items are parts; short ones are searched together with what the introduction says about all of them."""
-    common = re.sub(
-        r"(?i)\b(?:compare|following|these|questions?|topics?|items?|points?|below|answer|each|parts?|tasks?)\b", "",
-        words.topic(" ".join(contents)),
-    )  # fmt: skip
-    branches = []
-    for item in items:
-        about = words.query(words.topic(item)) or words.query(item) or item
-        short = len(item.split()) <= 4
-        joined = words.query(f"{about} {words.aspect_query(common)}") if short else about
-        branches.append(Branch(_label(words.topic(item) or item), joined, item))
-    return branches
-
-
-def _label(text: str) -> str:
-    """The beginning of a text, cut between words."""
-    label = words.name(text) or text.strip()
-    if len(label) <= LABEL_CHARS_MAX:
-        return label
-    return label[:LABEL_CHARS_MAX].rpartition(" ")[0] or label[:LABEL_CHARS_MAX]
-
-
-def _bounded(branches: list[Branch]) -> list[Branch]:
-    """Each search once, none without a word; what exceeds `BRANCHES_MAX` shares the last branch."""
-    unique = list({branch.query.casefold(): branch for branch in reversed(branches) if branch.query}.values())[::-1]
-    if len(unique) <= BRANCHES_MAX:
-        return unique
-    kept, rest = unique[: BRANCHES_MAX - 1], unique[BRANCHES_MAX - 1 :]
-    joined = Branch(
-        _label(", ".join(branch.subject for branch in rest)),
-        words.query(" ".join(branch.query for branch in rest)),
-        " ".join(branch.question for branch in rest),
-    )
-    return [*kept, joined]
 
 
 def _sentence(parts: list[str]) -> str:

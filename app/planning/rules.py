@@ -5,14 +5,23 @@ The default planner: deterministic, offline, well below a millisecond for a usua
     several parts   retriever ─► analyzer ─┐
                     retriever ─► analyzer ─┼─► analyzer (merge) ─► writer
                     retriever ─► analyzer ─┘
+
+A part of several that fails does not end the task: its search and its analysis go on without output, the merge says
+what is missing. Where nothing is left to work on, the merge fails, and so does a task of one part.
 """
 
-from app.model.plan import PlannerName
+from collections.abc import Sequence
+from typing import Any
+
+from app.model.plan import Intent, OnFailure, PlannerName
+from app.planning import reasons
+from app.planning.branches import Branch
 from app.planning.planner import RawStep
-from app.planning.reading import Branch, Reading, read
+from app.planning.reading import EVERYTHING, Reading, read
 
 GOAL_CHARS_MAX = 4_000
-REASON_CHARS_MAX = 300
+#: A summary of everything needs more than the passages that answer a question.
+SUMMARY_PASSAGES = 24
 NOTHING_ASKED = "(nothing was asked)"
 
 
@@ -33,44 +42,53 @@ class RulePlanner:
 
 
 def _searches(reading: Reading) -> list[RawStep]:
-    several = len(reading.branches) > 1
-    why = "Search for {} by itself; the searches run side by side." if several else "Search for {}."
     return [
-        _step(index, "retriever", {"text": branch.query}, [], why.format(branch.subject))
+        _step(index, "retriever", _search(branch), [], reasons.search(reading, branch)) | _policy(reading)
         for index, branch in enumerate(reading.branches, start=1)
     ]
+
+
+def _search(branch: Branch) -> dict[str, Any]:
+    more = {"passages_max": SUMMARY_PASSAGES} if branch.query == EVERYTHING else {}
+    return {"text": branch.query, **more}
 
 
 def _analyses(reading: Reading) -> list[RawStep]:
     count = len(reading.branches)
     return [
-        _step(count + index, "analyzer", {"text": branch.question}, [index], _why(branch))
+        _step(count + index, "analyzer", _asked(branch), [index], reasons.analysis(branch)) | _policy(reading)
         for index, branch in enumerate(reading.branches, start=1)
     ]
 
 
-def _why(branch: Branch) -> str:
-    return f"Work out what the passages say about {branch.subject}."
+def _asked(branch: Branch) -> dict[str, Any]:
+    return _payload(branch.question, branch.intent, (), branch.aspects)
+
+
+def _policy(reading: Reading) -> dict[str, Any]:
+    return {"on_failure": str(OnFailure.CONTINUE)} if len(reading.branches) > 1 else {}
 
 
 def _merge(reading: Reading) -> RawStep:
     count = len(reading.branches)
-    why = "Set the subjects side by side." if reading.compares else "Bring the parts together."
-    payload = {"text": reading.question, "subjects": [branch.subject for branch in reading.branches]}
-    return _step(2 * count + 1, "analyzer", payload, list(range(count + 1, 2 * count + 1)), why)
+    payload = _payload(reading.question, reading.intent, _subjects(reading), reading.aspects)
+    return _step(2 * count + 1, "analyzer", payload, list(range(count + 1, 2 * count + 1)), reasons.merge(reading))
 
 
 def _report(reading: Reading, goal: str, before: int) -> RawStep:
-    subjects = [branch.subject for branch in reading.branches] if len(reading.branches) > 1 else []
-    payload = {"text": goal, "subjects": subjects}
-    return _step(before + 1, "writer", payload, [before], "Write the report and check its citations.")
+    payload = _payload(goal, reading.intent, _subjects(reading), reading.aspects)
+    return _step(before + 1, "writer", payload, [before], reasons.report(reading))
 
 
-def _step(step_id: int, agent: str, payload: RawStep, depends_on: list[int], reason: str) -> RawStep:
-    return {
-        "step_id": step_id,
-        "agent": agent,
-        "payload": payload,
-        "depends_on": depends_on,
-        "reason": reason if len(reason) <= REASON_CHARS_MAX else reason[: REASON_CHARS_MAX - 1] + "…",
-    }
+def _subjects(reading: Reading) -> Sequence[str]:
+    return [branch.subject for branch in reading.branches] if len(reading.branches) > 1 else []
+
+
+def _payload(text: str, intent: Intent, subjects: Sequence[str], aspects: Sequence[str]) -> dict[str, Any]:
+    """Without what the agents take for granted."""
+    lists = {name: list(value) for name, value in (("subjects", subjects), ("aspects", aspects)) if value}
+    return {"text": text, "intent": str(intent), **lists}
+
+
+def _step(step_id: int, agent: str, payload: dict[str, Any], depends_on: list[int], reason: str) -> RawStep:
+    return {"step_id": step_id, "agent": agent, "payload": payload, "depends_on": depends_on, "reason": reason}

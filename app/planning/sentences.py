@@ -15,6 +15,8 @@ from app.planning import words
 
 ITEM = re.compile(r"(?:\(?\d{1,3}[.):]|\(?[a-z]\)|[-*•+]) (.+)")
 INLINE_ITEM = re.compile(r"(?:^| )\(?(\d{1,2})[.)] ")
+INLINE_LETTER = re.compile(r"(?:^| )\(([a-z])\) ", re.IGNORECASE)
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!\.[a-z]\.)(?<!etc\.) (?=[^ ])|(?<=[:;]) (?=\d)", re.IGNORECASE)
 OUTPUT_VERB = r"(?:write|produce|summari[sz]e|draft|prepare|create|generate|compile|report|present|give|provide|return)"
 ANALYSIS_VERB = (
@@ -40,6 +42,16 @@ OWN_SUMMARY = re.compile(
     r"it|them|everything|that|this|all|both)\b)(?=[^ ])",
     re.IGNORECASE,
 )
+#: Speaks of what the sentence before it named.
+WHICH_ONE = re.compile(
+    r"(?:and |so )?which (?:one|of (?:them|these|those|both|the (?:two|three|four)))\b", re.IGNORECASE
+)
+MEMBER_WORDS_MAX = 4
+ITEMS_MAX = 40
+SENTENCE_CHARS_MAX = 1_000  # a longer sentence is read up to here
+#: Of a text of more sentences these are read: what is asked stands at its beginning or at its end.
+FIRST_SENTENCES, LAST_SENTENCES = 24, 16
+FILLER = re.compile(r",? (?:any )?(?:thoughts|opinions|ideas|advice|please|thanks|thank you|thx)[?.!]?$", re.IGNORECASE)
 CONNECTOR = re.compile(r"(?:,? ?and(?: then)?\b|,? ?then\b|,)(?: also\b| finally\b)? ?", re.IGNORECASE)
 
 
@@ -49,21 +61,31 @@ def listed(lines: list[str]) -> tuple[str, list[str], str]:
     if len(found) > 1:
         first = found[0][0]
         rest = [line for line in lines[first:] if not ITEM.fullmatch(line)]
-        return " ".join(lines[:first]), [item for _, item in found], " ".join(rest)
+        return " ".join(lines[:first]), [item[:SENTENCE_CHARS_MAX] for _, item in found[:ITEMS_MAX]], " ".join(rest)
     text = " ".join(lines)
-    marks = list(INLINE_ITEM.finditer(text))
-    if len(marks) < 2 or [int(mark[1]) for mark in marks] != list(range(1, len(marks) + 1)):
+    marks = _inline_marks(text)[: ITEMS_MAX + 1]
+    if not marks:
         return text, [], ""
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    items = [text[mark.end() : end].strip(" ,;") for mark, end in zip(marks, ends, strict=True)]
+    items = [text[mark.end() : end][:SENTENCE_CHARS_MAX].strip(" ,;") for mark, end in zip(marks, ends, strict=True)]
     return text[: marks[0].start()], [item.removesuffix(" and").strip(" ,;") for item in items if item], ""
+
+
+def _inline_marks(text: str) -> list[re.Match[str]]:
+    """Where "1) … 2) …" or "(a) … (b) …" begin their items; none unless they count up from the first."""
+    for pattern in (INLINE_ITEM, INLINE_LETTER):
+        marks = list(pattern.finditer(text))
+        found = [LETTERS.find(mark[1].lower()) + 1 if mark[1].isalpha() else int(mark[1]) for mark in marks]
+        if len(marks) > 1 and found == list(range(1, len(marks) + 1)):
+            return marks
+    return []
 
 
 def sorted_sentences(texts: list[str]) -> tuple[list[str], list[str]]:
     """(what the text is about, what it wants done with that besides a document)."""
     contents: list[str] = []
     wishes: list[str] = []
-    sentences = [sentence for text in texts for sentence in SENTENCE_END.split(text)]
+    sentences = [sentence for text in texts for sentence in _joined(_ends(SENTENCE_END.split(text)))]
     for before, raw in zip(["", *sentences], sentences, strict=False):
         sentence = polite_part(raw)
         own = before.endswith(";") and OWN_SUMMARY.match(sentence)
@@ -76,12 +98,38 @@ def sorted_sentences(texts: list[str]) -> tuple[list[str], list[str]]:
     return contents, wishes
 
 
+def _ends(sentences: list[str]) -> list[str]:
+    if len(sentences) > FIRST_SENTENCES + LAST_SENTENCES:
+        sentences = sentences[:FIRST_SENTENCES] + sentences[-LAST_SENTENCES:]
+    return [sentence[:SENTENCE_CHARS_MAX] for sentence in sentences]
+
+
+def _joined(sentences: list[str]) -> Iterator[str]:
+    """ "A; B; C" is a list, not three sentences, and "which one …" asks about the sentence before it."""
+    before = ""
+    for sentence in sentences:
+        if before and WHICH_ONE.match(sentence):
+            before = f"{before.rstrip(' .;?!')}; {sentence}"
+        elif before.endswith(";") and _is_member(sentence):
+            before = f"{before.removesuffix(';')}, {sentence}"
+        else:
+            if before:
+                yield before
+            before = sentence
+    yield before
+
+
+def _is_member(text: str) -> bool:
+    known = INSTRUCTION.match(text) or words.QUESTION.match(text) or words.LEAD.match(text) or CONNECTOR.match(text)
+    return not known and len(text.split()) <= MEMBER_WORDS_MAX
+
+
 def polite_part(sentence: str) -> str:
     """What is left of a request without "please" and the like."""
     for _ in range(2):
         match = words.POLITE.match(sentence)
         sentence = sentence[match.end() :] if match else sentence
-    return sentence.strip().removesuffix(";").strip()
+    return FILLER.sub("", sentence).strip().removesuffix(";").strip()
 
 
 def _without_tail(sentence: str) -> tuple[str, str]:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, Step
 from app.planning import reading, words
+from app.planning.branches import BRANCHES_MAX
 from app.planning.planner import Planner
-from app.planning.reading import BRANCHES_MAX
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits, validate_plan
 
@@ -23,7 +23,7 @@ SHAPES: list[tuple[str, list[str]]] = [
     ("Compare Redis Streams and Kafka", ["Redis Streams", "Kafka"]),
     (
         "Redis Streams vs. Kafka: which is better for a task queue?",
-        ["Redis Streams better task queue", "Kafka better task queue"],
+        ["Redis Streams task queue", "Kafka task queue"],
     ),
     ("Pros and cons of SQLite vs PostgreSQL", ["SQLite pros cons", "PostgreSQL pros cons"]),
     (

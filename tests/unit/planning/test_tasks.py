@@ -13,9 +13,11 @@ from app.planning.validator import PlanLimits, validate_plan
 from .tasks import AS_PEOPLE_WRITE, PLAIN, TASKS, Task
 
 #: Words of the request itself: no search is made for them.
-NOISE = frozenset(
-    ["please", "pls", "compare", "summarise", "summarize", "explain", "write", "research", "answer", "check", "verify", "fact-check", "true", "following", "these", "claims", "questions", "topics", "statements", "documents", "docs", "files", "overview", "key", "bullet", "step-by-step", "torn", "between", "tl;dr"]
+_NOISE = (
+    "please pls compare summarise summarize explain write research answer check verify fact-check true following these "
+    "claims questions topics statements documents docs files overview key bullet step-by-step torn between tl;dr"
 )
+NOISE = frozenset(_NOISE.split())
 
 
 def by_agent(plan: Plan, agent: str) -> list[Step]:
@@ -57,7 +59,7 @@ def test_a_task_has_the_shape_a_reader_would_have_drawn(draw: Any, task: Task) -
     assert len(searches) == len(task.finds), searches
     for search, wanted in zip(searches, task.finds, strict=True):
         assert words(wanted) <= words(search), search
-        assert task.finds == ("",) or not words(search) & NOISE, search
+        assert wanted == "" or not words(search) & NOISE - words(wanted), search
     assert folded(writer.get("subjects", ())) == folded(task.subjects)
     assert folded(writer.get("aspects", ())) == folded(task.aspects)
     assert_edges(plan, len(task.finds))
