@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -74,11 +75,14 @@ def _documents(pair: Pair) -> tuple[list[Document], tuple[Place, Place]]:
 
 
 def _said(run: TaskRun) -> list[tuple[Said, Said]]:
-    """The two sides of every difference that the report tells of."""
+    """The two sides of every difference, and of every statement that some documents support and others deny."""
     last: dict[str, Any] = run.left_by("analyzer")[-1]
     uris = {pid: passage["uri"] for pid, passage in last["passages"].items()}
     sides = [(difference["a"], difference["b"]) for difference in last["differences"]]
-    return [tuple((uris[side["pid"]], side["text"]) for side in pair) for pair in sides]  # type: ignore[misc]
+    for verdict in last.get("verdicts", []):
+        sides += product(verdict["sides"], verdict["against"])
+    told = [((uris[a["pid"]], a["text"]), (uris[b["pid"]], b["text"])) for a, b in sides]
+    return list(dict.fromkeys(told))
 
 
 def _reached(run: TaskRun, places: tuple[Place, Place]) -> bool:

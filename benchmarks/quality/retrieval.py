@@ -27,10 +27,10 @@ class Score:
     missed: list[str]
 
 
-def score(asked: Sequence[Question]) -> list[Score]:
+def score(asked: Sequence[Question], only: Sequence[str] = tuple(ENGINES)) -> list[Score]:
     """Each engine over the same questions; one that cannot be had here is left out."""
     answerable = [question for question in asked if question.answers]
-    return [found for engine in ENGINES if (found := _score(engine, answerable))]
+    return [found for engine in only if (found := _score(engine, answerable))]
 
 
 def _score(engine: str, asked: list[Question]) -> Score | None:
