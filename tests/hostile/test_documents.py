@@ -8,6 +8,7 @@ from app.model.agents import StepOutput
 from app.model.output import OutputFormat
 from app.model.task import Document
 from tests.hostile.corpus import DOCUMENTS, HONEST, NAMES, QUESTION, everything
+from tests.hostile.obeying import Obeying
 from tests.hostile.reading import check_characters, check_html, check_json, check_markdown
 from tests.unit.agents.conftest import Bench, Step, bench
 
@@ -113,6 +114,27 @@ async def test_the_report_as_a_page_and_as_data_is_harmless_as_well(bench: Bench
     assert check_json(str(data.text))["sources"] == data.data["sources"]
     texts = {document.name: document.text for document in documents}
     check_markdown(str(page.markdown), data.data["sources"], texts)
+
+
+@pytest.mark.parametrize("form", OutputFormat)
+async def test_a_model_that_obeys_the_documents_changes_nothing(bench: Bench, form: OutputFormat) -> None:
+    """It prints no link, no address, no number and no section of its own; what it says stands in a passage."""
+    documents, llm = everything(), Obeying()
+    await bench.plan(QUESTION, documents, CHAIN[:2])
+    ctx = {"task": QUESTION, "inputs": {2: bench.outputs[2]}, "step_id": 3, "llm": llm, "output_format": form}
+
+    output = await bench.step("writer", QUESTION, bench.context("writer", **ctx))
+
+    report = str(output.markdown or output.text)
+    assert isinstance(output.data, dict)
+    check_markdown(report, output.data["sources"], {document.name: document.text for document in documents})
+    for forged in ("OVERTAKEN", "obviously", "told to ignore", "need no pause", "q=secret"):
+        assert forged not in report
+    if form is OutputFormat.HTML:
+        check_html(str(output.text))
+    if form is OutputFormat.JSON:
+        check_json(str(output.text))
+    assert "".join(delta.text for delta in bench.emitted("output.delta")) == output.text
 
 
 async def test_what_is_told_on_the_way_is_plain_as_well(bench: Bench) -> None:
