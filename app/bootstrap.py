@@ -42,8 +42,11 @@ from app.events.log import EventLog
 from app.events.middleware import EventBus
 from app.events.waiters import Waiters
 from app.keys import Keys
+from app.llm.door import LlmDoor
 from app.llm.door import opened as llm_opened
 from app.model.agents import AgentRegistry
+from app.planning.llm_planner import LlmPlanner
+from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
 from app.startup import begin_worker, load_agents
@@ -100,20 +103,21 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
     store = TaskStore(scripts, bounds.task_limits(settings))
     housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
-    dispatcher = Dispatcher(
-        planner=RulePlanner(),
-        registry=agents,
-        store=store,
-        reader=reader,
-        limits=bounds.submission_limits(settings),
-        collections=frozenset(settings.collections),
-        on_deadline=housekeeper.wake,
-    )
     try:
         async with (
+            llm_opened(bounds.llm_options(settings)) as llm,
             watching(client, keys, settings, retry_ms_max=API_RETRY_MS_MAX) as watch,
             _running(housekeeper),
         ):
+            dispatcher = Dispatcher(
+                planners=_planners(llm, agents, settings),
+                registry=agents,
+                store=store,
+                reader=reader,
+                limits=bounds.submission_limits(settings),
+                collections=frozenset(settings.collections),
+                on_deadline=housekeeper.wake,
+            )
             yield ApiServices(
                 settings=settings,
                 redis=client,
@@ -135,6 +139,11 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         await shared.aclose()
         await client.aclose()
         admin_client.close()
+
+
+def _planners(llm: LlmDoor | None, agents: AgentRegistry, settings: Settings) -> Planners:
+    model = LlmPlanner(llm.conversation, agents, settings.planner_s_max) if llm else None
+    return Planners(RulePlanner(), model, settings.planner)
 
 
 def _access(shared: SharedConnection, keys: Keys, settings: Settings) -> Access:

@@ -131,7 +131,7 @@ async def measure_ours(settings: Settings, rounds: int) -> Rows:
     app.router.routes.insert(0, app.router.routes.pop())
     async with app.router.lifespan_context(app):
         await ladder.rung("our middleware, a route that does nothing", app, "/nothing")
-        plan = app.state.services.dispatcher.plan(Submission(task=TASKS[0]))
+        plan = await app.state.services.dispatcher.plan(Submission(task=TASKS[0]))
         await climb(ladder, app, Accepted("0-01a21576-bd3d-7ab8-af11-3cbec5e1d7d3", plan))
         await ladder.rung("Redis: POST /run-task", app, "/run-task")
     return ladder.rows
@@ -144,7 +144,7 @@ async def climb(ladder: Ladder, app: FastAPI, accepted: Accepted) -> None:
         return accepted
 
     async def plan_only(self: Dispatcher, submitted: Submission) -> Accepted:
-        self.plan(submitted)
+        await self.plan(submitted)
         return accepted
 
     async def answer(*_: object) -> Response:

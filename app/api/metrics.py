@@ -13,6 +13,8 @@ from app.redis_async import translated
 
 router = APIRouter(tags=["metrics"])
 
+LLM_COUNTERS = ["calls", "input_tokens", "output_tokens", "nano_usd"]
+
 
 @router.get("/metrics/{task_id}", responses=documented(404, 410, 503))
 async def task_metrics(_: Reader, task_id: TaskId, services: Services) -> TaskMetrics:
@@ -46,6 +48,12 @@ async def _truth(services: ApiServices) -> RedisTruth | None:
         with translated():
             open_tasks = await services.redis.zcard(services.keys.open)
             repaired = int(await services.redis.hget(services.keys.audit, "repaired") or 0)
-            return RedisTruth(open_tasks=open_tasks, repaired=repaired, queues=await services.fleet.queues())
+            llm = await services.redis.hmget(services.keys.llm, LLM_COUNTERS)
+            return RedisTruth(
+                open_tasks=open_tasks,
+                repaired=repaired,
+                queues=await services.fleet.queues(),
+                llm={name: int(value or 0) for name, value in zip(LLM_COUNTERS, llm, strict=True)},
+            )
     except Unavailable:
         return None

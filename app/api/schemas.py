@@ -1,6 +1,6 @@
 """The JSON that clients send; what they get is in app/model/answers.py."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,6 +75,9 @@ class RunTask(_Body):
 
     task: Annotated[str, Field(min_length=1, description="The goal, in words."), *PRINTABLE]
     plan: PlanJson = Field(None, description="Steps to run instead of a planner's; see the schema `Step`.")
+    planner: Literal["rules", "llm"] | None = Field(
+        None, description="Who plans: the server's rules, or its language model. Unset: as the server is configured."
+    )
     inputs: InputsBody = InputsBody()
     output: TaskOutput = TaskOutput()
     priority: Annotated[int, Field(strict=True, ge=0, le=9)] = Field(5, description="0 runs first, 9 last.")

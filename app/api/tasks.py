@@ -42,10 +42,10 @@ async def run_task(  # FastAPI passes all of them by name
     """
     Accepts a task and answers at once; workers run it.
 
-    Without a `plan` the server makes one from the words of the task. Follow the task at `links.stream`, or
-    accept `text/event-stream` to get that stream in place of an answer. With `Prefer: wait=30` the answer waits
-    for the end of the task, but not longer. With an `Idempotency-Key` the request may be sent again: it names the
-    same task, and 410 when that is deleted.
+    Without a `plan` the server makes one from the words of the task, by its rules or, with `planner: llm`, by its
+    language model. Follow the task at `links.stream`, or accept `text/event-stream` to get that stream in place of an
+    answer. With `Prefer: wait=30` the answer waits for the end of the task, but not longer. With an `Idempotency-Key`
+    the request may be sent again: it names the same task, and 410 when that is deleted.
     """
     try:
         task = await _submit(_submission(body, caller.tenant, traceparent, idempotency_key), services, metrics)
@@ -58,7 +58,7 @@ async def run_task(  # FastAPI passes all of them by name
 @submissions.post("/plan", responses=documented(400, 413, 415, 422))
 async def plan(body: RunTask, caller: Submitter, services: Services) -> Plan:
     """The plan that `/run-task` would run for this body; runs nothing."""
-    return services.dispatcher.plan(_submission(body, caller.tenant))
+    return await services.dispatcher.plan(_submission(body, caller.tenant))
 
 
 @router.get(
@@ -108,6 +108,7 @@ def _submission(
     return Submission(
         task=body.task,
         plan=body.plan,
+        planner=body.planner,
         documents=tuple(Document(name=document.name, text=document.text) for document in body.inputs.documents),
         collection=body.inputs.collection,
         urls=body.inputs.urls,

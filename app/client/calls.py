@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import httpx2
 
@@ -38,6 +38,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     task: str,
     *,
     plan: object | None = None,
+    planner: Literal["rules", "llm"] | None = None,
     documents: Sequence[Document] = (),
     collection: str | None = None,
     urls: Sequence[str] = (),
@@ -53,6 +54,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     """
     Hands a task in; it will reach a terminal state.
 
+    Without `plan` the server plans, by its rules or its language model: `planner` says which, where it matters.
     Without `idempotency_key` it is never sent twice: after `ApiUnreachable` the task may or may not have
     been accepted. With one it is sent again for `silence_s_max` while nobody answers or the API is busy.
     """
@@ -63,6 +65,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     body = {"task": task, "priority": priority, "labels": dict(labels or {})} | given(
         inputs={name: value for name, value in inputs.items() if value} or None,
         plan=plan,
+        planner=planner,
         output=None if output_format == OutputFormat.MARKDOWN else {"format": output_format},
         deadline=_moment(deadline),
         not_before=_moment(not_before),
@@ -76,13 +79,14 @@ def preview(  # as `submit`
     task: str,
     *,
     plan: object | None = None,
+    planner: Literal["rules", "llm"] | None = None,
     documents: Sequence[Document] = (),
     collection: str | None = None,
     urls: Sequence[str] = (),
     web: bool = False,
 ) -> Call[Plan]:
     """The plan that `submit` would run; runs nothing."""
-    request = submit(task, plan=plan, documents=documents, collection=collection, urls=urls, web=web)
+    request = submit(task, plan=plan, planner=planner, documents=documents, collection=collection, urls=urls, web=web)
     return Call("POST", "/plan", as_model(Plan), body=request.body)
 
 

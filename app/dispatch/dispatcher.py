@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.dispatch.fork import reusable_steps, still_grown
-from app.dispatch.intake import Intake
+from app.dispatch.intake import Intake, Planning
 from app.dispatch.reader import DOCUMENTS, TaskReader
 from app.dispatch.store import TaskStore
 from app.dispatch.submission import Submission, SubmissionLimits, problems_of
@@ -15,7 +15,7 @@ from app.errors import InvalidRequest, NotPossible, Problem
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, PlannerName
 from app.model.task import CancelMode, NewTask, StepStatus, TaskInputs, TaskView, new_task_id
-from app.planning.planner import Planner
+from app.planning.planners import Planned, Planners
 from app.planning.validator import validate_plan
 
 
@@ -34,7 +34,7 @@ class Dispatcher:
     def __init__(  # noqa: PLR0913  # its parts, all by name
         self,
         *,
-        planner: Planner,
+        planners: Planners,
         registry: AgentRegistry,
         store: TaskStore,
         reader: TaskReader,
@@ -42,7 +42,7 @@ class Dispatcher:
         collections: frozenset[str] = frozenset(),
         on_deadline: Callable[[], None] = lambda: None,
     ) -> None:
-        self._planner = planner
+        self._planners = planners
         self._registry = registry
         self._store = store
         self._reader = reader
@@ -50,14 +50,10 @@ class Dispatcher:
         self._collections = collections
         self._on_deadline = on_deadline
 
-    def plan(self, submission: Submission) -> Plan:
+    async def plan(self, submission: Submission) -> Plan:
         """The plan this submission would run; raises `InvalidRequest` with every problem found."""
-        problems = problems_of(submission, self._limits, self._collections)
-        if problems:
-            raise InvalidRequest(problems)
-        if submission.plan is not None:
-            return self._validated(submission.plan, "client")
-        return self._validated(self._planner.plan(submission.task), "rules")
+        self._refuse(submission)
+        return (await self._planned(submission)).plan
 
     async def submit(self, submission: Submission) -> Accepted:
         """
@@ -66,9 +62,16 @@ class Dispatcher:
         Raises `InvalidRequest`, `IdempotencyConflict` or `BacklogFull`, and then nothing of the task is kept.
         `Unavailable`, when Redis is away or full, may also mean that only the answer was lost.
         """
-        plan = self.plan(submission)
+        self._refuse(submission)
         blob = DOCUMENTS.dump_json(list(submission.documents)) if submission.documents else b""
         sha256 = hashlib.sha256(blob).hexdigest() if blob else None
+        idempotency = submission.idempotency(sha256)
+        if idempotency and submission.plan is None and self._planners.asks_model(submission.planner):
+            known = await self._reader.accepted(submission.tenant, idempotency)
+            if known is not None:
+                return Accepted(known, await self._reader.plan(known), replayed=True)
+        planned = await self._planned(submission)
+        plan = planned.plan
         task = NewTask(
             task_id=_new_id(),
             task=submission.task,
@@ -88,7 +91,8 @@ class Dispatcher:
             not_before=submission.not_before,
             concurrency=submission.concurrency,
         )
-        task_id = await self._store.submit(Intake(task, blob, submission.idempotency(sha256)), self._registry)
+        intake = Intake(task, blob, idempotency, planned=Planning(planned.events, planned.ms))
+        task_id = await self._store.submit(intake, self._registry)
         if submission.deadline:
             self._on_deadline()
         if task_id == task.task_id:
@@ -139,6 +143,17 @@ class Dispatcher:
         grown = still_grown(await self._reader.grown(task_id), after)
         forked = await self._store.fork(Intake(task, source=task_id, reused=reused, grown=grown), self._registry)
         return Accepted(forked, after)
+
+    def _refuse(self, submission: Submission) -> None:
+        problems = problems_of(submission, self._limits, self._collections)
+        refusal = self._planners.refusal(submission.planner, has_plan=submission.plan is not None)
+        if problems or refusal:
+            raise InvalidRequest([*problems, *([refusal] if refusal else [])])
+
+    async def _planned(self, submission: Submission) -> Planned:
+        if submission.plan is not None:
+            return Planned(self._validated(submission.plan, "client"))
+        return await self._planners.plan(submission.task, submission.planner, self._validated)
 
     def _validated(self, raw: object, planner: PlannerName) -> Plan:
         return validate_plan(raw, registry=self._registry, limits=self._limits.plan, planner=planner)

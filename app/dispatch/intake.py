@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from app.dispatch.attempt import json_text
 from app.dispatch.record import indexes, record, step_members
 from app.dispatch.scripts import Argument
+from app.dispatch.usage import taken
 from app.keys import Keys
 from app.model.agents import AgentRegistry
+from app.model.events import EventData
 from app.model.task import NewTask
 
 
@@ -20,13 +22,21 @@ class Idempotency:
 
 
 @dataclass(frozen=True, slots=True)
+class Planning:
+    """How a plan came about: what there is to tell of it, and how long it took."""
+
+    events: tuple[EventData, ...] = ()
+    ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """
     A task to be taken in.
 
-    `documents` are kept under their hash; a fork leaves them out, for its source has brought them.
-    `reused` are the steps whose results come from the task `source`, `grown` the entries of its field of that
-    name whose added steps are in the new plan.
+    `documents` are kept under their hash; a fork leaves them out, for its source has brought them. `planned` is how
+    its plan came about. `reused` are the steps whose results come from the task `source`, `grown` the entries of its
+    field of that name whose added steps are in the new plan.
     """
 
     task: NewTask
@@ -35,6 +45,7 @@ class Intake:
     source: str = ""
     reused: Collection[int] = ()
     grown: Collection[str] = ()
+    planned: Planning = Planning()
 
 
 def intake_args(
@@ -52,7 +63,7 @@ def intake_args(
         idempotency.body_sha256 if idempotency else "",
         idempotency_ttl_ms,
         _submitted(intake),
-        _created(task),
+        _created(task, intake.planned),
         " ".join(map(str, roots)),
         str(task.not_before or ""),
         str(task.deadline or ""),
@@ -61,6 +72,8 @@ def intake_args(
         "\n".join(indexes(task)),
         intake.source,
         " ".join(map(str, sorted(reused))),
+        "\n".join(f"{event.type} {event.model_dump_json()}" for event in intake.planned.events),
+        *taken(intake.planned.events),
         *record(task, registry, keys, retention_ms, reused, intake.grown),
     ]
 
@@ -80,12 +93,13 @@ def _submitted(intake: Intake) -> str:
     )[1:-1]
 
 
-def _created(task: NewTask) -> str:
+def _created(task: NewTask, planned: Planning) -> str:
     return json_text(
         {
             "steps": [step_members(step) for step in task.plan.steps],
             "rev": 1,
             "planner": task.plan.planner,
             "estimate": {"steps": len(task.plan.steps)},
+            "planning_ms": planned.ms,
         }
     )

@@ -8,8 +8,10 @@ import orjson
 import redis.asyncio
 from pydantic import TypeAdapter
 
+from app.dispatch.intake import Idempotency
 from app.dispatch.record import STEP_PLACE, STEP_STATE, parse_line
-from app.errors import TaskNotFound
+from app.dispatch.usage import NANO
+from app.errors import IdempotencyConflict, TaskNotFound
 from app.keys import Keys
 from app.model.agents import StepOutput
 from app.model.output import TaskOutput
@@ -20,7 +22,7 @@ from app.redis_async import patient
 RESULTS_PER_READ = 16
 TASK_FIELDS = (
     "task", "status", "tenant", "planner", "priority", "labels", "parent", "created", "started", "finished", "deadline",
-    "seq", "error", "ids",
+    "seq", "error", "ids", "tokens", "nano_usd",
 )  # fmt: skip
 DOCUMENTS = TypeAdapter(list[Document])
 
@@ -75,6 +77,21 @@ class TaskReader:
             concurrency=_concurrency(fields),
             parent_task_id=task_id,
         )
+
+    async def accepted(self, tenant: str, idempotency: Idempotency) -> str | None:
+        """
+        The task that came with the same key and request, if there is one; raises `IdempotencyConflict` for another.
+
+        What a submission does with the key is for its script to say. This spares work that would be for nothing.
+        """
+        key = self._keys.idempotency(tenant, idempotency.key_sha256)
+        value = await self._patient(lambda: self._redis.get(key))
+        if value is None:
+            return None
+        body_sha256, _, task_id = value.decode().partition(" ")
+        if body_sha256 != idempotency.body_sha256:
+            raise IdempotencyConflict(f"The idempotency key belongs to another request, task {task_id}.")
+        return str(task_id)
 
     async def grown(self, task_id: str) -> list[str]:
         """Which steps have added which others: the entries of the field `grown`."""
@@ -132,6 +149,8 @@ def _view(task_id: str, fields: dict[str, str]) -> TaskView:
             "finished_ms": milliseconds("finished"),
             "deadline_ms": milliseconds("deadline"),
             "last_seq": int(fields["seq"]),
+            "tokens": int(fields.get("tokens", 0)),
+            "usd": int(fields.get("nano_usd", 0)) / NANO,
             "error": orjson.loads(fields["error"]) if "error" in fields else None,
             "steps": [_step_view(step_id, fields) for step_id in fields["ids"].split()],
         }

@@ -70,8 +70,7 @@ class StepStore:
         pairs: list[Argument] = []
         for event in events:
             pairs += [event.type, event.model_dump_json()]
-        tokens, nano_usd = taken(events)
-        await self._act(PROGRESS, attempt, number, self._limits.events_max, tokens, nano_usd, *pairs)
+        await self._act(PROGRESS, attempt, number, self._limits.events_max, *taken(events), *pairs)
 
     async def complete(
         self,

@@ -10,6 +10,7 @@ import orjson
 from app.dispatch.intake import Idempotency
 from app.errors import Problem
 from app.model.output import TaskOutput
+from app.model.plan import PlannerName
 from app.model.task import Concurrency, Document, Moment
 from app.planning.validator import PlanLimits
 from app.web.options import WebOptions
@@ -17,6 +18,10 @@ from app.web.urls import BadUrl
 
 DELAY_MS_MAX = 366 * 86_400_000
 CONCURRENCY_MAX = 100_000
+#: What tells one request from another, besides its documents.
+ASKED_FOR = (
+    "task", "plan", "planner", "collection", "priority", "labels", "deadline", "not_before", "concurrency",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Submission:
 
     task: str
     plan: object | None = None
+    #: Who is to plan it, where there is no plan; `None` leaves it to the server.
+    planner: PlannerName | None = None
     documents: tuple[Document, ...] = ()
     collection: str | None = None
     urls: tuple[str, ...] = ()
@@ -49,7 +56,9 @@ class Submission:
             if (value := getattr(self, name)) is not None
         }
         # What asks for nothing new is the request that it was before there was anything of it.
-        later: dict[str, object] = {name: value for name, value in (("urls", self.urls), ("web", self.web)) if value}
+        later: dict[str, object] = {
+            name: value for name in ("planner", "urls", "web") if (value := getattr(self, name))
+        }
         if self.output != TaskOutput():
             later["output"] = self.output.model_dump(mode="json")
         body = orjson.dumps([request | later, documents_sha256], option=orjson.OPT_SORT_KEYS)

@@ -52,11 +52,13 @@ class AgentMetrics(BaseModel):
 
 
 class LlmMetrics(BaseModel):
-    """What language models were asked."""
+    """What language models were asked; of calls that nobody has counted the tokens are missing."""
 
     calls: int = 0
+    calls_uncounted: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     usd: float = 0.0
 
 

@@ -7,7 +7,7 @@ served, and `stepstream_redis_up` is 0.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, ProcessCollector, generate_latest
@@ -41,6 +41,8 @@ class RedisTruth:
     open_tasks: int
     repaired: int
     queues: Mapping[str, QueueDepth]
+    #: Calls, tokens and cost of language models: `calls`, `input_tokens`, `output_tokens`, `nano_usd`.
+    llm: Mapping[str, int] = field(default_factory=dict)
 
 
 class ApiMetrics:
@@ -110,11 +112,26 @@ class _Redis(Collector):
             "Steps and tasks that the audit has put right; above 0 something else has written to the keys.",
             value=self._truth.repaired,
         )
+        yield from _llm(self._truth.llm)
         for name, text, member, divisor in QUEUE_GAUGES:
             gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])
             for queue, depth in self._truth.queues.items():
                 gauge.add_metric([queue], getattr(depth, member) / divisor)
             yield gauge
+
+
+def _llm(taken: Mapping[str, int]) -> Iterator[Metric]:
+    yield CounterMetricFamily("stepstream_llm_calls", "Calls to language models.", value=taken.get("calls", 0))
+    tokens = CounterMetricFamily(
+        "stepstream_llm_tokens",
+        "Tokens that language models read and wrote.",
+        labels=["direction"],
+    )
+    for direction in ("input", "output"):
+        tokens.add_metric([direction], taken.get(f"{direction}_tokens", 0))
+    yield tokens
+    usd = taken.get("nano_usd", 0) / 1e9
+    yield CounterMetricFamily("stepstream_llm_usd", "Cost of models with a price, US dollars.", value=usd)
 
 
 QUEUE_GAUGES = (

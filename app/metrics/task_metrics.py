@@ -119,7 +119,7 @@ class Fold:
             step.busy_ms += max(0, event.ts - since)
 
     def _plan_created(self, event: Event) -> None:
-        self._timing.planning_ms = event.ts - (self._timing.submitted or event.ts)
+        self._timing.planning_ms = event.data.get("planning_ms", 0)
         for planned in event.data["steps"]:
             self._step(planned["step_id"], planned["agent"])
             self._parents[planned["step_id"]] = list(planned.get("depends_on", ()))
@@ -177,9 +177,9 @@ class Fold:
 
     def _llm_used(self, event: Event) -> None:
         self._llm.calls += 1
-        self._llm.input_tokens += event.data.get("input_tokens", 0)
-        self._llm.output_tokens += event.data.get("output_tokens", 0)
-        self._llm.usd += event.data.get("usd") or 0.0
+        self._llm.calls_uncounted += event.data.get("output_tokens") is None
+        for name in ("input_tokens", "output_tokens", "cached_tokens", "usd"):
+            setattr(self._llm, name, getattr(self._llm, name) + (event.data.get(name) or 0))
 
     def _citations_verified(self, event: Event) -> None:
         for name in CitationMetrics.model_fields:

@@ -71,6 +71,7 @@ class PlanCreated(EventData):
     rev: int
     planner: str
     estimate: dict[str, int]
+    planning_ms: int
 
 
 class PlanFallback(EventData):

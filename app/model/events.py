@@ -8,7 +8,7 @@ the shape below. Times (`ts`) are the Redis server's epoch milliseconds. Clients
 | type                 | data                                                         |
 |----------------------|--------------------------------------------------------------|
 | task.submitted | task, priority, labels, deadline_ms, not_before_ms, concurrency, parent_task_id, idempotency_sha256 |
-| plan.created         | steps (the whole plan), rev, planner, estimate               |
+| plan.created         | steps (the whole plan), rev, planner, estimate, planning_ms  |
 | plan.fallback        | reason, planner, instead_of                                  |
 | plan.extended        | rev, parent (step id), steps (the added ones)                |
 | task.started         | steps_total                                                  |

@@ -193,6 +193,8 @@ class TaskView(BaseModel):
     finished_ms: int | None = None
     deadline_ms: int | None = None
     last_seq: int
+    tokens: int = 0
+    usd: float = 0.0
     error: dict[str, Any] | None = None
     steps: list[StepView]
 

@@ -93,8 +93,8 @@ DISPATCH = (
     lua(
         "dispatch: tokens of an earlier report forgotten",
         "_flow",
-        "string.format('%.0f', (v[1] or 0) + tokens)",
-        "string.format('%.0f', tokens)",
+        "string.format('%.0f', (v[1] or 0) + input + output)",
+        "string.format('%.0f', input + output)",
         f"{TRANSITIONS}::test_what_models_took_is_added_up_once",
     ),
     lua(

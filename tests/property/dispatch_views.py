@@ -19,7 +19,7 @@ COUNTERS = ("dispatch", "delivery", "attempt", "failures", "crashes", "deferrals
 #: What the model leaves open: durations, texts, sizes, and delays that end with another key's TTL.
 UNTOLD = {
     "task.submitted": {"task", "priority", "labels", "concurrency", "idempotency_sha256"},
-    "plan.created": {"planner", "estimate"},
+    "plan.created": {"planner", "estimate", "planning_ms"},
     "step.started": {"queue_wait_ms"},
     "step.redelivered": {"idle_ms"},
     "step.progress": {"current", "total", "message"},

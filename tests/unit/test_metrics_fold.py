@@ -26,7 +26,12 @@ Line = tuple[str, int, int | None, dict[str, Any]]
 #: Step 1 fails once and is retried, step 2 loses its worker, then all is well.
 STORY: list[Line] = [
     ("task.submitted", 1000, None, {"task": "t", "priority": 5, "labels": {}}),
-    ("plan.created", 1000, None, {"steps": PLAN, "rev": 1, "planner": "client", "estimate": {"steps": 3}}),
+    (
+        "plan.created",
+        1000,
+        None,
+        {"steps": PLAN, "rev": 1, "planner": "client", "estimate": {"steps": 3}, "planning_ms": 40},
+    ),
     ("step.queued", 1000, 1, {"queue": "retriever", "batch_id": "b", "deps": []}),
     ("step.queued", 1000, 2, {"queue": "retriever", "batch_id": "b", "deps": []}),
     ("task.started", 1010, None, {"steps_total": 3}),
@@ -44,7 +49,8 @@ STORY: list[Line] = [
     ("step.queued", 1250, 3, {"queue": "writer", "batch_id": "c", "deps": [1, 2]}),
     ("step.started", 1260, 3, {"queue_wait_ms": 10, "delivery": 1}),
     ("citations.verified", 1270, 3, {"total": 4, "ok": 3, "repaired": 1, "dropped": 0}),
-    ("llm.usage", 1270, 3, {"input_tokens": 7, "output_tokens": 3, "usd": 0.5}),
+    ("llm.usage", 1270, 3, {"input_tokens": 7, "output_tokens": 3, "cached_tokens": 2, "usd": 0.5}),
+    ("llm.usage", 1270, 3, {"input_tokens": None, "output_tokens": None, "cached_tokens": None, "usd": None}),
     ("step.unheard_of", 1270, 3, {}),
     ("step.completed", 1290, 3, {"duration_ms": 30, "summary": "", "bytes": 1, "cached": False}),
     ("task.completed", 1300, None, {"duration_ms": 300, "partial": False, "totals": TOTALS}),
@@ -67,7 +73,7 @@ def test_the_story_of_a_task_in_figures() -> None:
 
     assert figures["status"] == "completed"
     assert figures["timing"] == {
-        "submitted": 1000, "started": 1010, "finished": 1300, "wall_ms": 300, "planning_ms": 0,
+        "submitted": 1000, "started": 1010, "finished": 1300, "wall_ms": 300, "planning_ms": 40,
         "queue_wait_ms": 10 + 15 + 5 + 15 + 10, "critical_path_ms": 120 + 30, "busy_ms": 120 + 50 + 30,
         "parallelism": 0.667,
     }  # fmt: skip
@@ -78,7 +84,9 @@ def test_the_story_of_a_task_in_figures() -> None:
         "step_id": 2, "agent": "retriever", "status": "completed", "attempts": 2, "queue_wait_ms": 30, "busy_ms": 50,
     }  # fmt: skip
     assert figures["per_agent"]["retriever"] == {"steps": 2, "attempts": 4, "queue_wait_ms": 45, "busy_ms": 170}
-    assert figures["llm"] == {"calls": 1, "input_tokens": 7, "output_tokens": 3, "usd": 0.5}
+    assert figures["llm"] == {
+        "calls": 2, "calls_uncounted": 1, "input_tokens": 7, "output_tokens": 3, "cached_tokens": 2, "usd": 0.5,
+    }  # fmt: skip
     assert figures["retrieval"] == {"queries": 2, "passages": 2}
     assert figures["citations"] == {"total": 4, "ok": 3, "repaired": 1, "dropped": 0}
     assert figures["events"]["count"] == figures["events"]["last_seq"] == len(STORY)

@@ -21,7 +21,7 @@ class Depth:
 
 def samples(text: bytes) -> dict[tuple[str, str], float]:
     return {
-        (sample.name, sample.labels.get("queue") or sample.labels.get("outcome") or ""): sample.value
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
@@ -33,7 +33,10 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
     metrics.submissions.labels("accepted").inc()
     counters = HubCounters(viewers=2, events_sent=10, gap_fills=1, resets=3)
 
-    found = samples(metrics.render(counters, RedisTruth(open_tasks=7, repaired=2, queues={"writer": Depth()})))
+    llm = {"calls": 3, "input_tokens": 20, "output_tokens": 5, "nano_usd": 1_500_000_000}
+
+    truth = RedisTruth(open_tasks=7, repaired=2, queues={"writer": Depth()}, llm=llm)
+    found = samples(metrics.render(counters, truth))
 
     expected = {
         ("stepstream_submissions_total", "accepted"): 1,
@@ -45,6 +48,10 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
         ("stepstream_redis_up", ""): 1,
         ("stepstream_open_tasks", ""): 7,
         ("stepstream_repaired_total", ""): 2,
+        ("stepstream_llm_calls_total", ""): 3,
+        ("stepstream_llm_tokens_total", "input"): 20,
+        ("stepstream_llm_tokens_total", "output"): 5,
+        ("stepstream_llm_usd_total", ""): 1.5,
         ("stepstream_queue_backlog", "writer"): 4,
         ("stepstream_queue_in_flight", "writer"): 3,
         ("stepstream_queue_delayed", "writer"): 2,

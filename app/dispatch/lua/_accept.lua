@@ -5,7 +5,9 @@
 --          12 members of task.submitted's data   13 data of plan.created   14 ids of the steps that wait for
 --          nothing   15 not before   16 deadline: both ms, '+ms' from now, or ''   17 key of the documents
 --          18 documents, '' when there are none   19 label indexes, newline-separated   20 id of the source task
---          21 ids of the steps taken over from it   22... fields of the task hash
+--          21 ids of the steps taken over from it   22 what planning has to tell: type, space, data per line
+--          23 calls to language models for it   24, 25 tokens they read and wrote   26 their cost, billionths of
+--          a dollar   27... fields of the task hash
 -- RETURNS  accept(): the script's reply, see submit.lua
 -- WHY      submit and fork take a task in by the same rules and in one act; fork takes results along.
 
@@ -105,7 +107,7 @@ end
 -- The new task as the rest of the scripts know it, from its fields.
 local function born()
   local fields = {}
-  for i = 22, #ARGV, 2 do
+  for i = 27, #ARGV, 2 do
     fields[ARGV[i]] = ARGV[i + 1]
   end
   local t = new_task(TASK)
@@ -139,6 +141,10 @@ local function accept()
   end
   emit(t, 'task.submitted', '', '{' .. ARGV[12] .. ',"deadline_ms":' .. written(deadline) .. ',"not_before_ms":'
     .. written(not_before) .. '}')
+  for kind, data in string.gmatch(ARGV[22], '(%S+) ([^\n]+)') do
+    emit(t, kind, '', data)
+  end
+  count_usage(t, ARGV[23], ARGV[24], ARGV[25], ARGV[26])
   emit(t, 'plan.created', '', ARGV[13])
   for i, s in ipairs(load(t, reused)) do
     set(t, 'r:' .. s.id, results[i])

@@ -99,13 +99,18 @@ local function skip_below(t, s, why)
   end
 end
 
--- What language models took. Billionths of a dollar add up exactly, and a price per million tokens has no smaller part
--- worth a thought; a number of up to 15 digits is written out in full.
-local function count_usage(t, tokens, nano_usd)
-  if tokens ~= '0' or nano_usd ~= '0' then
-    local v = redis.call('HMGET', t.key, 'tokens', 'nano_usd')
-    set(t, 'tokens', string.format('%.0f', (v[1] or 0) + tokens))
-    set(t, 'nano_usd', string.format('%.0f', (v[2] or 0) + nano_usd))
+-- What language models took, for the task and for the fleet. Billionths of a dollar add up exactly, and a price per
+-- million tokens has no smaller part worth a thought; a number of up to 15 digits is written out in full.
+local function count_usage(t, calls, input, output, nano_usd)
+  if calls == '0' then
+    return
+  end
+  local v = redis.call('HMGET', t.key, 'tokens', 'nano_usd')
+  set(t, 'tokens', string.format('%.0f', (v[1] or 0) + input + output))
+  set(t, 'nano_usd', string.format('%.0f', (v[2] or 0) + nano_usd))
+  local spent = {calls = calls, input_tokens = input, output_tokens = output, nano_usd = nano_usd}
+  for name, amount in pairs(spent) do
+    later('HINCRBY', TAG .. ':llm', name, amount)
   end
 end
 

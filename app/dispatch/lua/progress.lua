@@ -2,8 +2,8 @@
 -- Appends what a running attempt reports about itself.
 -- KEYS  see _task.lua
 -- ARGV  6 step   7 token   8 number of this report within the attempt, from 1   9 most events of a task
---       10 tokens of language models that these reports tell of   11 their cost in billionths of a dollar
---       12... pairs of event type and data
+--       10 calls to language models that these reports tell of   11, 12 tokens they read and wrote
+--       13 their cost in billionths of a dollar   14... pairs of event type and data
 -- RETURNS {'ok'} | {'fenced'}: the attempt is not the current one
 -- WHY   The report number makes a blind re-send harmless. Past the limit these events are dropped, with one
 --       events.truncated to say so; transitions never are, nor is what a model took: the totals hold it.
@@ -19,8 +19,8 @@ end
 s.reports, s.seen = ARGV[8], NOW
 touch(t, s)
 local scope, limit, truncated = attempt_scope(s), tonumber(ARGV[9]), extra[1]
-count_usage(t, ARGV[10], ARGV[11])
-for i = 12, #ARGV, 2 do
+count_usage(t, ARGV[10], ARGV[11], ARGV[12], ARGV[13])
+for i = 14, #ARGV, 2 do
   if tonumber(t.seq) < limit or ARGV[i] == 'llm.usage' then
     emit(t, ARGV[i], scope, ARGV[i + 1], ARGV[i] == 'output.delta')
   elseif not truncated then

@@ -8,6 +8,7 @@ from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.submission import Submission, SubmissionLimits
 from app.errors import BacklogFull, InvalidRequest, Unavailable
 from app.model.task import CancelMode, Document, Moment, TaskStatus
+from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 from app.startup import load_agents
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def dispatcher(bench: Bench) -> Dispatcher:
     return Dispatcher(
-        planner=RulePlanner(),
+        planners=Planners(RulePlanner()),
         registry=load_agents(Settings()),
         store=bench.tasks,
         reader=bench.reader,

@@ -9,6 +9,7 @@ from app.dispatch.submission import Submission, SubmissionLimits
 from app.errors import InvalidRequest, NotPossible, TaskNotFound
 from app.model.output import OutputFormat, TaskOutput
 from app.model.task import Concurrency, Document
+from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
 
@@ -23,7 +24,7 @@ def dispatcher(bench: Bench) -> Dispatcher:
     plan = PlanLimits(steps_max=20, payload_bytes_max=1000)
     limits = SubmissionLimits(task_chars_max=100, documents_max=2, documents_bytes_max=50, plan=plan)
     return Dispatcher(
-        planner=RulePlanner(), registry=bench.registry, store=bench.tasks, reader=bench.reader, limits=limits
+        planners=Planners(RulePlanner()), registry=bench.registry, store=bench.tasks, reader=bench.reader, limits=limits
     )
 
 
