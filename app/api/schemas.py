@@ -1,12 +1,13 @@
 """The JSON that clients send; what they get is in app/model/answers.py."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.terms import ConcurrencyBody, MomentText
 from app.api.text import IN_ONE_LINE, PRINTABLE, LabelName, LabelText, PlanJson, Text
 from app.model.output import TaskOutput
+from app.model.plan import PlannerChoice
 from app.web.urls import URL_CHARS_MAX
 
 LABELS_MAX = 32
@@ -75,7 +76,7 @@ class RunTask(_Body):
 
     task: Annotated[str, Field(min_length=1, description="The goal, in words."), *PRINTABLE]
     plan: PlanJson = Field(None, description="Steps to run instead of a planner's; see the schema `Step`.")
-    planner: Literal["rules", "llm"] | None = Field(
+    planner: PlannerChoice | None = Field(
         None, description="Who plans: the server's rules, or its language model. Unset: as the server is configured."
     )
     inputs: InputsBody = InputsBody()

@@ -15,6 +15,7 @@ from app.cli.terminal import Clean, json_line, plain, say, show, tell
 from app.client import ApiError, Client, ClientError
 from app.model.events import Event
 from app.model.output import OutputFormat
+from app.model.plan import PlannerChoice
 from app.model.task import Document
 
 REFRESHES_PER_S = 8
@@ -27,6 +28,7 @@ class Request:
     task: str
     plan: object | None = None
     documents: tuple[Document, ...] = ()
+    planner: PlannerChoice | None = None
     urls: tuple[str, ...] = ()
     web: bool = False
     output_format: OutputFormat = OutputFormat.MARKDOWN
@@ -57,6 +59,7 @@ class Runner:
             task_id = self._client.submit(
                 request.task,
                 plan=request.plan,
+                planner=request.planner,
                 documents=request.documents,
                 urls=request.urls,
                 web=request.web,

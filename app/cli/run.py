@@ -24,6 +24,7 @@ from app.cli.up import Shape, Stack
 from app.client import Client
 from app.config import Settings
 from app.model.output import OutputFormat
+from app.model.plan import PlannerChoice
 
 CPUS = os.cpu_count() or 1
 
@@ -45,6 +46,9 @@ def run(  # noqa: PLR0913, PLR0917  # its options
     web: Annotated[bool, typer.Option("--web", help="Search the web as well; needs STEPSTREAM_SEARXNG_URL.")] = False,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
     output_format: Format = OutputFormat.MARKDOWN,
+    planner: Annotated[
+        PlannerChoice | None, typer.Option(help="Who plans; unset: as the server is configured.")
+    ] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -55,6 +59,7 @@ def run(  # noqa: PLR0913, PLR0917  # its options
             read_task(task),
             read_plan(plan),
             read_documents(docs),
+            planner=planner,
             urls=read_urls(page),
             web=web,
             output_format=output_format,

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.records import local_time, show_table, table, wide_console
-from app.cli.telling import seconds
+from app.cli.telling import seconds, taken
 from app.cli.terminal import cell
 from app.model.task import TaskSummary, TaskView
 
@@ -55,6 +55,8 @@ def _facts(task: TaskView) -> Iterator[tuple[str, Text]]:
         yield "deadline", cell(local_time(task.deadline_ms))
     if task.finished_ms:
         yield "took", cell(seconds(task.finished_ms - task.created_ms))
+    if spent := taken({"tokens": task.tokens, "usd": task.usd}).removeprefix(", "):
+        yield "models", cell(spent)
     if task.error:
         yield "error", cell(task.error.get("message", ""))
 

@@ -19,10 +19,26 @@ def _error(found: Mapping[str, Any]) -> str:
     return str(error.get("message") or error.get("code")) if isinstance(error, Mapping) else "no reason given"
 
 
+def taken(found: Mapping[str, Any]) -> str:
+    """What language models took, with a comma before it; nothing where none was asked, or nobody knows."""
+    tokens, usd = found.get("tokens"), found.get("usd")
+    counted = f", {tokens:,} tokens" if isinstance(tokens, int) and tokens else ""
+    return counted + (f", ${usd:.6f}".rstrip("0") if isinstance(usd, float) and usd else "")
+
+
+def _asked(found: Mapping[str, Any]) -> str:
+    sent, got = found.get("input_tokens"), found.get("output_tokens")
+    tokens = sent + got if isinstance(sent, int) and isinstance(got, int) else None
+    spent = taken({"tokens": tokens, "usd": found.get("usd")})
+    return f"{found.get('model')} asked for {found.get('name')}: {seconds(found.get('ms'))}{spent}"
+
+
 TASK_LINES: dict[str, Tell] = {
+    "llm.usage": _asked,
+    "plan.fallback": lambda d: f"planned by {d.get('planner')} instead of {d.get('instead_of')}: {d.get('reason')}",
     "plan.created": lambda d: f"plan: {len(d.get('steps', []))} steps, planned by {d.get('planner')}",
     "events.truncated": lambda d: f"from here on only transitions are recorded (limit {d.get('limit')})",
-    "task.completed": lambda d: f"task done in {seconds(d.get('duration_ms'))}",
+    "task.completed": lambda d: f"task done in {seconds(d.get('duration_ms'))}{taken(d.get('totals') or {})}",
     "task.failed": lambda d: f"task failed in step {d.get('failed_step')}: {_error(d)}",
     "task.cancelled": lambda d: f"task cancelled: {d.get('reason') or 'no reason given'}",
     "task.expired": lambda d: f"task expired: {d.get('reason')}",
@@ -47,6 +63,7 @@ STEP_LINES: dict[str, tuple[str, Tell]] = {
     "step.released": ("queued", lambda d: f"handed back ({d.get('reason')})"),
     "step.skipped": ("skipped", lambda d: str(d.get("reason", ""))),
     "step.cancelled": ("skipped", lambda d: str(d.get("reason", ""))),
+    "llm.usage": ("", _asked),
     "citations.verified": ("", lambda d: f"{d.get('ok')} of {d.get('total')} citations hold"),
 }
 

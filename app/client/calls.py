@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import httpx2
 
@@ -22,7 +22,7 @@ from app.client.pages import Pages
 from app.metrics.figures import TaskMetrics
 from app.model.answers import Accepted, AgentBody, PlanBody, ResultBody
 from app.model.output import OutputFormat
-from app.model.plan import Plan
+from app.model.plan import Plan, PlannerChoice
 from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
 
 #: A time with its offset, a duration from now, or either as the API reads it.
@@ -38,7 +38,7 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     task: str,
     *,
     plan: object | None = None,
-    planner: Literal["rules", "llm"] | None = None,
+    planner: PlannerChoice | None = None,
     documents: Sequence[Document] = (),
     collection: str | None = None,
     urls: Sequence[str] = (),
@@ -75,11 +75,11 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
     return Call("POST", "/run-task", as_model(Accepted), headers=headers, body=body, repeatable=bool(headers))
 
 
-def preview(  # as `submit`
+def preview(  # noqa: PLR0913  # as `submit`
     task: str,
     *,
     plan: object | None = None,
-    planner: Literal["rules", "llm"] | None = None,
+    planner: PlannerChoice | None = None,
     documents: Sequence[Document] = (),
     collection: str | None = None,
     urls: Sequence[str] = (),

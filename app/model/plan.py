@@ -11,6 +11,8 @@ TIMEOUT_MS_MAX = 86_400_000
 StepId = Annotated[int, Field(strict=True, ge=1, le=STEP_ID_MAX)]
 Payload = str | dict[str, Any]
 PlannerName = Literal["rules", "llm", "client", "agent"]
+#: Those that a client can ask for.
+PlannerChoice = Literal["rules", "llm"]
 
 
 class OnFailure(StrEnum):
