@@ -1,48 +1,77 @@
 """The retriever: finds the passages of the task's documents that speak of what it is asked."""
 
+from collections.abc import Sequence
+
 from anyio import to_thread
 from pydantic import Field
 
 from actors.agent import StepContext, StepInput, StepOutput, agent
-from actors.tools.documents import load_documents
+from actors.tools.documents import open_indexes
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage
-from actors.tools.search import find_passages
+from actors.tools.search import QUERIES_MAX, Found, search
 from actors.tools.web import Failures, web_documents
+from app.documents.folder import Skipped
+
+TOLD_MAX = 5
 
 
 class RetrieverInput(StepInput):
     """What to look for, and how many passages at most."""
 
     passages_max: int = Field(8, ge=1, le=50, description="Most passages to return.")
+    queries: list[str] = Field(
+        [], max_length=QUERIES_MAX, description="The same in other words; what any of them finds counts."
+    )
 
 
 @agent(
     "retriever",
     input_model=RetrieverInput,
     description="Finds relevant passages in the task's documents and pages, and on the web where that is asked for.",
+    # A large folder that nobody has indexed before takes its time; what is done by then is kept for the next attempt.
+    timeout_ms=600_000,
     gathers=True,
 )
 async def run(step: RetrieverInput, ctx: StepContext) -> StepOutput:
     await ctx.progress(1, 2, "reading the documents")
     unreached = Failures()
-    documents = [*await load_documents(ctx), *await web_documents(ctx, step, unreached)]
-    if unreached and not documents:
+    indexes = await open_indexes(ctx, await web_documents(ctx, step, unreached))
+    if unreached and not indexes:
         raise unreached.error()
-    await ctx.progress(2, 2, f"searching {_count(len(documents), 'document')}")
-    index = await to_thread.run_sync(PassageIndex, documents, ctx.cache_dir)
-    found = await to_thread.run_sync(find_passages, index, step.text, step.passages_max)
-    for passage in found:
+    found = await to_thread.run_sync(_search, indexes, step)
+    await ctx.progress(2, 2, _told(found))
+    for passage in found.passages:
         await ctx.source(pid=passage.pid, title=passage.title, uri=passage.uri, score=passage.score)
     return StepOutput(
-        summary=_summary(found, len(documents)),
+        summary=_summary(found.passages, found.documents),
         data={
             "query": step.text,
-            "documents": len(documents),
+            "documents": found.documents,
             "unreachable": unreached.listed(),
-            "passages": [passage.model_dump(mode="json") for passage in found],
+            "passages": [passage.model_dump(mode="json") for passage in found.passages],
+            "skipped": _listed(found.skipped),
+            "notes": _listed(found.notes),
         },
     )
+
+
+def _search(indexes: list[PassageIndex], step: RetrieverInput) -> Found:
+    return search(indexes, step.text, step.passages_max, step.queries)
+
+
+def _listed(found: Sequence[Skipped]) -> list[dict[str, str]]:
+    return [{"name": document.name, "reason": document.reason} for document in found]
+
+
+def _told(found: Found) -> str:
+    """How many documents were searched, and which ones were not."""
+    searched = f"searched {_count(found.documents, 'document')}"
+    if not found.skipped:
+        return searched
+    named = "; ".join(f"{document.name} {document.reason}" for document in found.skipped[:TOLD_MAX])
+    more = f"; {len(found.skipped) - TOLD_MAX} more" if len(found.skipped) > TOLD_MAX else ""
+    return f"{searched}, left out: {named}{more}"
 
 
 def _summary(found: list[Passage], searched: int) -> str:

@@ -6,34 +6,29 @@ documents are often mislabelled, and nothing here needs more than "is this prose
 disagree the doubtful lines count as code, which costs a sentence and never yields a false one.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from actors.tools import marks
+from actors.tools.directives import DIRECTIVE, role_of, signature
+from actors.tools.marks import indent_of
+
 Kind = Literal["heading", "prose", "item", "code", "table", "other"]
 
 LINE_CHARS_MAX = 2_000  # patterns look at no more of a line than this
 FRONT_MATTER_LINES_MAX = 100
-
-FENCE = re.compile(r"\s*(`{3,}|~{3,})")
-ATX = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
-HTML_HEADING = re.compile(r"\s*<h([1-6])\b[^<>]*>(.*?)</h\1>\s*$", re.IGNORECASE)
-UNDERLINE = re.compile(r"([=\-~^\"'`+*#:.])\1{2,}\s*$")
-RULE = re.compile(r"\s*([-*_=])(?:[ \t]*\1){2,}\s*$")
-ITEM = re.compile(r"(\s*)(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+(?=\S)")
-RST_TABLE_RULE = re.compile(r"\s*(?:=+(?:\s+=+)+|\+[-=+]+\+)\s*$")
-DIRECTIVE = re.compile(r"\s*\.\.(?:\s|$)")
-ADMONITION = re.compile(r"\s*\.\. (?:note|warning|tip|hint|important|caution|danger|attention|admonition|version\w+)::")
-LINK_DEFINITION = re.compile(r" {0,3}\[[^\]]{1,200}\]:\s*\S")
-RAW_HTML = re.compile(r"\s*<(script|style|pre|svg)\b", re.IGNORECASE)
-DOCTEST = re.compile(r"\s*>>> ")
+OBJECT_LEVEL = 7  # of headings that end with their indentation: what a directive or a definition describes
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of whole lines, `text[start:end]` without the last line break; `line` counts from 1."""
+    """
+    A run of whole lines, `text[start:end]` without the last line break; `line` counts from 1.
+
+    A heading from `OBJECT_LEVEL` on holds for the lines below it that are indented deeper than its `indent`.
+    """
 
     kind: Kind
     start: int
@@ -41,16 +36,12 @@ class Block:
     line: int
     level: int = 0
     title: str = ""
+    indent: int = 0
 
 
 def scan(text: str) -> list[Block]:
     """The blocks of the text in order; blank lines belong to none."""
     return _Scanner(text).run()
-
-
-def _indent(line: str) -> int:
-    expanded = line[:200].expandtabs(4)
-    return len(expanded) - len(expanded.lstrip())
 
 
 class _Scanner:
@@ -62,7 +53,8 @@ class _Scanner:
         self.blocks: list[Block] = []
         self.offset = 0
         self.counted = 0
-        self.content_indent = 0  # where the text of the list item or directive we are in begins
+        #: Where the text of the list item or directive we are in begins; a passage may begin inside one.
+        self.content_indent = next((indent_of(line) for line in self.lines if line.strip()), 0)
         self.literal_next = False  # the last paragraph ended with "::"
         self.heading_styles: dict[str, int] = {"=": 1, "-": 2}
         self.marks: dict[str, list[int]] = {}  # lines that contain a closing mark, found once per mark
@@ -78,11 +70,19 @@ class _Scanner:
             return self._add("other", at, end)
         if end := self._heading(at):
             return end
+        if self._is_plainly_prose(at):
+            return self._add("prose", at, self._end_of_paragraph(at, "prose"))
         for kind, find_end in self._rules():
             if end := find_end(at):
                 return self._add(kind, at, end)
-        kind = "item" if ITEM.match(self.lines[at]) else "prose"
+        kind = "item" if marks.ITEM.match(self.lines[at]) else "prose"
         return self._add(kind, at, self._end_of_paragraph(at, kind))
+
+    def _is_plainly_prose(self, at: int) -> bool:
+        """Most lines of most texts begin with a letter: none of the rules can apply to them."""
+        line = self.lines[at]
+        deep = self.literal_next or indent_of(line) >= self.content_indent + 4
+        return line.lstrip()[0].isalpha() and "|" not in line and not deep
 
     def _rules(self) -> tuple[tuple[Kind, Callable[[int], int]], ...]:
         return (
@@ -90,16 +90,17 @@ class _Scanner:
             ("code", self._end_of_indented),
             ("other", self._end_of_comment),
             ("code", self._end_of_raw_html),
+            ("code", self._end_of_code_directive),
             ("other", self._end_of_directive),
             ("table", self._end_of_table),
             ("other", lambda at: at + 1 if self._is_marker(at) else 0),
-            ("code", lambda at: self._next_blank(at) if DOCTEST.match(self.lines[at]) else 0),
+            ("code", lambda at: self._next_blank(at) if marks.DOCTEST.match(self.lines[at]) else 0),
         )
 
     def _add(self, kind: Kind, at: int, end: int, level: int = 0, title: str = "") -> int:
         start = self._start_of(at)
-        length = sum(len(line) + 1 for line in self.raw[at:end]) - 1
-        self.blocks.append(Block(kind, start, start + length, at + 1, level, title))
+        length = sum(map(len, self.raw[at:end])) + end - at - 1
+        self.blocks.append(Block(kind, start, start + length, at + 1, level, title, indent_of(self.lines[at])))
         self._note_context(kind, at, end)
         return end
 
@@ -110,41 +111,54 @@ class _Scanner:
         return self.offset
 
     def _note_context(self, kind: Kind, at: int, end: int) -> None:
-        if kind == "item" and (marker := ITEM.match(self.lines[at])):
-            self.content_indent = _indent(self.lines[at]) + len(marker[0].strip()) + 1
-        elif kind == "other" and ADMONITION.match(self.lines[at]):
-            self.content_indent = _indent(self.lines[at]) + 3
-        elif _indent(self.lines[at]) < self.content_indent:
+        if kind == "item" and (marker := marks.ITEM.match(self.lines[at])):
+            self.content_indent = indent_of(self.lines[at]) + len(marker[0].strip()) + 1
+        elif self._opens_body(kind, at):
+            below = next((line for line in self.lines[end : end + 4] if line.strip()), "")
+            self.content_indent = max(indent_of(below), indent_of(self.lines[at]) + 3)
+        elif indent_of(self.lines[at]) < self.content_indent:
             self.content_indent = 0
         self.literal_next = kind in ("prose", "item") and self.lines[end - 1].rstrip().endswith("::")
 
+    def _opens_body(self, kind: Kind, at: int) -> bool:
+        return kind in ("other", "heading") and role_of(self.lines[at]) in ("admonition", "object")
+
     def _heading(self, at: int) -> int:
         line = self.lines[at]
-        if match := ATX.match(line):
+        if DIRECTIVE.match(line):
+            return self._object(at) if role_of(line) == "object" else 0
+        if "#" in line[:4] and (match := marks.ATX.match(line)):
             return self._add("heading", at, at + 1, len(match[1]), match[2].strip().rstrip("#").rstrip())
-        if match := HTML_HEADING.match(line):
+        if "<" in line and (match := marks.HTML_HEADING.match(line)):
             return self._add("heading", at, at + 1, int(match[1]), match[2])
-        overlined = bool(UNDERLINE.match(line)) and self._underlined(at + 1) and at + 2 < len(self.lines)
+        ruled = line[:1] in marks.RULE_SIGNS and bool(marks.UNDERLINE.match(line))
+        overlined = ruled and self._underlined(at + 1) and at + 2 < len(self.lines)
         title_at = at + 1 if overlined else at
-        if not self._underlined(title_at) or UNDERLINE.match(self.lines[title_at]):
+        if not self._underlined(title_at) or marks.UNDERLINE.match(self.lines[title_at]):
             return 0
         style = self.lines[title_at + 1].strip()[0]
         level = self.heading_styles.setdefault(style, len(self.heading_styles) + 1)
         return self._add("heading", at, title_at + 2, level, self.lines[title_at].strip())
+
+    def _object(self, at: int) -> int:
+        """What is described below its signature: more signatures and options may follow on the next lines."""
+        indent = indent_of(self.lines[at])
+        level = OBJECT_LEVEL + min(indent, 90)
+        return self._add("heading", at, self._next_blank(at), level, signature(self.lines[at]))
 
     def _underlined(self, at: int) -> bool:
         """Whether the one line `at` has a heading's rule below it; a rule of other signs must be as long."""
         if at + 1 >= len(self.lines):
             return False
         title, rule = self.lines[at], self.lines[at + 1].rstrip()
-        if not title.strip() or not UNDERLINE.match(rule) or rule[0] == "`" or _indent(title) >= 4:
+        if rule[:1] not in marks.RULE_SIGNS or not title.strip() or not marks.UNDERLINE.match(rule):
             return False
-        if ITEM.match(title) or title.lstrip().startswith((">", "|")):
+        if indent_of(title) >= 4 or marks.ITEM.match(title) or title.lstrip().startswith((">", "|")):
             return False
         return rule[0] in "=-" or len(rule) >= len(title.rstrip())
 
     def _end_of_fence(self, at: int) -> int:
-        match = FENCE.match(self.lines[at])
+        match = marks.FENCE.match(self.lines[at])
         if not match:
             return 0
         for index in range(at + 1, len(self.lines)):
@@ -154,14 +168,14 @@ class _Scanner:
         return len(self.lines)
 
     def _end_of_indented(self, at: int) -> int:
-        indent = _indent(self.lines[at])
+        indent = indent_of(self.lines[at])
         literal = self.literal_next and indent > 0
-        nested_item = self.content_indent and ITEM.match(self.lines[at])
+        nested_item = self.content_indent and marks.ITEM.match(self.lines[at])
         if not literal and (indent < self.content_indent + 4 or nested_item):
             return 0
         end, least = at, 1 if literal else min(indent, self.content_indent + 4)
         for index in range(at, len(self.lines)):
-            if self.lines[index].strip() and _indent(self.lines[index]) < least:
+            if self.lines[index].strip() and indent_of(self.lines[index]) < least:
                 break
             end = index + 1 if self.lines[index].strip() else end
         return end
@@ -179,7 +193,7 @@ class _Scanner:
         return self.lines[at].rstrip() == "---"
 
     def _end_of_raw_html(self, at: int) -> int:
-        match = RAW_HTML.match(self.lines[at])
+        match = marks.RAW_HTML.match(self.lines[at])
         return self._line_with(f"</{match[1].lower()}", at) if match else 0
 
     def _line_with(self, mark: str, at: int) -> int:
@@ -192,11 +206,17 @@ class _Scanner:
     def _end_of_directive(self, at: int) -> int:
         if not DIRECTIVE.match(self.lines[at]):
             return 0
-        if ADMONITION.match(self.lines[at]):
+        if role_of(self.lines[at]) == "admonition":
             return at + 1
-        indent, end = _indent(self.lines[at]), at + 1
+        return self._end_of_body(at)
+
+    def _end_of_code_directive(self, at: int) -> int:
+        return self._end_of_body(at) if role_of(self.lines[at]) == "code" else 0
+
+    def _end_of_body(self, at: int) -> int:
+        indent, end = indent_of(self.lines[at]), at + 1
         for index in range(at + 1, len(self.lines)):
-            if self.lines[index].strip() and _indent(self.lines[index]) <= indent:
+            if self.lines[index].strip() and indent_of(self.lines[index]) <= indent:
                 break
             end = index + 1 if self.lines[index].strip() else end
         return end
@@ -205,12 +225,12 @@ class _Scanner:
         line = self.lines[at]
         below = self.lines[at + 1].strip() if at + 1 < len(self.lines) else ""
         ruled = "|" in line and "--" in below and not below.strip("|:- \t")
-        framed = line.lstrip().startswith("|") or RST_TABLE_RULE.match(line)
+        framed = line.lstrip().startswith("|") or marks.RST_TABLE_RULE.match(line)
         return self._next_blank(at) if ruled or framed else 0
 
     def _is_marker(self, at: int) -> bool:
         line = self.lines[at]
-        return bool(RULE.match(line) or UNDERLINE.match(line) or LINK_DEFINITION.match(line))
+        return bool(marks.RULE.match(line) or marks.UNDERLINE.match(line) or marks.LINK_DEFINITION.match(line))
 
     def _next_blank(self, at: int) -> int:
         return next((index for index in range(at, len(self.lines)) if not self.lines[index].strip()), len(self.lines))
@@ -218,8 +238,11 @@ class _Scanner:
     def _end_of_paragraph(self, at: int, kind: Kind) -> int:
         for index in range(at + 1, len(self.lines)):
             line = self.lines[index]
-            if not line.strip() or FENCE.match(line) or ATX.match(line) or ITEM.match(line):
+            body = line.lstrip()
+            if not body:
                 return index
-            if kind == "prose" and (self._underlined(index) or LINK_DEFINITION.match(line)):
+            if not body[0].isalpha() and (marks.FENCE.match(line) or marks.ATX.match(line) or marks.ITEM.match(line)):
+                return index
+            if kind == "prose" and (self._underlined(index) or (body[0] == "[" and marks.LINK_DEFINITION.match(line))):
                 return index
         return len(self.lines)

@@ -1,56 +1,39 @@
 """
-A full-text index of a set of documents: one SQLite file per content, built once and shared by all.
+A full-text index of some documents, built once per machine and kept up to date.
 
-The file's name is the hash of the documents and of this module's format, so a file is never updated: it
-is built beside its place and renamed into it. Processes that build the same one at once waste work and
-harm nothing; a damaged file is rebuilt. The oldest files go when there are more than `INDEX_FILES_MAX`.
+`PassageIndex.refresh` makes it fit the documents, `PassageIndex.view` searches one state of it. How it is made:
+`indexing.py`; where it lies: `index_file.py`.
 """
 
-import hashlib
-import os
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any
 
-from actors.tools.passages import Passage, name_stem, split, visible
+from actors.tools.corpora import Corpus
+from actors.tools.index_cache import make_room, used
+from actors.tools.index_file import IndexFile, NoIndex
+from actors.tools.indexing import Watch, refresh
+from actors.tools.passages import Passage, passage_id
 from actors.tools.words import tokens
+from app.documents.folder import Skipped
 from app.errors import Retryable
-from app.model.task import Document
 
-FORMAT = "1"  # part of the file's name: raise it when splitting or the schema changes
-INDEX_FILES_MAX = 32
-LEFTOVER_S = 3_600  # an unfinished file older than this belongs to a builder that died
 QUERY_WORDS_MAX = 64
-TITLE_WEIGHT, TEXT_WEIGHT = 4.0, 1.0
+REBUILDS_MAX = 2
+WAIT_S = 0.05
 
-SCHEMA = """
-CREATE TABLE meta (passages INTEGER NOT NULL);
-CREATE TABLE documents (uri TEXT NOT NULL, title TEXT NOT NULL);
-CREATE TABLE passages (
-    id INTEGER PRIMARY KEY, pid TEXT, title TEXT, uri TEXT, heading TEXT, line INTEGER, first INTEGER, last INTEGER,
-    sha256 TEXT, kind TEXT, text TEXT
-);
-CREATE INDEX passages_uri ON passages (uri);
-CREATE VIRTUAL TABLE lookup USING fts5(title, text, content='', tokenize='porter unicode61');
+RANKED = "SELECT rowid, -rank FROM lookup WHERE lookup MATCH :match{within} ORDER BY rank LIMIT :limit"
+WITHIN = " AND rowid BETWEEN :first AND :last"
+COLUMNS = """
+SELECT p.id, f.name, f.title, p.heading, p.line, p.first, p.last, f.text_sha256, p.kind, p.lead, p.text
+FROM passages p JOIN files f ON f.id = p.file
 """
-COLUMNS = "p.pid, p.title, p.uri, p.heading, p.line, p.first, p.last, p.sha256, p.kind, p.text"
-SEARCH = f"""
-SELECT {COLUMNS}, -bm25(lookup, {TITLE_WEIGHT}, {TEXT_WEIGHT}) AS score
-FROM lookup JOIN passages p ON p.id = lookup.rowid
-WHERE lookup MATCH :match AND (:uri IS NULL OR p.uri = :uri)
-ORDER BY score DESC, p.id LIMIT :limit
-"""  # noqa: S608  # only constants of this module
-OPENING = f"SELECT {COLUMNS}, 0.0 FROM passages p WHERE p.uri = ? ORDER BY p.id LIMIT ?"  # noqa: S608
-
-T = TypeVar("T")
-_building: dict[Path, threading.Lock] = {}
-_building_guard = threading.Lock()
+NAMED = "SELECT file FROM names WHERE word = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,80 +48,124 @@ class PassageIndex:
     """
     The passages of some documents, searchable by words.
 
-    Safe to use from several threads; every call opens the file for reading only.
+    Safe to use from several threads; any number of processes may have one of the same documents.
     """
 
-    def __init__(self, documents: list[Document], cache_dir: Path) -> None:
-        self._documents = documents
-        self.path = cache_dir / f"passages-{content_hash(documents)}.sqlite"
+    def __init__(self, corpus: Corpus, cache_dir: Path) -> None:
+        self.corpus = corpus
+        self.file = IndexFile(cache_dir, corpus.key)
+
+    def refresh(self, watch: Watch | None = None) -> bool:
+        """Makes it fit the documents as they are now; false while somebody else does: ask again soon."""
+        done = refresh(self.file, self.corpus, watch or Watch())
+        if done == "made":
+            make_room(self.file)
+        if done != "busy":
+            used(self.file)
+        return done != "busy"
+
+    def build(self) -> None:
+        """The same, waiting for whoever is at it."""
+        while not self.refresh():
+            time.sleep(WAIT_S)
+
+    @contextmanager
+    def view(self) -> Iterator["View"]:
+        """One state of the index; a file that cannot be read is made anew. Raises `Retryable` when that is no help."""
+        for _ in range(REBUILDS_MAX):
+            try:
+                with self.file.reading() as db:
+                    view = View(db)
+                    view.check()
+                    yield view
+                    return
+            except NoIndex:
+                self.build()
+        raise Retryable("The search index cannot be read, though it was made anew.", code="index_unreadable")
+
+
+class View:
+    """One state of an index, on one connection of one thread."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def check(self) -> None:
+        """Fails where nothing can be read."""
+        self._db.execute("SELECT value FROM meta WHERE key = 'digest'").fetchone()
 
     def search(self, words: Iterable[str], limit: int, *, uri: str | None = None) -> list[Passage]:
         """The passages with any of the words, best first; of the one document if `uri` is given."""
         match = match_expression(words)
-        if not match:
-            return []
-        return self._read(lambda db: _passages(db.execute(SEARCH, {"match": match, "uri": uri, "limit": limit})))
+        return self._ranked(match, limit, uri) if match else []
 
     def search_with(self, required: Iterable[str], words: Iterable[str], limit: int) -> list[Passage]:
         """Passages with at least one of the required words and one of the others."""
         first, second = match_expression(required), match_expression(words)
         match = f"({first}) AND ({second})" if first and second else first or second
-        if not match:
-            return []
-        return self._read(lambda db: _passages(db.execute(SEARCH, {"match": match, "uri": None, "limit": limit})))
+        return self._ranked(match, limit, None) if match else []
 
     def opening(self, uri: str, limit: int) -> list[Passage]:
         """How a document begins."""
-        return self._read(lambda db: _passages(db.execute(OPENING, (uri, limit))))
+        found: list[Passage] = []
+        for first, last in self._spans(uri):
+            rows = self._db.execute(f"{COLUMNS} WHERE p.id BETWEEN ? AND ? ORDER BY p.id LIMIT ?", (first, last, limit))
+            found += [_passage(row, 0.0) for row in rows]
+        return found[:limit]
 
-    def names(self) -> list[Name]:
-        return self._read(lambda db: [Name(*row) for row in db.execute("SELECT uri, title FROM documents")])
+    def names(self, limit: int = -1) -> list[Name]:
+        """The documents with anything to find in them, in order."""
+        sql = "SELECT name, title FROM files WHERE last >= first ORDER BY place, name LIMIT ?"
+        return [Name(*row) for row in self._db.execute(sql, (limit,))]
 
-    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return self._query(query)
-        except (sqlite3.DatabaseError, FileNotFoundError):
-            # Damaged, half removed or not there yet: the documents are at hand, so build it.
-            self._build()
-        try:
-            return self._query(query)
-        except sqlite3.DatabaseError as error:
-            raise Retryable(f"The search index cannot be read: {error}.", code="index_unreadable") from error
+    @cached_property
+    def named(self) -> int:
+        """How many documents have anything to find in them."""
+        return int(self._db.execute("SELECT count(*) FROM files WHERE last >= first").fetchone()[0])
 
-    def _query(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        if not self.path.exists():
-            raise FileNotFoundError(self.path)
-        with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as db:
-            (expected,) = db.execute("SELECT passages FROM meta").fetchone() or (-1,)
-            (actual,) = db.execute("SELECT count(*) FROM passages").fetchone()
-            if expected != actual:
-                raise sqlite3.DatabaseError("the index is incomplete")
-            return query(db)
+    def names_with(self, words: list[str], limit: int, *, only: bool = False) -> list[Name]:
+        """The documents with all the words in their name, in order; `only` these if so asked."""
+        distinct = sorted(set(words))
+        if not distinct:
+            return []
+        within = " INTERSECT ".join([f"{NAMED}{' AND words = ' + str(len(distinct)) if only else ''}"] * len(distinct))
+        sql = f"SELECT name, title FROM files WHERE id IN ({within}) ORDER BY place, name LIMIT ?"  # noqa: S608
+        return [Name(*row) for row in self._db.execute(sql, (*distinct, limit))]
 
-    def _build(self) -> None:
-        with _lock_for(self.path):
-            if not self._is_sound():
-                try:
-                    _write(self.path, self._documents)
-                except (OSError, sqlite3.Error) as error:
-                    raise Retryable(f"The search index cannot be written: {error}.", code="index_unwritable") from error
+    def count(self) -> int:
+        """How many documents could be read."""
+        return int(self._db.execute("SELECT count(*) FROM files WHERE skipped = ''").fetchone()[0])
 
-    def _is_sound(self) -> bool:
-        """Whether another thread or process has built it meanwhile."""
-        try:
-            return bool(self._query(lambda db: db.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)))
-        except (sqlite3.DatabaseError, FileNotFoundError):
-            return False
+    def skipped(self, limit: int) -> list[Skipped]:
+        """Documents that could not be read, and why."""
+        sql = "SELECT name, skipped FROM files WHERE skipped != '' ORDER BY place, name LIMIT ?"
+        return [Skipped(*row) for row in self._db.execute(sql, (limit,))]
 
+    def notes(self, limit: int) -> list[Skipped]:
+        """Documents that were read with some doubt."""
+        sql = "SELECT name, note FROM files WHERE note != '' ORDER BY place, name LIMIT ?"
+        return [Skipped(*row) for row in self._db.execute(sql, (limit,))]
 
-def content_hash(documents: list[Document]) -> str:
-    """The same for the same names and texts in the same order."""
-    digest = hashlib.sha256(f"format {FORMAT}".encode())
-    for document in documents:
-        for part in (document.name, document.text):
-            encoded = part.encode("utf-8", "surrogatepass")
-            digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return digest.hexdigest()[:40]
+    def _ranked(self, match: str, limit: int, uri: str | None) -> list[Passage]:
+        values: dict[str, Any] = {"match": match, "limit": limit}
+        if uri is None:
+            return self._fetched(self._db.execute(RANKED.format(within=""), values).fetchall())
+        scores: list[tuple[int, float]] = []
+        for first, last in self._spans(uri):
+            place = {"first": first, "last": last}
+            scores += self._db.execute(RANKED.format(within=WITHIN), values | place).fetchall()
+        return self._fetched(scores)[:limit]
+
+    def _spans(self, uri: str) -> list[tuple[int, int]]:
+        return self._db.execute("SELECT first, last FROM files WHERE name = ? ORDER BY place", (uri,)).fetchall()
+
+    def _fetched(self, scores: list[tuple[int, float]]) -> list[Passage]:
+        by_id = dict(scores)
+        marks = ", ".join("?" * len(by_id))
+        rows = self._db.execute(f"{COLUMNS} WHERE p.id IN ({marks})", list(by_id))
+        found = [_passage(row, by_id[row[0]]) for row in rows]
+        # Not by id: that depends on when each document was read.
+        return sorted(found, key=lambda passage: (-passage.score, passage.uri, passage.span))
 
 
 def match_expression(words: Iterable[str]) -> str:
@@ -147,71 +174,9 @@ def match_expression(words: Iterable[str]) -> str:
     return " OR ".join(f'"{phrase}"' for phrase in list(phrases)[:QUERY_WORDS_MAX] if phrase)
 
 
-def _lock_for(path: Path) -> threading.Lock:
-    with _building_guard:
-        if len(_building) > 4 * INDEX_FILES_MAX:
-            _building.clear()
-        return _building.setdefault(path, threading.Lock())
-
-
-def _write(path: Path, documents: list[Document]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.stem}.{os.getpid()}-{uuid4().hex[:8]}.unfinished")
-    try:
-        with closing(sqlite3.connect(unfinished)) as db:
-            db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {SCHEMA}")
-            _fill(db, documents)
-            db.commit()
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    _make_room(path)
-
-
-def _fill(db: sqlite3.Connection, documents: list[Document]) -> None:
-    count = 0
-    for document in documents:
-        passages = split(document)
-        rows = [_row(number, passage) for number, passage in enumerate(passages, start=count + 1)]
-        db.executemany("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        searchable = [
-            (number, f"{passage.title} {name_stem(document.name)} {passage.heading}", visible(passage.text))
-            for number, passage in enumerate(passages, start=count + 1)
-        ]
-        db.executemany("INSERT INTO lookup (rowid, title, text) VALUES (?, ?, ?)", searchable)
-        if passages:
-            db.execute("INSERT INTO documents VALUES (?, ?)", (document.name, passages[0].title))
-        count += len(passages)
-    db.execute("INSERT INTO meta VALUES (?)", (count,))
-
-
-def _row(number: int, passage: Passage) -> tuple[Any, ...]:
-    place = (passage.heading, passage.line, *passage.span)
-    text = passage.text.encode("utf-8", "replace").decode()
-    return (number, passage.pid, passage.title, passage.uri, *place, passage.sha256, passage.kind, text)
-
-
-def _passages(rows: Iterable[tuple[Any, ...]]) -> list[Passage]:
-    return [
-        Passage(
-            pid=pid, title=title, uri=uri, heading=heading, line=line, span=(first, last), sha256=sha256, kind=kind,
-            text=text, score=round(score, 4),
-        )
-        for pid, title, uri, heading, line, first, last, sha256, kind, text, score in rows
-    ]  # fmt: skip
-
-
-def _make_room(kept: Path) -> None:
-    """Removes the files that were built longest ago; readers that have one open keep it until they close."""
-    files = sorted(kept.parent.glob("passages-*.sqlite"), key=_built_at, reverse=True)
-    surplus = [file for file in files if file != kept][INDEX_FILES_MAX - 1 :]
-    leftovers = [f for f in kept.parent.glob("passages-*.unfinished") if _built_at(f) < time.time() - LEFTOVER_S]
-    for file in [*surplus, *leftovers]:
-        with suppress(OSError):
-            file.unlink()
-
-
-def _built_at(file: Path) -> float:
-    with suppress(OSError):
-        return file.stat().st_mtime
-    return 0.0
+def _passage(row: tuple[Any, ...], score: float) -> Passage:
+    _, uri, title, heading, line, first, last, sha256, kind, lead, text = row
+    return Passage(
+        pid=passage_id(uri, (first, last), text), title=title, uri=uri, heading=heading, line=line,
+        span=(first, last), sha256=sha256, kind=kind, lead=lead, text=text, score=round(score, 4),
+    )  # fmt: skip

@@ -7,26 +7,31 @@ so a citation can be checked against the document itself.
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from actors.tools.blocks import Block, scan
-from actors.tools.inline import COMMENT, IMAGE, plain, shorten
+from actors.tools.code_blocks import scan_code
+from actors.tools.inline import COMMENT, IMAGE, ROLE, plain, shorten
+from actors.tools.packing import Section, pack
+from actors.tools.pieces import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX
+from app.documents.formats import is_code, stem_of
 from app.model.task import Document
 
-PASSAGE_WORDS_MAX = 220
-PASSAGE_CHARS_MAX = 4_000
-GAP_CHARS_MAX = 400  # comments and link definitions inside a passage
+__all__ = ["PASSAGE_CHARS_MAX", "PASSAGE_WORDS_MAX", "Passage", "cut", "split"]
+
 TITLE_CHARS_MAX = 120
-PASSAGES_MAX = 20_000  # of one document
+TITLE_BLOCKS = 50  # how far into a document its title may stand
+PASSAGES_MAX = 200_000  # of one document; one of the largest that are read has less
+#: A document is read in parts of this length: what a scan holds in memory is some times its text.
+PART_CHARS = 2 << 20
 
 MARKUP = re.compile(r"^ {0,3}\[[^\[\]]{1,200}\]:.*$|<[^<>]{1,2000}>|\]\([^()]{0,1000}\)|https?://\S+", re.MULTILINE)
-SENTENCE_END = re.compile(r"[.!?][\"')\]*_]*$")
-WORD = re.compile(r"\S+")
 
 
 class Passage(BaseModel):
@@ -35,7 +40,7 @@ class Passage(BaseModel):
 
     `uri` is the document's name, `sha256` that of the whole document, `span` the slice in characters,
     `line` where it begins (from 1), `heading` the path of headings above it. A passage of kind `code`
-    holds no sentence.
+    holds no sentence. `lead` is what a part of a list or table continues: its lead-in or its header row.
     """
 
     pid: str = Field(min_length=1, max_length=100)
@@ -48,47 +53,89 @@ class Passage(BaseModel):
     score: float = 0.0
     sha256: str = ""
     kind: Literal["prose", "code"] = "prose"
+    lead: str = ""
 
 
-@dataclass(slots=True)
-class _Section:
-    """Where the walk through the blocks stands: the headings above, and the passage being filled."""
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A passage before it is anyone's: its place, the headings above it, its text."""
 
-    path: list[Block] = field(default_factory=list)
-    heading_start: int | None = None
-    start: int = 0
-    end: int = -1
-    words: int = 0
-    kind: Literal["prose", "code"] = "prose"
+    start: int
+    end: int
+    line: int
+    heading: str
+    kind: Literal["prose", "code"]
+    lead: str
+    text: str
 
-    @property
-    def empty(self) -> bool:
-        return self.end < 0
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A document's title and its passages, which are made as they are asked for."""
+
+    title: str
+    slices: Iterator[Slice]
 
 
 def split(document: Document) -> list[Passage]:
     """The document's passages in order; pieces that show a reader nothing, badges say, are left out."""
-    blocks = scan(document.text)
-    title = document_title(document, blocks)
+    made = cut(document)
     sha256 = hashlib.sha256(document.text.encode("utf-8", "surrogatepass")).hexdigest()
-    found: list[Passage] = []
+    return [
+        Passage(
+            pid=passage_id(document.name, (part.start, part.end), part.text), title=made.title, uri=document.name,
+            heading=part.heading, line=part.line, text=part.text, span=(part.start, part.end), sha256=sha256,
+            kind=part.kind, lead=part.lead,
+        )
+        for part in made.slices
+    ]  # fmt: skip
+
+
+def cut(document: Document) -> Cut:
+    """The same without what all passages of a document share; memory stays bounded however long it is."""
+    program = is_code(document.name)
+    blocks = _blocks(document.text, program)
+    first = list(islice(blocks, TITLE_BLOCKS))
+    sections = pack(document.text, _chained(first, blocks), program=program)
+    return Cut(document_title(document, first), islice(_slices(document.text, sections), PASSAGES_MAX))
+
+
+def _slices(text: str, sections: Iterable[Section]) -> Iterator[Slice]:
     line, counted = 1, 0
-    for section in _sections(document.text, blocks):
-        text = document.text[section.start : section.end]
-        if not visible(text):
+    for section in sections:
+        content = text[section.start : section.end]
+        if not visible(content):
             continue
-        if len(found) == PASSAGES_MAX:
-            break
-        line, counted = line + document.text.count("\n", counted, section.start), section.start
-        span = (section.start, section.end)
-        heading = " > ".join(name for name in map(heading_text, section.path) if name)
-        found.append(
-            Passage(
-                pid=passage_id(document.name, span, text), title=title, uri=document.name, heading=heading,
-                line=line, text=text, span=span, sha256=sha256, kind=section.kind,
-            )
-        )  # fmt: skip
-    return found
+        line, counted = line + text.count("\n", counted, section.start), section.start
+        heading = " > ".join(name for block in section.path if (name := _heading(block.title)))
+        yield Slice(section.start, section.end, line, heading, section.kind, section.lead, content)
+
+
+def _blocks(text: str, program: bool) -> Iterator[Block]:
+    for start, end in _parts(text):
+        for block in (scan_code if program else scan)(text[start:end]):
+            yield block if not start else _moved(block, start)
+
+
+def _parts(text: str) -> Iterator[tuple[int, int]]:
+    """Parts that end where a blank line, a line or at worst a character does."""
+    start = 0
+    while len(text) - start > PART_CHARS:
+        limit = start + PART_CHARS
+        at = text.rfind("\n\n", start + PART_CHARS // 2, limit) + 1 or text.rfind("\n", start, limit)
+        end = at + 1 if at > start else limit
+        yield start, end
+        start = end
+    yield start, len(text)
+
+
+def _moved(block: Block, start: int) -> Block:
+    return Block(block.kind, block.start + start, block.end + start, block.line, block.level, block.title, block.indent)
+
+
+def _chained(first: list[Block], rest: Iterator[Block]) -> Iterator[Block]:
+    yield from first
+    yield from rest
 
 
 def passage_id(name: str, span: tuple[int, int], text: str) -> str:
@@ -99,107 +146,30 @@ def passage_id(name: str, span: tuple[int, int], text: str) -> str:
 
 def document_title(document: Document, blocks: list[Block]) -> str:
     """The first top heading, else the name without folder and suffix."""
-    for block in blocks[:50]:
+    for block in blocks[:TITLE_BLOCKS]:
         if block.kind == "heading" and block.level == 1 and (title := heading_text(block)):
             return title
     return name_stem(document.name)
 
 
 def name_stem(name: str) -> str:
-    path = PurePosixPath(name)
-    known = path.suffix.lower() in {".md", ".markdown", ".txt", ".rst"}
-    return (path.stem if known else path.name) or name
+    return stem_of(name)
 
 
 def heading_text(block: Block) -> str:
-    return shorten(plain(block.title).replace("`", ""), TITLE_CHARS_MAX)
+    return _heading(block.title)
+
+
+@lru_cache(maxsize=20_000)
+def _heading(title: str) -> str:
+    if len(title) <= TITLE_CHARS_MAX and title.replace(" ", "").isalnum():
+        return title
+    return shorten(plain(title).replace("`", ""), TITLE_CHARS_MAX)
 
 
 def visible(text: str) -> str:
-    """What is worth searching in the text: without images, tags and addresses."""
-    shown = MARKUP.sub(" ", IMAGE.sub(" ", COMMENT.sub(" ", text)))
+    """What is worth searching in the text: without images, tags, addresses and the names of roles."""
+    if "!" in text or "<" in text:
+        text = IMAGE.sub(" ", COMMENT.sub(" ", text))
+    shown = MARKUP.sub(" ", ROLE.sub(" ", text))
     return shown if any(char.isalnum() for char in shown) else ""
-
-
-def _sections(text: str, blocks: list[Block]) -> Iterator[_Section]:
-    now = _Section()
-    for piece in _headings_and_pieces(text, blocks):
-        heading = piece.kind == "heading"
-        if not now.empty and (heading or not _fits(text, now, piece)):
-            yield now
-            now = _Section(now.path)
-        if heading:
-            now = _Section(_path_below(now.path, piece), heading_start=piece.start)
-        else:
-            _take(text, now, piece)
-    if not now.empty:
-        yield now
-
-
-def _headings_and_pieces(text: str, blocks: list[Block]) -> Iterator[Block]:
-    for block in blocks:
-        if block.kind == "heading":
-            yield block
-        elif block.kind != "other":
-            yield from _pieces(text, block)
-
-
-def _path_below(path: list[Block], block: Block) -> list[Block]:
-    return [*(above for above in path if above.level < block.level), block]
-
-
-def _fits(text: str, now: _Section, piece: Block) -> bool:
-    # A passage that begins inside code would be read as prose once it stands alone, so it stays unmixed.
-    if now.kind == "code" or piece.start - now.end > GAP_CHARS_MAX or piece.end - now.start > PASSAGE_CHARS_MAX:
-        return False
-    return now.words + _word_count(text, piece) <= PASSAGE_WORDS_MAX
-
-
-def _take(text: str, now: _Section, piece: Block) -> None:
-    if now.empty:
-        near = now.heading_start is not None and piece.end - now.heading_start <= PASSAGE_CHARS_MAX
-        now.start = now.heading_start if near and now.heading_start is not None else piece.start
-        now.kind = "code" if piece.kind in ("code", "table") and not near else "prose"
-    now.end = piece.start + len(text[piece.start : piece.end].rstrip())
-    now.words += _word_count(text, piece)
-
-
-def _word_count(text: str, piece: Block) -> int:
-    return len(text[piece.start : piece.end].split())
-
-
-def _pieces(text: str, block: Block) -> Iterator[Block]:
-    """The block itself, or slices of it that fit a passage, cut after sentences or lines where possible."""
-    if block.end - block.start <= PASSAGE_CHARS_MAX and _word_count(text, block) <= PASSAGE_WORDS_MAX:
-        yield block
-        return
-    start, best, words = block.start, block.start, 0
-    last = block.start
-    for at, end in _words(text, block):
-        if words == PASSAGE_WORDS_MAX or end - start > PASSAGE_CHARS_MAX:
-            cut = best if best > start else last
-            yield Block(block.kind, start, cut, 0)
-            start = best = _skip_blanks(text, cut, at)
-            words = len(text[start:at].split())
-        words, last = words + 1, end
-        if _is_good_cut(text, block, at, end):
-            best = end
-    yield Block(block.kind, start, last, 0)
-
-
-def _words(text: str, block: Block) -> Iterator[tuple[int, int]]:
-    for match in WORD.finditer(text, block.start, block.end):
-        for at in range(match.start(), match.end(), PASSAGE_CHARS_MAX // 2):
-            yield at, min(at + PASSAGE_CHARS_MAX // 2, match.end())
-
-
-def _is_good_cut(text: str, block: Block, at: int, end: int) -> bool:
-    if block.kind in ("code", "table"):
-        return text[end : end + 1] in ("\n", "\r")
-    return bool(SENTENCE_END.search(text, max(at, end - 10), end))
-
-
-def _skip_blanks(text: str, start: int, end: int) -> int:
-    while start < end and text[start].isspace():
-        start += 1
-    return start

@@ -7,16 +7,23 @@ Finds the passages that answer a query: which documents it names, what it asks, 
                                 documents say about the name and the topic together
 """
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from actors.tools.index import Name, PassageIndex
+from actors.tools.fusion import fused, shared_out, without_near_duplicates
+from actors.tools.index import Name, PassageIndex, View
 from actors.tools.passages import Passage, name_stem
 from actors.tools.quality import BOILERPLATE, statements
-from actors.tools.words import content_words, jaccard, related, stem, tokens
+from actors.tools.words import content_words, related, stem, tokens
+from app.documents.folder import Skipped
 
 CANDIDATES_MIN = 40
-NEAR_DUPLICATE = 0.85
+QUERIES_MAX = 8
+VARIANT_WEIGHT = 0.7  # of a query that only says the same in other words
+SKIPPED_MAX = 100  # documents left out that are named
+NAMED_BY_MAX = 50  # documents that one word may name
 RELATED_SCORE = 0.5
 BOILERPLATE_SCORE = 0.5
 ELSEWHERE_EVERY = 4  # of so many passages one may be another document's about the same thing
@@ -35,27 +42,70 @@ class Query:
     topic: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search came to: passages, how many documents were searched, and which ones could not be."""
+
+    passages: list[Passage]
+    documents: int
+    skipped: list[Skipped]
+    notes: list[Skipped]
+
+
+def search(indexes: Sequence[PassageIndex], text: str, limit: int, queries: Sequence[str] = ()) -> Found:
+    """
+    At most `limit` passages, best first, no two nearly the same; none when nothing fits.
+
+    `queries` say in other words what `text` asks. The rankings of all queries, and of several indexes, are fused.
+    """
+    with ExitStack() as open_views:
+        views = [open_views.enter_context(index.view()) for index in indexes]
+        asked = list(dict.fromkeys([text, *queries]))[: QUERIES_MAX + 1]
+        by_query = [fused([_ranked(view, query, limit) for view in views]) for query in asked]
+        skipped = [one for index in indexes for one in index.corpus.left_out()]
+        skipped += [one for view in views for one in view.skipped(SKIPPED_MAX)]
+        notes = [one for view in views for one in view.notes(SKIPPED_MAX)]
+        documents = sum(view.count() for view in views)
+    weights = [1.0] + [VARIANT_WEIGHT] * (len(asked) - 1)
+    passages = without_near_duplicates(fused(by_query, weights), limit)
+    return Found(passages, documents, skipped[:SKIPPED_MAX], notes[:SKIPPED_MAX])
+
+
 def find_passages(index: PassageIndex, text: str, limit: int) -> list[Passage]:
-    """At most `limit` passages, best first, no two nearly the same; none when nothing fits."""
-    query = read_query(text, index.names())
+    """The same for one index and one query, and only the passages."""
+    return search([index], text, limit).passages
+
+
+def _ranked(view: View, text: str, limit: int) -> list[Passage]:
+    query = read_query(text, view)
+    candidates = max(CANDIDATES_MIN, 4 * limit)
     if not query.topic and not query.names:
-        ranked = _from_everywhere(index, limit)
-    elif query.named:
-        ranked = _about_named(index, query, max(CANDIDATES_MIN, 4 * limit))
-    else:
-        ranked = _about_topic(index, query.topic, max(CANDIDATES_MIN, 4 * limit))
-    return without_near_duplicates(ranked, limit)
+        return _from_everywhere(view, limit)
+    if query.named:
+        return _about_named(view, query, candidates)
+    return _about_topic(view, query.topic, candidates, share=max(2, limit // 2))
 
 
-def read_query(text: str, known: list[Name]) -> Query:
+def read_query(text: str, view: View) -> Query:
     words = content_words(text)
-    by_word = {word: named for word in words if (named := named_by(word, known))}
+    by_word = {word: named for word in words if (named := _named_in(view, word))}
     distinct = dict.fromkeys(chain.from_iterable(by_word.values()))
     return Query(
         named=tuple(distinct)[:NAMED_MAX],
         names=tuple(by_word),
         topic=tuple(word for word in words if word not in by_word),
     )
+
+
+def _named_in(view: View, word: str) -> list[Name]:
+    """The same as `named_by` for all documents of an index, however many they are."""
+    called = tokens(word)
+    exact = [name for name in view.names_with(called, NAMED_BY_MAX, only=True) if tokens(name_stem(name.uri)) == called]
+    if exact:
+        return exact
+    few = min(NAMED_BY_MAX, max(1, view.named // 4))
+    part = view.names_with(called, few + 1)
+    return part if len(part) <= few else []
 
 
 def named_by(word: str, known: list[Name]) -> list[Name]:
@@ -69,47 +119,36 @@ def named_by(word: str, known: list[Name]) -> list[Name]:
     return part if len(part) <= max(1, len(known) // 4) else []
 
 
-def without_near_duplicates(ranked: list[Passage], limit: int) -> list[Passage]:
-    kept: list[Passage] = []
-    seen: list[frozenset[str]] = []
-    for passage in ranked:
-        words = frozenset(tokens(passage.text))
-        if any(jaccard(words, other) >= NEAR_DUPLICATE for other in seen):
-            continue
-        kept.append(passage)
-        seen.append(words)
-        if len(kept) == limit:
-            break
-    return kept
-
-
-def _about_topic(index: PassageIndex, topic: tuple[str, ...], limit: int, uri: str | None = None) -> list[Passage]:
+def _about_topic(
+    view: View, topic: tuple[str, ...], limit: int, *, uri: str | None = None, share: int = CANDIDATES_MIN
+) -> list[Passage]:
     """By the words themselves, then, at a lower score, by words that mean nearly the same."""
-    exact = index.search(topic, limit, uri=uri)
-    alike = index.search(chain.from_iterable(sorted(related(word)) for word in topic), limit, uri=uri)
+    exact = view.search(topic, limit, uri=uri)
+    alike = view.search(chain.from_iterable(sorted(related(word)) for word in topic), limit, uri=uri)
     known = {passage.pid for passage in exact}
     others = [p.model_copy(update={"score": p.score * RELATED_SCORE}) for p in alike if p.pid not in known]
     ranked = sorted(map(_placed, [*exact, *others]), key=lambda passage: -passage.score)
+    ranked = shared_out(ranked, share)
     return list(
-        {passage.pid: passage for passage in [*ranked[:1], *_best_of_each(index, topic, uri), *ranked]}.values()
+        {passage.pid: passage for passage in [*ranked[:1], *_best_of_each(view, topic, uri), *ranked]}.values()
     )
 
 
-def _best_of_each(index: PassageIndex, topic: tuple[str, ...], uri: str | None) -> list[Passage]:
+def _best_of_each(view: View, topic: tuple[str, ...], uri: str | None) -> list[Passage]:
     """One passage per word, so that the report does not miss a word that the documents have."""
-    found = [index.search([word], 1, uri=uri) for word in topic[:TOPICS_MAX]] if len(topic) > 1 else []
+    found = [view.search([word], 1, uri=uri) for word in topic[:TOPICS_MAX]] if len(topic) > 1 else []
     return [_placed(passage) for passages in found for passage in passages]
 
 
-def _from_everywhere(index: PassageIndex, limit: int) -> list[Passage]:
+def _from_everywhere(view: View, limit: int) -> list[Passage]:
     """An equal share of each document, its opening and then evenly spread; of many documents the first ones."""
-    names = index.names()[:limit]
-    shares = [_spread(index, name.uri, limit // len(names)) for name in names]
+    names = view.names(limit)
+    shares = [_spread(view, name.uri, limit // len(names)) for name in names]
     return [passage for row in zip_longest(*shares) for passage in row if passage is not None]
 
 
-def _spread(index: PassageIndex, uri: str, count: int) -> list[Passage]:
-    telling = [p for p in index.opening(uri, SPREAD_PASSAGES) if not BOILERPLATE.search(p.heading) and statements(p)]
+def _spread(view: View, uri: str, count: int) -> list[Passage]:
+    telling = [p for p in view.opening(uri, SPREAD_PASSAGES) if not BOILERPLATE.search(p.heading) and statements(p)]
     step = max(1.0, len(telling) / count)
     return [telling[int(at * step)] for at in range(count) if int(at * step) < len(telling)]
 
@@ -120,12 +159,12 @@ def _placed(passage: Passage) -> Passage:
     return passage.model_copy(update={"score": round(passage.score * factor, 4)})
 
 
-def _about_named(index: PassageIndex, query: Query, limit: int) -> list[Passage]:
-    by_document = [_of_document(index, query, name, limit) for name in query.named]
+def _about_named(view: View, query: Query, limit: int) -> list[Passage]:
+    by_document = [_of_document(view, query, name, limit) for name in query.named]
     in_turns = [passage for row in zip_longest(*by_document) for passage in row if passage is not None]
     own = {name.uri for name in query.named}
     asked = [*query.topic, *chain.from_iterable(sorted(related(word)) for word in query.topic)]
-    elsewhere = index.search_with(query.names, asked, limit)
+    elsewhere = view.search_with(query.names, asked, limit)
     others = [passage for passage in elsewhere if passage.uri not in own and _names(passage, query)]
     return _interleaved(in_turns, others)
 
@@ -141,18 +180,18 @@ def _interleaved(first: list[Passage], others: list[Passage]) -> list[Passage]:
     return [*mixed, *rest]
 
 
-def _of_document(index: PassageIndex, query: Query, name: Name, limit: int) -> list[Passage]:
-    ranked = _about_topic(index, query.topic, limit, uri=name.uri)
-    opening = _opening(index, name.uri)
+def _of_document(view: View, query: Query, name: Name, limit: int) -> list[Passage]:
+    ranked = _about_topic(view, query.topic, limit, uri=name.uri)
+    opening = _opening(view, name.uri)
     if not query.topic:
-        ranked = index.search(query.names, limit, uri=name.uri)
+        ranked = view.search(query.names, limit, uri=name.uri)
     others = [passage for passage in ranked if opening is None or passage.pid != opening.pid]
     return others if opening is None else [*others[:1], opening, *others[1:]]
 
 
-def _opening(index: PassageIndex, uri: str) -> Passage | None:
+def _opening(view: View, uri: str) -> Passage | None:
     """The first passage with a statement in it: it mostly says what the document is about."""
-    first = index.opening(uri, OPENING_PASSAGES)
+    first = view.opening(uri, OPENING_PASSAGES)
     return next((passage for passage in first if statements(passage)), None)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from actors.tools.corpora import Given
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage, split
 from actors.tools.search import find_passages
@@ -41,8 +42,8 @@ def ours(documents: list[Document], queries: Sequence[str]) -> Ranking:
     for old in folder.glob("*"):
         old.unlink()
     began = time.perf_counter()
-    index = PassageIndex(documents, folder)
-    index.names()
+    index = PassageIndex(Given(documents), folder)
+    index.build()
     built_s = time.perf_counter() - began
     found, query_ms = [], []
     for query in queries:

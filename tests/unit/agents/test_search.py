@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from actors.tools.corpora import Given
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage
 from actors.tools.search import find_passages
@@ -9,7 +10,7 @@ from app.model.task import Document
 
 
 def _find(documents: list[Document], cache: Path, text: str, limit: int = 8) -> list[Passage]:
-    return find_passages(PassageIndex(documents, cache), text, limit)
+    return find_passages(PassageIndex(Given(documents), cache), text, limit)
 
 
 def test_a_document_named_in_the_query_comes_first(readmes: list[Document], tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""Makes one ranking of several: reciprocal rank fusion, near-duplicates removed, documents given their share."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from actors.tools.passages import Passage
+from actors.tools.words import jaccard, tokens
+
+RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 2009): later ranks still count
+NEAR_DUPLICATE = 0.85
+COMPARED_MAX = 400
+DECAY = 0.85  # per passage of a document beyond its share
+
+
+def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) -> list[Passage]:
+    """All passages of the rankings, best first: each counts 1 / (offset + rank) in every ranking that has it."""
+    if len(rankings) == 1:
+        return list(rankings[0])
+    values: dict[str, float] = defaultdict(float)
+    passages: dict[str, Passage] = {}
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
+        for rank, passage in enumerate(ranking, start=1):
+            values[passage.pid] += weight / (RANK_OFFSET + rank)
+            passages.setdefault(passage.pid, passage)
+    order = {pid: place for place, pid in enumerate(passages)}
+    return [passages[pid] for pid in sorted(passages, key=lambda pid: (-values[pid], order[pid]))]
+
+
+def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passage]:
+    """The first `limit` passages of which no two have nearly the same words, whichever documents they are from."""
+    kept: list[Passage] = []
+    seen: list[frozenset[str]] = []
+    for passage in ranked[:COMPARED_MAX]:
+        words = frozenset(tokens(passage.text))
+        if not any(_alike(words, other) for other in seen):
+            kept.append(passage)
+            seen.append(words)
+        if len(kept) == limit:
+            break
+    return kept
+
+
+def shared_out(ranked: Sequence[Passage], share: int) -> list[Passage]:
+    """By score, of which a document's passages lose some once it has had its share: others of the same worth go first."""
+    counts: Counter[str] = Counter()
+    worth: dict[str, float] = {}
+    for passage in ranked:
+        worth[passage.pid] = passage.score * DECAY ** max(0, counts[passage.uri] - share + 1)
+        counts[passage.uri] += 1
+    return sorted(ranked, key=lambda passage: -worth[passage.pid])
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    small, large = sorted((len(one), len(other)))
+    # Sets of very different size share too little, whatever is in them.
+    return small >= NEAR_DUPLICATE * large and jaccard(one, other) >= NEAR_DUPLICATE
