@@ -9,7 +9,7 @@ from actors.tools.words import jaccard, tokens
 RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 2009): later ranks still count
 NEAR_DUPLICATE = 0.85
 COMPARED_MAX = 400
-DECAY = 0.85  # per passage of a document beyond its share
+DECAY = 0.93  # per passage of a document beyond its share
 
 
 def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) -> list[Passage]:
@@ -41,7 +41,7 @@ def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passa
 
 
 def shared_out(ranked: Sequence[Passage], share: int) -> list[Passage]:
-    """By score, of which a document's passages lose some once it has had its share: others of the same worth go first."""
+    """By score; of a document that has had its share each further passage counts for less than those of others."""
     counts: Counter[str] = Counter()
     worth: dict[str, float] = {}
     for passage in ranked:

@@ -163,9 +163,9 @@ class View:
         by_id = dict(scores)
         marks = ", ".join("?" * len(by_id))
         rows = self._db.execute(f"{COLUMNS} WHERE p.id IN ({marks})", list(by_id))
-        found = [_passage(row, by_id[row[0]]) for row in rows]
         # Not by id: that depends on when each document was read.
-        return sorted(found, key=lambda passage: (-passage.score, passage.uri, passage.span))
+        ordered = sorted(rows, key=lambda row: (-by_id[row[0]], row[1], row[5]))
+        return [_passage(row, by_id[row[0]]) for row in ordered]
 
 
 def match_expression(words: Iterable[str]) -> str:

@@ -129,9 +129,7 @@ def _about_topic(
     others = [p.model_copy(update={"score": p.score * RELATED_SCORE}) for p in alike if p.pid not in known]
     ranked = sorted(map(_placed, [*exact, *others]), key=lambda passage: -passage.score)
     ranked = shared_out(ranked, share)
-    return list(
-        {passage.pid: passage for passage in [*ranked[:1], *_best_of_each(view, topic, uri), *ranked]}.values()
-    )
+    return list({passage.pid: passage for passage in [*ranked[:1], *_best_of_each(view, topic, uri), *ranked]}.values())
 
 
 def _best_of_each(view: View, topic: tuple[str, ...], uri: str | None) -> list[Passage]:
