@@ -39,9 +39,17 @@ class Block:
     indent: int = 0
 
 
-def scan(text: str) -> list[Block]:
-    """The blocks of the text in order; blank lines belong to none."""
-    return _Scanner(text).run()
+def scan(text: str, *, part: bool = False) -> list[Block]:
+    """
+    The blocks of the text in order; blank lines belong to none.
+
+    A `part` of a document may begin within a list or below a directive, where prose is indented: it never begins
+    within code.
+    """
+    scanner = _Scanner(text)
+    if part:
+        scanner.content_indent = next((indent_of(line) for line in scanner.lines if line.strip()), 0)
+    return scanner.run()
 
 
 class _Scanner:
@@ -53,8 +61,7 @@ class _Scanner:
         self.blocks: list[Block] = []
         self.offset = 0
         self.counted = 0
-        #: Where the text of the list item or directive we are in begins; a passage may begin inside one.
-        self.content_indent = next((indent_of(line) for line in self.lines if line.strip()), 0)
+        self.content_indent = 0  # where the text of the list item or directive we are in begins
         self.literal_next = False  # the last paragraph ended with "::"
         self.heading_styles: dict[str, int] = {"=": 1, "-": 2}
         self.marks: dict[str, list[int]] = {}  # lines that contain a closing mark, found once per mark
@@ -113,15 +120,12 @@ class _Scanner:
     def _note_context(self, kind: Kind, at: int, end: int) -> None:
         if kind == "item" and (marker := marks.ITEM.match(self.lines[at])):
             self.content_indent = indent_of(self.lines[at]) + len(marker[0].strip()) + 1
-        elif self._opens_body(kind, at):
+        elif kind in ("other", "heading") and role_of(self.lines[at]) in ("admonition", "object"):
             below = next((line for line in self.lines[end : end + 4] if line.strip()), "")
             self.content_indent = max(indent_of(below), indent_of(self.lines[at]) + 3)
         elif indent_of(self.lines[at]) < self.content_indent:
             self.content_indent = 0
         self.literal_next = kind in ("prose", "item") and self.lines[end - 1].rstrip().endswith("::")
-
-    def _opens_body(self, kind: Kind, at: int) -> bool:
-        return kind in ("other", "heading") and role_of(self.lines[at]) in ("admonition", "object")
 
     def _heading(self, at: int) -> int:
         line = self.lines[at]
@@ -186,11 +190,8 @@ class _Scanner:
     def _end_of_front_matter(self, at: int) -> int:
         if at or self.lines[0].rstrip() != "---":
             return 0
-        ends = (index for index in range(1, min(FRONT_MATTER_LINES_MAX, len(self.lines))) if self._is_dashes(index))
-        return next(ends, -1) + 1
-
-    def _is_dashes(self, at: int) -> bool:
-        return self.lines[at].rstrip() == "---"
+        last = min(FRONT_MATTER_LINES_MAX, len(self.lines))
+        return next((index for index in range(1, last) if self.lines[index].rstrip() == "---"), -1) + 1
 
     def _end_of_raw_html(self, at: int) -> int:
         match = marks.RAW_HTML.match(self.lines[at])

@@ -123,10 +123,11 @@ class _Update:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self.db.execute("ROLLBACK")
-            raise
-        self.db.execute("COMMIT")
+            self.db.execute("COMMIT")
+        finally:
+            # Whatever ended it early.
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
 
     def _add(self, changed: list[Item], known: dict[tuple[int, str], _Known]) -> None:
         total, size, done = len(changed), sum(item.size for item in changed), 0

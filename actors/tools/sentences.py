@@ -55,7 +55,7 @@ def sentences(passage: str) -> list[Sentence]:
 def iter_sentences(passage: str) -> Iterator[Sentence]:
     """The same, one after another."""
     leads = _Leads()
-    for block in scan(passage):
+    for block in scan(passage, part=True):
         if block.kind == "table":
             yield from rows(passage, block)
         if block.kind in ("prose", "item"):
