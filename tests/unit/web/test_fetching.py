@@ -53,6 +53,8 @@ async def test_pages_stand_in_the_order_in_which_they_were_named(reading: Readin
         (b"\xef\xbb\xbf<p>Tee f\xc3\xbcr alle.", "text/html; charset=iso-8859-1", "Tee für alle."),
         (b"Tee f\xfcr alle.", "text/plain; charset=unknown", "Tee für alle."),
         (b"# Tea\n\nHot.", "text/markdown", "# Tea\n\nHot."),
+        (b"+ADw-tea+AD4-", "text/plain; charset=utf-7", "+ADw-tea+AD4-"),
+        (b"\\u0041", "text/plain; charset=unicode_escape", "\\u0041"),
         (b"<p>Without a type.", "", "Without a type."),
     ],
 )
@@ -65,6 +67,16 @@ async def test_text_is_read_in_its_own_encoding(
     (document,) = await reading.read("/")
 
     assert document.text.strip() == text
+
+
+async def test_a_page_may_not_choose_any_codec(reading: Reading, site: Site) -> None:
+    """Punycode takes time by the square of the length."""
+    text = "Tea-is-" + "b9z" * 500_000
+    site.answers["/"] = reply(text, kind="text/plain; charset=punycode")
+
+    (document,) = await reading.read("/")
+
+    assert document.text == text
 
 
 @pytest.mark.parametrize("kind", ["image/png", "application/zip", "video/mp4", "application/octet-stream", "text/csv"])
