@@ -42,6 +42,8 @@ class Gathering:
     ctx: StepContext
     failures: Failures
     targets: list[Target] = field(default_factory=list)
+    #: Whether the search, where one is asked for, has come to an end, good or bad.
+    searched: bool = False
     _done: int = 0
 
     def add(self, text: str, hit: Hit | None = None) -> None:
@@ -70,7 +72,9 @@ class Gathering:
         await self.ctx.progress(self._done, len(self.targets), f"{what} {target.url}")
 
     def late(self) -> None:
-        """Tells of those that were still under way when the time was over."""
+        """Tells of what was still under way when the time was over."""
+        if self.ctx.task_inputs.web and not self.searched:
+            self.failures.add(SEARCH, Unreached("did not end in the time that the step had", passing=True))
         for target in self.targets:
             if target.document is None:
                 late = Unreached("was not read in the time that the step had", passing=True)
@@ -101,17 +105,21 @@ async def web_documents(ctx: StepContext, step: StepInput, report: Failures) -> 
             await _gather(gathering, step, time.monotonic() + budget_s)
     if not ctx.web.fetch:
         for text in [*ctx.task_inputs.urls, *([SEARCH] if ctx.task_inputs.web else [])]:
-            report.add(text, Unreached("is not fetched: this server fetches nothing"))
+            report.add(text, Unreached("is not possible: this worker fetches nothing"))
     gathering.late()
     return gathering.documents()
 
 
 async def _gather(gathering: Gathering, step: StepInput, deadline_s: float) -> None:
     ctx, options = gathering.ctx, gathering.ctx.web
-    for url in ctx.task_inputs.urls[: options.urls_max]:
-        gathering.add(url)
+    for number, url in enumerate(ctx.task_inputs.urls):
+        if number < options.urls_max:
+            gathering.add(url)
+        else:
+            gathering.failures.add(url, Unreached(f"is beyond the {options.urls_max} pages that this worker reads"))
     if ctx.task_inputs.web:
         await _search(gathering, step.text)
+        gathering.searched = True
     async with opened(options, ctx.cache_dir, deadline_s=deadline_s) as pages:
         await gathering.read(pages)
 

@@ -73,7 +73,7 @@ class Http:
                 return await self._answer(request, ask)
         except (TimeoutError, httpcore2.TimeoutException):
             raise Unreached(f"did not answer within {ask.s_max:.3g} s", passing=True) from None
-        except httpcore2.NetworkError as error:
+        except (httpcore2.NetworkError, OSError) as error:
             raise _unconnected(error) from error
         except httpcore2.ProtocolError as error:
             raise Unreached("does not speak HTTP as it should") from error

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpcore2
+import structlog
 from anyio import to_thread
 
 from actors.tools.web.http import CONNECTIONS_MAX, Answer, Ask, Http
@@ -22,6 +23,8 @@ from app.documents.readers import read
 from app.model.task import Document
 from app.web.options import WebOptions
 from app.web.urls import BadUrl, WebUrl
+
+log = structlog.get_logger(__name__)
 
 REDIRECTS_MAX = 5
 #: A busy host that asks for no more than this is asked again, once.
@@ -58,7 +61,8 @@ class Pages:
     async def document(self, url: WebUrl) -> Document:
         """The page as text, under the URL that was asked for; raises `Unreached`."""
         page = await self._page(url)
-        return await to_thread.run_sync(_document, str(url), page)
+        # A reader that takes too long goes on for nobody rather than hold up the step.
+        return await to_thread.run_sync(_document, str(url), page, abandon_on_cancel=True)
 
     async def _page(self, url: WebUrl) -> Page:
         # Steps that want the same page at once fetch it once.
@@ -166,6 +170,10 @@ def _document(name: str, page: Page) -> Document:
         document = read(page.final, page.body, page.content_type or "text/html")
     except DocumentError as error:
         raise Unreached(f"cannot be read: {error}") from error
+    # A page that breaks its reader is that page's trouble, not that of the step which reads others as well.
+    except Exception as error:
+        log.exception("page_broke_reader", media_type=page.content_type)
+        raise Unreached("cannot be read: it is not what its reader can bear") from error
     if not document.text.strip():
         raise Unreached("holds no text")
     return Document(name=name, text=document.text)

@@ -175,6 +175,7 @@ async def test_a_deadline_that_has_passed_is_no_fault_in_a_repetition(api: Api, 
         {"deadline": "PT1H"},
         {"not_before": "PT1H"},
         {"inputs": {"documents": [{"name": "a", "text": "b"}]}},
+        {"inputs": {"urls": ["http://a.example/"]}},
         {"labels": {"a": "b"}, "concurrency": {"key": "a", "limit": 1}},
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
 
@@ -198,6 +199,38 @@ async def test_pages_that_do_not_come_in_time_are_left_out(reading: Reading, sit
 
     assert [document.text for document in documents] == ["Tea is hot."]
     assert reading.reasons == ["was not read in the time that the step had"]
+
+
+async def test_a_host_gets_two_requests_at_once_and_no_more(reading: Reading, site: Site) -> None:
+    """However many of its pages a step wants."""
+    now, most = 0, 0
+
+    async def counted(client: ByteStream) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        now -= 1
+        await client.send(reply(f"Page {site.asked[-1].path}.", kind="text/plain"))
+
+    site.answers |= {f"/{n}": counted for n in range(8)}
+
+    await reading.read(*site.answers)
+
+    assert len(site.paths()) == 8
+    assert most <= 2
+
+
+async def test_pages_beyond_what_a_worker_reads_are_told(reading: Reading, site: Site) -> None:
+    """It may have a lower limit than the API that took the task."""
+    site.answers |= {"/a": HOT, "/b": reply("Coffee.")}
+
+    assert len(await reading.read("/a", "/b", urls_max=1)) == 1
+
+    assert reading.failures.listed() == [
+        {"uri": site.url("/b"), "reason": "is beyond the 1 pages that this worker reads"}
+    ]
 
 
 async def test_nothing_is_fetched_where_that_is_switched_off(reading: Reading, site: Site) -> None:
