@@ -43,6 +43,11 @@ class LlmClient:
             base_url=options.base_url, api_key="unused", max_retries=0, http_client=http_client(options)
         )
 
+    @property
+    def places_free(self) -> int:
+        """How many calls could begin at once."""
+        return self._places._value
+
     async def aclose(self) -> None:
         """Closes the connections; answers under way fail."""
         await self._sdk.close()

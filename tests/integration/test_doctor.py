@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from app import keys as task_keys
@@ -18,13 +19,14 @@ from app import local_redis
 from app.access.keyring import Keyring
 from app.access.principal import Scope
 from app.broker import keys as broker_keys
-from app.cli.doctor import access, leaks, queues, server, tasks
+from app.cli.doctor import access, leaks, model, queues, server, tasks
 from app.cli.doctor.examine import examine
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.place import Place
 from app.cli.main import cli
 from app.config import Settings
 from app.dispatch.record import STEP_STATE, state_line
+from tests.unit.scripted_server import Answer, say, serving
 
 TASK = "0-01a214e6-0ca5-7351-a64d-a68e150c84ef"
 HOUR_MS = 3_600_000
@@ -344,3 +346,36 @@ def test_a_sound_installation_has_nothing_to_say(spoiled: "redis.Redis", tmp_pat
 
     assert result.exit_code == 0, result.stdout
     assert "fail" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (say(200, {"data": [{"id": "small"}, {"id": "large"}]}, "application/json"), "ok: small is served"),
+        (say(200, {"data": [{"id": "large"}]}, "application/json"), "warn: its server does not list small (but large)"),
+        (
+            say(401, {"error": {"message": "no: s3cret"}}, "application/json"),
+            "fail: The model's server refuses the key",
+        ),
+    ],
+)
+def test_the_model_s_server_is_asked_what_it_serves(answer: Answer, said: str) -> None:
+    """Which costs nothing; without a model there is nothing to ask."""
+    with serving() as http:
+        http.answers = [answer]
+        settings = Settings(llm_base_url=f"{http.url}/v1", llm_model="small", llm_api_key=SecretStr("s3cret"))
+        (found,) = model.model(settings)
+
+    line = f"{found.status}: {found.said}"
+    assert line.startswith(said)
+    assert "s3cret" not in line
+    assert list(model.model(Settings())) == []
+
+
+def test_a_model_that_is_not_there_is_said() -> None:
+    """Within the time that a connection may take."""
+    settings = Settings(llm_base_url="http://127.0.0.1:9/v1", llm_model="small", llm_connect_s=1.0)
+
+    (found,) = model.model(settings)
+
+    assert (found.check, found.status.value) == ("model", "fail")
