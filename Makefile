@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# The tests mostly wait for servers and leases: three at a time keep two cores busy. A file stays in one process.
-SIDE_BY_SIDE := -n 3 --dist loadfile
+# The tests mostly wait for servers and leases: three at a time keep two cores busy; the slower proofs bring load of
+# their own. A file stays in one process.
+SIDE_BY_SIDE := --dist loadfile -n
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
@@ -25,10 +26,10 @@ demo: setup ## Run a real research task over real documents, from submission to 
 	@$(BIN)/stepstream demo
 
 test: setup ## Run the tests (under 6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not full" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "not full" $(SIDE_BY_SIDE) 3
 
 test-full: setup ## Run the slower proofs as well
-	$(BIN)/python -m pytest -m full
+	$(BIN)/python -m pytest -m full $(SIDE_BY_SIDE) 2
 
 docs: setup ## Write the list of commands into docs/cli.md
 	$(BIN)/python -m tests.cli_page
