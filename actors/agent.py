@@ -9,15 +9,17 @@ The one import an agent needs.
         return StepOutput(summary="shouted", text=step.text.upper())
 
 Name the module in `STEPSTREAM_AGENT_MODULES`: the API and the workers import it, and the import
-registers the agent. An agent may be called again for a step it has run before, so what it does outside
-must bear that: hand `ctx.idempotency_key` on. It raises `Permanent` for input that can never work and
-`Retryable` for passing trouble, `RateLimited` when a provider asks for patience; anything else it raises
-counts as `Retryable`.
+registers the agent; docs/agents.md has a whole example, `actors.testing` runs an agent without a worker.
+An agent may be called again for a step it has run before, so what it does outside must bear that: hand
+`ctx.idempotency_key` on. It raises `Permanent` for input that can never work and `Retryable` for passing
+trouble, `RateLimited` when a provider asks for patience; anything else it raises counts as `Retryable`.
 """
 
 import inspect
 from collections.abc import Callable
 from typing import TypedDict, TypeVar, Unpack
+
+from pydantic import BaseModel
 
 from app.dispatch.context import StepContext
 from app.errors import LlmUnusable, Permanent, RateLimited, Retryable
@@ -43,7 +45,7 @@ Function = TypeVar("Function", bound=AgentFunction)
 
 
 class AgentLimits(TypedDict, total=False):
-    """What may be set per agent; `AgentSpec` has the defaults. An empty queue or provider means the agent's own."""
+    """What else may be set; `AgentSpec` has the defaults. An empty queue or provider means the agent's own."""
 
     timeout_ms: int
     max_attempts: int
@@ -54,6 +56,7 @@ class AgentLimits(TypedDict, total=False):
     queue: str
     provider: str
     gathers: bool
+    output_model: type[BaseModel]
 
 
 def agent(

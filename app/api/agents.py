@@ -15,8 +15,11 @@ async def agents(_: Reader, services: Services) -> list[AgentBody]:
         AgentBody(
             name=spec.name,
             description=spec.description,
+            module=spec.module,
+            asynchronous=spec.asynchronous,
             queue=spec.queue,
             input_schema=spec.input_model.model_json_schema(),
+            output_schema=spec.output_model.model_json_schema() if spec.output_model else None,
             timeout_ms=spec.timeout_ms,
             max_attempts=spec.max_attempts,
             backoff_ms=spec.backoff_ms,

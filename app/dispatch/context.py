@@ -21,6 +21,8 @@ from app.web.options import WebOptions
 LoadDocuments = Callable[[], Awaitable[list[Document]]]
 Model = TypeVar("Model", bound=BaseModel)
 
+PROBLEMS_SHOWN_MAX = 5
+
 
 async def _no_documents() -> list[Document]:
     return []
@@ -106,8 +108,13 @@ def _read(step_id: int, data: object, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, found['loc'])) or 'data'}: {found['msg']}"
-            for found in error.errors(include_url=False, include_input=False, include_context=False)[:5]
-        )
-        raise Permanent(f"What step {step_id} left is no {model.__name__}: {wrong}", code="bad_dependency") from error
+        text = f"What step {step_id} left is no {model.__name__}: {problems_of(error)}"
+        raise Permanent(text, code="bad_dependency") from error
+
+
+def problems_of(error: ValidationError) -> str:
+    """The first few of pydantic's findings in one line, without the values."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    lines = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:PROBLEMS_SHOWN_MAX]]
+    more = len(found) - PROBLEMS_SHOWN_MAX
+    return "; ".join(lines) + (f"; and {more} more" if more > 0 else "")

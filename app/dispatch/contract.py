@@ -3,9 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.dispatch.agent_reports import Emit, artifact_name
+from app.dispatch.context import problems_of
 from app.errors import Permanent
 from app.model.agents import AgentSpec, StepInput, StepOutput
 from app.model.events import PROGRESS_TYPES, ArtifactCompleted, EventData
@@ -25,14 +26,16 @@ def read_input(spec: AgentSpec, payload: Payload) -> StepInput:
     try:
         return spec.input_model.model_validate({"text": payload} if isinstance(payload, str) else payload)
     except ValidationError as error:
-        raise Permanent(str(error), code="invalid_input") from error
+        raise Permanent(f"The payload does not fit: {problems_of(error)}", code="invalid_input") from error
 
 
-def read_output(returned: object, bytes_max: int) -> Returned:
+def read_output(spec: AgentSpec, returned: object, bytes_max: int) -> Returned:
     """The output, if it is one that can be kept and read again; else raises `Permanent` with the reason."""
     if not isinstance(returned, StepOutput):
         kind = "nothing" if returned is None else type(returned).__name__
-        raise Permanent(f"The agent returned {kind}, not StepOutput.", code="bad_output")
+        raise Permanent(f"The agent {spec.name!r} returned {kind}, not StepOutput.", code="bad_output")
+    if spec.output_model is not None:
+        _fits(spec.output_model, returned.data)
     encoded = returned.model_dump_json().encode()
     if len(encoded) > bytes_max:
         raise Permanent(f"The result has {len(encoded)} bytes; at most {bytes_max} are kept.", code="result_too_large")
@@ -61,6 +64,13 @@ def artifact(task_id: str, step_id: int, agent: str, output: StepOutput) -> Arti
         sha256=hashlib.sha256(encoded).hexdigest(),
         href=f"/tasks/{task_id}/result",
     )
+
+
+def _fits(model: type[BaseModel], data: object) -> None:
+    try:
+        model.model_validate(data)
+    except ValidationError as error:
+        raise Permanent(f"The data is no {model.__name__}: {problems_of(error)}", code="bad_output") from error
 
 
 def _readable(encoded: bytes) -> None:

@@ -69,7 +69,7 @@ class Executor:
         step = read_input(spec, attempt.step.payload)
         async with self._model(context, buffer):
             called = await self._called(spec, step, context, running)
-        returned = read_output(called, self.options.result_bytes_max)
+        returned = read_output(spec, called, self.options.result_bytes_max)
         if returned.output.text is not None:
             await buffer.emit(artifact(attempt.ref.task_id, attempt.ref.step_id, attempt.step.agent, returned.output))
         return returned

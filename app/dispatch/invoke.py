@@ -52,9 +52,10 @@ class Invoker:
             context.deadline_s = min(context.deadline_s, time.monotonic() + context.timeout_s)
 
         try:
-            if inspect.iscoroutinefunction(spec.run):
+            if spec.asynchronous:
                 begin()
-                return await spec.run(step, context)
+                returned = spec.run(step, context)
+                return await returned if inspect.isawaitable(returned) else returned
             return await self._in_thread(lambda: spec.run(step, context), begin)
         # An agent's ordinary errors are for the caller to judge.
         except Exception:

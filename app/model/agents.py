@@ -5,6 +5,7 @@ Importing an agent's module registers its `AgentSpec` here and does no I/O; the 
 import the same modules (`Settings.agent_modules`) and so see the same registry.
 """
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class StepOutput(BaseModel):
     text: str | None = None
     media_type: str = MARKDOWN
     markdown: str | None = None
-    steps: list[dict[str, JsonValue]] = Field([], exclude=True)
+    steps: list[dict[str, JsonValue]] = Field(default_factory=list, exclude=True)
 
 
 # (step input, StepContext) -> StepOutput; the context's type lives above this level.
@@ -54,6 +55,7 @@ class AgentSpec:
     """
     One agent: its function, its input model and its limits.
 
+    `output_model`, where an agent has one, is what the `data` of its outputs must fit, for those who read it.
     `provider` names what its work is limited by elsewhere; agents of one provider pause together when it
     asks for patience. `gathers` marks work that may be cut short when a task is told to finish.
     """
@@ -71,6 +73,17 @@ class AgentSpec:
     deferrals_max: int = 100
     provider: str = ""
     gathers: bool = False
+    output_model: type[BaseModel] | None = None
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it runs on the worker's loop; a plain function gets a thread."""
+        return any(map(inspect.iscoroutinefunction, (self.run, type(self.run).__call__)))
+
+    @property
+    def module(self) -> str:
+        """Where its code is."""
+        return str(getattr(self.run, "__module__", None) or type(self.run).__module__)
 
     def __post_init__(self) -> None:
         for name in ("queue", "provider"):
@@ -96,7 +109,7 @@ class AgentRegistry:
         if known is not None and known != spec:
             raise ValueError(
                 f"agent {spec.name!r} is registered by both "
-                f"{known.run.__module__} and {spec.run.__module__}; give one of them another name"
+                f"{known.module} and {spec.module}; give one of them another name"
             )
         self._specs[spec.name] = spec
 

@@ -81,13 +81,17 @@ class AgentBody(BaseModel):
     An agent, what it accepts and its limits.
 
     Agents of one `provider` pause together when it asks for patience; one that `gathers` is cut short when a
-    task is told to finish.
+    task is told to finish. One that is not `asynchronous` takes a thread of its worker while it runs. `output_schema`
+    is that of the `data` of its outputs, where the agent promises one.
     """
 
     name: str
     description: str
+    module: str
+    asynchronous: bool
     queue: str
     input_schema: dict[str, Any]
+    output_schema: dict[str, Any] | None
     timeout_ms: int
     max_attempts: int
     backoff_ms: int
