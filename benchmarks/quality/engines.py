@@ -5,26 +5,30 @@ import re
 import sqlite3
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 from actors.tools.corpora import Given
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage, split
-from actors.tools.search import find_passages
+from actors.tools.search import find_passages, search
 from app.model.task import Document
 from benchmarks.rival_catalogue import Rival
 from benchmarks.rival_environments import environment_of
 
 from .corpora import CACHE
 from .documents import readable
+from .harness import plan_for
 
 BM25S = Rival("bm25s", [], ("bm25s==0.3.16", "PyStemmer==3.1.0"))
 WORD = re.compile(r"\w+")
 RANKED = 10
+
+Ask = Callable[[PassageIndex, str], list[Passage]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,26 @@ class Ranking:
 
 def ours(documents: list[Document], queries: Sequence[str]) -> Ranking:
     """The index that the retriever builds, and its search."""
+    return _asked(documents, queries, lambda index, query: find_passages(index, query, RANKED))
+
+
+def planned(documents: list[Document], queries: Sequence[str]) -> Ranking:
+    """The same, asked what the planner makes of the question; the findings of several searches in turns."""
+    return _asked(documents, queries, _as_planned)
+
+
+def _as_planned(index: PassageIndex, task: str) -> list[Passage]:
+    searches = [step.payload for step in plan_for(task).steps if step.agent == "retriever"]
+    found = [
+        search([index], str(asked["text"]), RANKED, [str(query) for query in asked.get("queries", [])]).passages
+        for asked in searches
+        if isinstance(asked, dict)
+    ]
+    in_turns = [passage for row in zip_longest(*found) for passage in row if passage is not None]
+    return list({passage.pid: passage for passage in in_turns}.values())[:RANKED]
+
+
+def _asked(documents: list[Document], queries: Sequence[str], ask: Ask) -> Ranking:
     folder = CACHE / "index"
     for old in folder.glob("*"):
         old.unlink()
@@ -48,7 +72,7 @@ def ours(documents: list[Document], queries: Sequence[str]) -> Ranking:
     found, query_ms = [], []
     for query in queries:
         began = time.perf_counter()
-        passages = find_passages(index, query, RANKED)
+        passages = ask(index, query)
         query_ms.append((time.perf_counter() - began) * 1000)
         found.append([(passage.uri, passage.text) for passage in passages])
     return Ranking(found, built_s, query_ms)
@@ -87,7 +111,7 @@ def bm25s(documents: list[Document], queries: Sequence[str]) -> Ranking:
     return Ranking(found, answer["built_s"], answer["query_ms"])
 
 
-ENGINES = {"ours": ours, "plain FTS5": fts5, "bm25s": bm25s}
+ENGINES = {"ours": ours, "ours, as planned": planned, "plain FTS5": fts5, "bm25s": bm25s}
 
 
 @cache
