@@ -117,14 +117,14 @@ async def _gather(gathering: Gathering, step: StepInput, deadline_s: float) -> N
             gathering.add(url)
         else:
             gathering.failures.add(url, Unreached(f"is beyond the {options.urls_max} pages that this worker reads"))
-    if ctx.task_inputs.web:
-        await _search(gathering, step.text)
-        gathering.searched = True
     async with opened(options, ctx.cache_dir, deadline_s=deadline_s) as pages:
+        if ctx.task_inputs.web:
+            await _search(gathering, pages, step.text)
+            gathering.searched = True
         await gathering.read(pages)
 
 
-async def _search(gathering: Gathering, query: str) -> None:
+async def _search(gathering: Gathering, pages: Pages, query: str) -> None:
     ctx, options = gathering.ctx, gathering.ctx.web
     if not options.searches:
         gathering.failures.add(SEARCH, Unreached("is not possible: this worker knows no search server"))
@@ -132,7 +132,9 @@ async def _search(gathering: Gathering, query: str) -> None:
     await ctx.progress(0, None, "searching the web")
     try:
         async with httpcore2.AsyncConnectionPool(ssl_context=tls_context()) as pool:
-            provider = SearXng(Http(pool, user_agent=options.user_agent), options.searxng_url)
+            # Not over the pinned connections: the operator may have it in a private network.
+            http = Http(pool, user_agent=options.user_agent)
+            provider = SearXng(http, pages.manners, options.searxng_url)
             hits = await _remembered(ctx, provider, query)
     except Unreached as trouble:
         gathering.failures.add(SEARCH, trouble)

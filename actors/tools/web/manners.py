@@ -60,8 +60,10 @@ class Manners:
         at_s = await to_thread.run_sync(
             lambda: self._store.turn(host, interval_s=interval_s, latest_s=latest_s), abandon_on_cancel=True
         )
-        if at_s is None:
-            raise Unreached("is on a host that is asked rarely, and the step has no time to wait", passing=True)
+        if at_s > latest_s:
+            raise Unreached(
+                "is on a host that is asked rarely, and the step has no time to wait", retry_after_s=at_s - time.time()
+            )
         await anyio.sleep(max(0.0, at_s - time.time()))
 
     async def heed(self, host: str, answer: Answer) -> float | None:

@@ -15,9 +15,12 @@ from typing import Any
 
 import anyio
 import httpcore2
+import structlog
 
 from actors.tools.web.trouble import Unreached
 from app.web.policy import RefusedUrl, WebPolicy
+
+log = structlog.get_logger(__name__)
 
 #: Of a name with many addresses only so many are tried.
 ADDRESSES_TRIED_MAX = 3
@@ -82,6 +85,7 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
                 # One bad address among good ones is how rebinding begins: the whole name is refused.
                 self._policy.check_address(host, ip_address(address), port)
             except ValueError as error:
+                log.warning("address_refused", host=host, address=address)
                 reason = str(error) if isinstance(error, RefusedUrl) else "leads to an address with a zone"
                 raise Unreached(reason) from error
         return addresses

@@ -79,6 +79,7 @@ class Pages:
             return kept
         if answer.status != HTTPStatus.OK:
             raise Unreached(f"answers {_status(answer.status)}", passing=answer.status in PASSING)
+        log.info("page_fetched", origin=at.origin, bytes=len(answer.body))
         headers = answer.headers
         page = Page(
             str(at),
@@ -113,7 +114,7 @@ class Pages:
             if wait_s is None:
                 break
             if wait_s > PATIENCE_S or not patient:
-                raise Unreached(f"answers {_status(answer.status)}: it wants to be left alone", retry_after_s=wait_s)
+                raise Unreached(f"answers {_status(answer.status)}, not before {wait_s:.0f} s", retry_after_s=wait_s)
         return answer
 
     def _ask(self, url: WebUrl, known: Page | None, left_s: float) -> Ask:

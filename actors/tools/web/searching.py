@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from actors.tools.web.http import Ask, Http
-from actors.tools.web.manners import BUSY, retry_after_s
+from actors.tools.web.manners import BUSY, Manners, retry_after_s
 from actors.tools.web.trouble import Unreached
 from app.web.urls import parse_url
 
@@ -46,14 +46,16 @@ class SearXng:
     one; the pages it names may not.
     """
 
-    def __init__(self, http: Http, url: str) -> None:
+    def __init__(self, http: Http, manners: Manners, url: str) -> None:
         self._http = http
+        self._manners = manners
         self._url = url.rstrip("/")
 
     async def search(self, query: str) -> list[Hit]:
         words = " ".join(_COMMAND.sub("", query).split())[:QUERY_CHARS_MAX]
         where = parse_url(f"{self._url}/search?{urlencode({'q': words, 'format': 'json'})}")
-        answer = await self._http.get(where, ASK)
+        async with self._manners.turn(where.host):
+            answer = await self._http.get(where, ASK)
         if answer.status == 403:
             raise Unreached("refuses to answer as JSON: add `json` to `search.formats` in the settings of SearXNG")
         if answer.status in BUSY:

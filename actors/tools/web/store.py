@@ -42,6 +42,7 @@ INSERT INTO hosts VALUES (:host, :now + :interval)
 ON CONFLICT (host) DO UPDATE SET next_s = max(next_s, :now) + :interval WHERE next_s <= :latest
 RETURNING next_s - :interval
 """
+NEXT = "SELECT next_s FROM hosts WHERE host = ?"
 BLOCK = """
 INSERT INTO hosts VALUES (:host, :until) ON CONFLICT (host) DO UPDATE SET next_s = max(next_s, :until)
 """
@@ -107,17 +108,16 @@ class WebStore:
         """The server has said that the page is as it was."""
         self._with(lambda db: db.execute("UPDATE pages SET checked_s = ? WHERE url = ?", (time.time(), url)), None)
 
-    def turn(self, host: str, *, interval_s: float, latest_s: float) -> float | None:
-        """When the host may be asked by the caller, or `None` when that is after `latest_s`."""
+    def turn(self, host: str, *, interval_s: float, latest_s: float) -> float:
+        """When the host may be asked: the caller's own turn, unless that is after `latest_s`."""
         now = time.time()
         values = {"host": host, "now": now, "interval": interval_s, "latest": latest_s}
 
-        def reserve(db: sqlite3.Connection) -> float | None:
-            row = db.execute(RESERVE, values).fetchone()
-            return None if row is None else float(row[0])
+        def reserve(db: sqlite3.Connection) -> float:
+            row = db.execute(RESERVE, values).fetchone() or db.execute(NEXT, (host,)).fetchone()
+            return float(row[0])
 
-        unknown: float | None = now
-        return self._with(reserve, unknown)
+        return self._with(reserve, now)
 
     def leave_alone(self, host: str, until_s: float) -> None:
         """Nobody here asks the host before that."""

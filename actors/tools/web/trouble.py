@@ -5,6 +5,9 @@ from typing import Any
 
 from app.errors import AgentError, Permanent, RateLimited, Retryable
 
+#: A task waits that long for a site that asks for patience, and no longer.
+DEFERRAL_S_MAX = 900.0
+
 
 class Unreached(Exception):  # it says what happened
     """
@@ -49,10 +52,10 @@ class Failures:
         more = f"; and {len(self._found) - 1} more" if len(self._found) > 1 else ""
         sentence = f"Nothing could be read from the web: {uri} {trouble.reason}{more}."
         asked = [t.retry_after_s for t in self._found.values() if t.retry_after_s is not None]
-        if asked:
+        if asked and min(asked) <= DEFERRAL_S_MAX:
             # The provider is the site and not the agent: nobody else has to wait for it.
             site = hashlib.sha256(uri.encode()).hexdigest()[:12]
             return RateLimited(sentence, retry_after_ms=round(min(asked) * 1000), provider=f"web-{site}")
-        if any(t.passing for t in self._found.values()):
+        if any(t.passing and t.retry_after_s is None for t in self._found.values()):
             return Retryable(sentence, code="web_unreachable")
         return Permanent(sentence, code="web_unreachable")

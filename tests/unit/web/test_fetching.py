@@ -3,10 +3,16 @@
 import gzip
 import os
 import zlib
+from contextlib import suppress
+from itertools import cycle
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from actors.tools.web.body import Unpacker
+from actors.tools.web.trouble import TooLarge, Unreached
 from tests.unit.web.conftest import Reading
 from tests.unit.web.site import Site, endless, redirect, reply, trickling, zipped
 
@@ -251,3 +257,43 @@ async def test_nothing_is_taken_from_the_environment(
     site.answers["/"] = reply("Tea is hot.", kind="text/plain")
 
     assert len(await reading.read("/")) == 1
+
+
+@given(
+    st.binary(max_size=2_000),
+    st.lists(st.integers(1, 50), min_size=1, max_size=20),
+    st.booleans(),
+    st.integers(1, 3),
+)
+def test_a_body_is_the_same_in_whatever_pieces_it_comes(
+    content: bytes, sizes: list[int], packed: bool, members: int
+) -> None:
+    """And counted byte by byte: one less is too little."""
+    whole = b"".join(gzip.compress(content) for _ in range(members)) if packed else content * members
+    pieces, at = [], 0
+    for size in cycle(sizes):
+        if at >= len(whole):
+            break
+        pieces.append(whole[at : at + size])
+        at += size
+
+    def unpacked(bytes_max: int) -> bytes:
+        unpacker = Unpacker("gzip" if packed else "", bytes_max)
+        for piece in pieces:
+            unpacker.take(piece)
+        return unpacker.whole()
+
+    size = max(len(whole), len(content) * members)
+    assert unpacked(size) == content * members
+    if size:
+        with pytest.raises(TooLarge):
+            unpacked(size - 1)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_unpacked_or_refused(content: bytes) -> None:
+    """Never another error."""
+    unpacker = Unpacker("gzip", 10_000)
+    with suppress(Unreached):
+        unpacker.take(content)
+        unpacker.whole()

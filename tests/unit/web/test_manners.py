@@ -163,7 +163,7 @@ async def test_a_host_that_wants_to_be_left_alone_is(reading: Reading, site: Sit
     site.answers |= {"/tea": reply("", "retry-after: 300", status="429 Too Many Requests"), "/coffee": HOT}
 
     assert await reading.read("/tea") == []
-    assert reading.reasons == ["answers 429 Too Many Requests: it wants to be left alone"]
+    assert reading.reasons == ["answers 429 Too Many Requests, not before 300 s"]
     error = reading.failures.error()
     assert isinstance(error, RateLimited)
     assert error.retry_after_ms == 300_000
@@ -171,8 +171,19 @@ async def test_a_host_that_wants_to_be_left_alone_is(reading: Reading, site: Sit
 
     assert await reading.read("/coffee") == []
     assert "no time to wait" in reading.reasons[0]
-    assert isinstance(reading.failures.error(), Retryable)
+    again = reading.failures.error()
+    assert isinstance(again, RateLimited)
+    assert 200_000 < again.retry_after_ms <= 300_000
     assert site.paths() == ["/tea"]
+
+
+async def test_no_task_waits_for_a_day(reading: Reading, site: Site) -> None:
+    """However much patience a site asks for."""
+    site.answers["/tea"] = reply("", "retry-after: 86400", status="429 Too Many Requests")
+
+    assert await reading.read("/tea") == []
+
+    assert isinstance(reading.failures.error(), Permanent)
 
 
 async def test_what_a_step_fails_with_says_whether_another_try_helps(reading: Reading, site: Site) -> None:
@@ -267,12 +278,13 @@ def test_a_host_has_one_turn_after_another(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         turns = list(threads.map(lambda _: store.turn("a.example", interval_s=10.0, latest_s=now + 75.0), range(12)))
 
-    granted = sorted(turn for turn in turns if turn is not None)
+    granted = sorted(turn for turn in turns if turn <= now + 75.0)
     assert len(granted) == 8
+    assert {round(turn - granted[0]) for turn in turns if turn > now + 75.0} == {80}
     assert [round(turn - granted[0]) for turn in granted] == [0, 10, 20, 30, 40, 50, 60, 70]
-    assert store.turn("b.example", interval_s=10.0, latest_s=now + 75.0) is not None
+    assert store.turn("b.example", interval_s=10.0, latest_s=now + 75.0) < now + 10
     store.leave_alone("b.example", now + 1_000)
-    assert store.turn("b.example", interval_s=10.0, latest_s=now + 75.0) is None
+    assert store.turn("b.example", interval_s=10.0, latest_s=now + 75.0) == now + 1_000
 
 
 def test_the_cache_keeps_what_was_used_last(tmp_path: Path) -> None:
