@@ -29,7 +29,7 @@ class AnalyzerInput(StepInput):
 
 @agent("analyzer", input_model=AnalyzerInput, description="Selects what the passages say about a question.")
 async def run(step: AnalyzerInput, ctx: StepContext) -> StepOutput:
-    evidence = read_evidence(ctx)
+    evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, f"reading {len(evidence.passages)} passages")
     analysis = await to_thread.run_sync(analyse_evidence, evidence, question_of(step.text, ctx), step.subjects)
     await ctx.progress(1, 1, _summary(analysis))

@@ -18,7 +18,7 @@ class WriterInput(AnalyzerInput):
 
 @agent("writer", input_model=WriterInput, description="Writes a report with checked citations.")
 async def run(step: WriterInput, ctx: StepContext) -> StepOutput:
-    evidence = read_evidence(ctx)
+    evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, "checking citations")
     written = await to_thread.run_sync(_write, step, ctx, evidence)
     # Checked before the first piece is shown, so nothing that was streamed is ever taken back.

@@ -1,6 +1,6 @@
 """Reads what the steps before this one found: the passages of retrievers, the analyses of analyzers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,9 +38,11 @@ class Evidence:
         return len(self.analyses) == 1 and not self.searches
 
 
-def read_evidence(ctx: StepContext) -> Evidence:
+def read_evidence(ctx: StepContext, subjects: Sequence[str] = ()) -> Evidence:
     """
     The evidence in the outputs of this step's dependencies; outputs of other shapes are passed over.
+
+    A dependency without an output is among what could not be used, by its subject where each has one.
 
     Raises `Permanent` when none of them has passages: no later attempt would find any.
     """
@@ -54,9 +56,25 @@ def read_evidence(ctx: StepContext) -> Evidence:
                 f"Step {step_id} left passages of another shape: {_first(error)}.", code="bad_input"
             ) from error
     if not by_source:
-        raise Permanent(f"The {ctx.agent} needs a retriever or an analyzer before it.", code="no_evidence")
+        raise Permanent(_why_nothing(ctx), code="no_evidence")
+    _note_unread(evidence, _failed_parts(ctx, subjects))
     evidence.passages = {passage.pid: passage for passage in _in_turns(by_source)}
     return evidence
+
+
+def _why_nothing(ctx: StepContext) -> str:
+    if not ctx.missing:
+        return f"The {ctx.agent} needs a retriever or an analyzer before it."
+    steps = f"step{'s' if len(ctx.missing) > 1 else ''} {', '.join(map(str, ctx.missing))}"
+    return f"There is nothing to work on: {steps} failed or did not run."
+
+
+def _failed_parts(ctx: StepContext, subjects: Sequence[str]) -> Iterator[Unread]:
+    named = len(subjects) == len(ctx.depends_on)
+    for place, step_id in enumerate(ctx.depends_on):
+        if step_id not in ctx.inputs:
+            name = subjects[place] if named else f"Step {step_id}"
+            yield Unread(uri=name, reason="its steps failed or did not run", kind="part")
 
 
 def _read_output(output: Any, evidence: Evidence) -> list[list[Passage]]:

@@ -203,6 +203,8 @@ def _gap(gap: Missing) -> str:
 
 def _unread(document: Unread) -> str:
     reason = f": {escape(document.reason).rstrip('.')}" if document.reason else ""
+    if document.kind == "part":
+        return f"**{escape(document.uri)}**: could not be worked on{reason}."
     return f"{escape(document.uri)} could not be read{reason}."
 
 

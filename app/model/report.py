@@ -101,10 +101,11 @@ class Missing(BaseModel):
 
 
 class Unread(BaseModel):
-    """A document that could not be used."""
+    """A document that could not be used, or a part of the task whose steps failed."""
 
     uri: str = Field(description="Its address or name.")
     reason: str = Field("", description="Why not.")
+    kind: Literal["document", "part"] = Field("document", description="What it is.")
 
 
 class Quote(BaseModel):
