@@ -64,6 +64,10 @@ def _reports(half: Half, *, missed: bool) -> None:
 
 def _contradictions(half: Half, *, missed: bool) -> None:
     _outcome(f"planted, {half} half", contradictions.planted(pairs(half)), missed=missed)
+    asked = [(question.corpus, question.text) for question in questions(half)]
+    asked += [(task.corpus, task.task) for task in reports(half)]
+    told = contradictions.reported(asked)
+    print(f"\n{len(asked)} tasks on whole corpora tell of {len(told)} differences", *told if missed else [], sep="\n  ")
 
 
 def _outcome(name: str, outcome: Outcome, *, missed: bool) -> None:

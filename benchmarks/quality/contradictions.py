@@ -60,6 +60,12 @@ def real(differences: Sequence[RealDifference]) -> Outcome:
     return outcome
 
 
+def reported(asked: Sequence[tuple[str, str]]) -> list[tuple[Said, Said]]:
+    """Every difference that reports on whole corpora tell of: to be judged by a person, for there are few real ones."""
+    told = [pair for corpus, task in asked for pair in _said(run_task(task, readable(corpus), CACHE / "reports"))]
+    return list(dict.fromkeys(told))
+
+
 def _documents(pair: Pair) -> tuple[list[Document], tuple[Place, Place]]:
     document = next(document for document in readable(pair.corpus) if document.name == pair.document)
     path = PurePosixPath(pair.document)
