@@ -68,7 +68,7 @@ def _is_text(value: str) -> bool:
 
 
 def read_plan(path: Path | None) -> object | None:
-    """Any JSON value: which ones are plans is for the API to say."""
+    """Any JSON value, or the steps of what `stepstream plan` says: which ones are plans is for the API to say."""
     if path is None:
         return None
     shown = repr(str(path))
@@ -85,4 +85,4 @@ def read_plan(path: Path | None) -> object | None:
         raise BadInput(f"The plan {shown} is not JSON: {error}.") from error
     except RecursionError as error:
         raise BadInput(f"The plan {shown} is nested too deeply.") from error
-    return plan
+    return plan["steps"] if isinstance(plan, dict) and "steps" in plan else plan

@@ -21,6 +21,8 @@ class Stepstream(Program):
     places: ClassVar[dict[str, Place]] = {
         "up": Place("app.cli.serve:up", "Run Redis, the API and workers until Ctrl-C."),
         "run": Place("app.cli.run:run", "Run a task and watch it; the report goes to standard output."),
+        "plan": Place("app.cli.plan:plan", "Show the steps that a task would have and why; nothing runs."),
+        "agents": Place("app.cli.plan:agents", "Show the agents that plans may name."),
         "demo": Place("app.cli.run:demo", "Research a question in the READMEs of the packages installed here."),
         "api": Place("app.cli.serve:api", "Run the API alone."),
         "worker": Place("app.cli.serve:worker", "Run workers alone; options are those of `dramatiq`.", PASSED_ON),

@@ -178,3 +178,17 @@ def test_a_pipe_gets_objects_and_a_table_when_it_asks_for_one(shared_api: Stack)
     assert [row.split()[0] for row in rows] == ids[::-1]
     assert "\x1b" not in "".join(rows)
     assert min(map(len, rows)) > 150
+
+
+def test_a_plan_and_the_agents_are_shown_by_a_running_api(shared_api: Stack) -> None:
+    """`plan` asks it for the steps, `agents` for who may be named in them; neither makes a task."""
+    before = shared_api.get("/tasks")
+    shown = CliRunner().invoke(cli, ["plan", "Compare A and B", "--url", shared_api.url, "--no-json"])
+    listed = CliRunner().invoke(cli, ["agents", "--url", shared_api.url, "--no-json"])
+    records = CliRunner().invoke(cli, ["agents", "--url", shared_api.url, "--json"])
+
+    assert "plan by rules: 6 steps, nothing has run" in shown.stdout
+    assert [line.split()[0] for line in listed.stdout.splitlines()][:2] == ["agent", "analyzer"]
+    writer = next(record for record in map(json.loads, records.stdout.splitlines()) if record["name"] == "writer")
+    assert (writer["module"], writer["asynchronous"]) == ("actors.writer", True)
+    assert shared_api.get("/tasks") == before
