@@ -21,7 +21,7 @@ def serve(port: int) -> None:
     params = xllamacpp.CommonParams()
     params.model.path = str(model_file())
     params.hostnames, params.port = ["127.0.0.1"], port
-    params.n_parallel, params.n_ctx, params.cpuparams.n_threads = 2, 8192, 2
+    params.n_parallel, params.n_ctx, params.cpuparams.n_threads = 2, 8192, 1
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)  # noqa: T201  # whoever started us waits for it
     threading.Event().wait()
