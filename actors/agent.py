@@ -23,10 +23,12 @@ from pydantic import BaseModel
 
 from app.dispatch.context import StepContext
 from app.errors import LlmUnusable, Permanent, RateLimited, Retryable
+from app.llm.fence import DATA_RULE, fenced
 from app.model.agents import AgentFunction, AgentSpec, StepInput, StepOutput, registry
 from app.model.llm import Llm, Message, Reply
 
 __all__ = [
+    "DATA_RULE",
     "AgentLimits",
     "Llm",
     "LlmUnusable",
@@ -39,6 +41,7 @@ __all__ = [
     "StepInput",
     "StepOutput",
     "agent",
+    "fenced",
 ]
 
 Function = TypeVar("Function", bound=AgentFunction)

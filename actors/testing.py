@@ -29,13 +29,14 @@ from app.dispatch import growth
 from app.dispatch.context import StepContext
 from app.dispatch.contract import only_reports, read_input, read_output
 from app.dispatch.memos import Memos
+from app.llm.scripted import ScriptedLlm
 from app.model.agents import AgentFunction, AgentRegistry, AgentSpec, StepOutput, registry
 from app.model.events import CitationsVerified, EventData, OutputDelta, Passage, SourceFound, StepProgress
 from app.model.llm import Llm
 from app.model.plan import Payload
 from app.model.task import Document, TaskInputs
 
-__all__ = ["AgentRun", "Memos", "Setting", "run_agent", "run_agent_async"]
+__all__ = ["AgentRun", "Memos", "ScriptedLlm", "Setting", "run_agent", "run_agent_async"]
 
 E = TypeVar("E", bound=EventData)
 
@@ -58,6 +59,7 @@ class Setting(TypedDict, total=False):
     memos: Memos
     attempt: int
     cancelled: Callable[[], bool]
+    #: `ScriptedLlm` says what a test wants it to.
     llm: Llm
 
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
-
-from openai.types.chat import ChatCompletionChunk
+from typing import TYPE_CHECKING, Any
 
 from app.llm.options import LlmOptions
 from app.llm.thoughts import Thoughts
 from app.model.llm import Finish, Reply
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionChunk
 
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
@@ -40,7 +41,7 @@ class Answer:
         self.over = True
         self._ms = round(self.age_s * 1000)
 
-    def take(self, chunk: ChatCompletionChunk) -> str:
+    def take(self, chunk: "ChatCompletionChunk") -> str:
         """The piece of text in a part of the stream; empty when there is none."""
         self.asked = True
         if chunk.usage is not None:
