@@ -19,7 +19,7 @@ from app import local_redis
 from app.access.keyring import Keyring
 from app.access.principal import Scope
 from app.broker import keys as broker_keys
-from app.cli.doctor import access, leaks, model, queues, server, tasks
+from app.cli.doctor import access, leaks, model, queues, searching, server, tasks
 from app.cli.doctor.examine import examine
 from app.cli.doctor.finding import Finding
 from app.cli.doctor.place import Place
@@ -370,6 +370,37 @@ def test_the_model_s_server_is_asked_what_it_serves(answer: Answer, said: str) -
     assert line.startswith(said)
     assert "s3cret" not in line
     assert list(model.model(Settings())) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (say(200, {"results": [{"url": "http://a.example/"}]}, "application/json"), "ok: 1 hits for 'water'"),
+        (
+            say(200, {"results": [], "unresponsive_engines": [["duck", "timeout"]]}, "application/json"),
+            "warn: nothing found for 'water'; 1 engines are silent",
+        ),
+        (say(403, {}), "fail: the server refuses to answer as JSON"),
+        (say(200, [], "application/json"), "fail: the server answers 200, not as SearXNG does"),
+    ],
+)
+def test_the_search_server_is_asked_as_a_task_would_ask_it(answer: Answer, said: str) -> None:
+    """What has to be set in SearXNG is said; without a server there is nothing to ask."""
+    with serving() as http:
+        http.answers = [answer]
+        (found,) = searching.searching(Settings(searxng_url=f"{http.url}/"))
+
+    assert f"{found.status}: {found.said}".startswith(said)
+    assert http.asked[0][1] == "/search?q=water&format=json"
+    assert list(searching.searching(Settings())) == []
+
+
+def test_a_search_server_that_is_not_there_is_said() -> None:
+    """With the variable that names it."""
+    (found,) = searching.searching(Settings(searxng_url="http://127.0.0.1:9"))
+
+    assert (found.check, found.status.value) == ("search", "fail")
+    assert "STEPSTREAM_SEARXNG_URL" in found.advice
 
 
 def test_a_model_that_is_not_there_is_said() -> None:

@@ -7,7 +7,7 @@ from redis.exceptions import NoPermissionError
 
 from app import local_redis
 from app.broker.errors import is_passing
-from app.cli.doctor import access, leaks, model, queues, server, tasks
+from app.cli.doctor import access, leaks, model, queues, searching, server, tasks
 from app.cli.doctor.finding import Finding, Findings, fail, ok, warn
 from app.cli.doctor.place import Place
 from app.cli.redis_access import connect
@@ -36,13 +36,14 @@ CHECKS: tuple[tuple[str, Callable[[Place], Findings]], ...] = (
 
 
 def examine(settings: Settings, url: str | None) -> Iterator[Finding]:
-    """Looks at Redis, the API and the language model; of Redis only at that where it does not answer."""
+    """Looks at Redis, the API, the language model and the search server, at each whatever the others say."""
     yield ok("settings", f"namespace {settings.namespace}, layout {settings.layout}, data in {settings.data_dir}")
     redis_url = local_redis.redis_url(settings)
     with connect(redis_url) as client:
         yield from _redis(Place(client, local_redis.without_password(redis_url), settings))
     yield from access.api(settings, url)
     yield from model.model(settings)
+    yield from searching.searching(settings)
 
 
 def _redis(place: Place) -> Findings:
