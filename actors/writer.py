@@ -1,15 +1,33 @@
-"""The writer: turns analyses into a report and checks every citation before it prints one."""
+"""
+The writer: turns analyses into a report and checks every citation before it prints one.
+
+With a language model the model chooses the words of summary and findings, and each of its sentences is checked before
+it is shown; without one, and for all the rest, a report consists of the documents' own words.
+"""
+
+import math
 
 from anyio import to_thread
 
 from actors.agent import StepContext, StepOutput, agent
 from actors.analyzer import AnalyzerInput, analyse_evidence, question_of
+from actors.tools.checked import Checked, check_analysis
+from actors.tools.compose import OTHER, Composer
+from actors.tools.drafting.brief import brief
+from actors.tools.drafting.draft import Draft
+from actors.tools.drafting.model import Dictation
+from actors.tools.endmatter import print_end, print_report
 from actors.tools.evidence import Evidence, read_evidence
 from actors.tools.findings import Analysis
+from actors.tools.markdown import print_title
 from actors.tools.press import Press
-from actors.tools.report import Written, write_report
+from actors.tools.report import begin
+from app.model.llm import Llm
 from app.model.output import OutputFormat
-from app.model.report import Report
+from app.model.report import CitationCounts, Report
+
+#: Of the time the step has left: kept for writing without the model.
+TIME_KEPT = 0.3
 
 
 class WriterInput(AnalyzerInput):
@@ -20,18 +38,20 @@ class WriterInput(AnalyzerInput):
 async def run(step: WriterInput, ctx: StepContext) -> StepOutput:
     evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, "checking citations")
-    written = await to_thread.run_sync(_write, step, ctx, evidence)
-    # Checked before the first piece is shown, so nothing that was streamed is ever taken back.
-    press = Press(ctx, written.report.title)
-    for part in written.parts:
-        await press.put(part)
-        await press.end_block()
-    await press.close(written.report)
-    return await _finish(written.report, press)
+    checked = await to_thread.run_sync(_checked, step, ctx, evidence)
+    request = ctx.task if ctx.task.strip() else step.text
+    report = begin(checked, request)
+    press = Press(ctx, report.title)
+    if ctx.llm is not None and checked.analysis.findings:
+        await _draft(report, checked, request, press, ctx.llm)
+    else:
+        await _compose(report, checked, press)
+    await press.close(report)
+    return await _finish(report, press)
 
 
-def _write(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Written:
-    return write_report(_analysis(step, ctx, evidence), _request(step, ctx), evidence.passages)
+def _checked(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Checked:
+    return check_analysis(_analysis(step, ctx, evidence), evidence.passages)
 
 
 def _analysis(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Analysis:
@@ -40,8 +60,39 @@ def _analysis(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Analys
     return analyse_evidence(evidence, question_of(step.text, ctx), step.subjects)
 
 
-def _request(step: WriterInput, ctx: StepContext) -> str:
-    return ctx.task if ctx.task.strip() else step.text
+async def _compose(report: Report, checked: Checked, press: Press) -> None:
+    """In the documents' words, each checked before the first piece is shown: nothing is ever taken back."""
+    await to_thread.run_sync(Composer(checked.analysis).fill, report)
+    for part in print_report(report):
+        await press.put(part)
+        await press.end_block()
+
+
+async def _draft(report: Report, checked: Checked, request: str, press: Press, llm: Llm) -> None:
+    """In a model's words as far as they hold, in the documents' where they do not."""
+    ctx, composer = press.ctx, Composer(checked.analysis)
+    await ctx.progress(0, 1, "the model writes")
+    told = brief(checked.analysis, request, composer.labels(), OTHER)
+    draft = Draft(report, composer, told, press)
+    await press.put(print_title(report.title))
+    await press.end_block()
+    kept_s = TIME_KEPT * ctx.remaining_s if ctx.remaining_s < math.inf else 0.0
+    dictation = Dictation(llm, told, lambda: ctx.remaining_s - kept_s)
+    await draft.take(dictation.parts())
+    if dictation.trouble or not draft.drafted:
+        reason = dictation.trouble or "has nothing that its sources say"
+        await ctx.progress(0, 1, f"the model's answer {reason}; the rest is in the documents' words")
+    await draft.close()
+    report.written_by = "llm" if draft.drafted else "rules"
+    report.citations = _sum(report.citations, draft.counts)
+    composer.fill_end(report)
+    for part in filter(None, print_end(report)):
+        await press.put(part)
+        await press.end_block()
+
+
+def _sum(one: CitationCounts, other: CitationCounts) -> CitationCounts:
+    return CitationCounts(**{name: count + getattr(other, name) for name, count in one})
 
 
 async def _finish(report: Report, press: Press) -> StepOutput:

@@ -15,7 +15,7 @@ def opening(analysis: Analysis) -> list[str]:
     found = (analysis.findings, analysis.verdicts, analysis.procedures, analysis.differences, analysis.agreements)
     if not any(found):
         return [f"Nothing in {documents(analysis.documents)} answers this."]
-    return [*_contents(analysis), *_disagreements(analysis)]
+    return [*_contents(analysis), *disagreements(analysis)]
 
 
 def _contents(analysis: Analysis) -> Iterator[str]:
@@ -68,7 +68,8 @@ def _coverage(analysis: Analysis) -> Iterator[str]:
             yield f"On {topic} the documents speak of {listed(covered)}, not of {listed(absent, 'or')}."
 
 
-def _disagreements(analysis: Analysis) -> Iterator[str]:
+def disagreements(analysis: Analysis) -> Iterator[str]:
+    """That sources differ, and on what."""
     if analysis.differences and not analysis.verdicts:
         about = list(dict.fromkeys(pair.about for pair in analysis.differences if pair.about))
         yield f"The sources do not agree on {listed(about)}." if about else "The sources do not agree everywhere."

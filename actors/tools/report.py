@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from actors.tools.checked import Checked, check_analysis
 from actors.tools.compose import Composer
+from actors.tools.endmatter import print_report
 from actors.tools.findings import Analysis
 from actors.tools.inline import plain, shorten
-from actors.tools.markdown import print_report
 from actors.tools.passages import Passage
 from app.model.report import Report
 

@@ -104,13 +104,16 @@ def test_a_disputed_sentence_stands_where_sources_differ() -> None:
 
 
 def test_a_sentence_in_two_differences_is_told_once() -> None:
-    """The second time its number stands for it."""
+    """The second time its beginning stands for it."""
     pairs = [
         Difference(a=side(TEN), b=side(THIRTY), kind="numbers"),
         Difference(a=side(TEN), b=side(TOO), kind="numbers"),
     ]
 
-    assert body(written(findings=[finding(MEMORY)], differences=pairs)).count(TEN) == 1
+    report = written(findings=[finding(MEMORY)], differences=pairs)
+
+    assert body(report).count(TEN) == 1
+    assert f"- “A lease of …” [1], but “{TOO}” [2]" in report.text
 
 
 def test_what_several_say_has_all_their_numbers() -> None:
@@ -178,8 +181,7 @@ def test_statements_are_checked_with_their_evidence() -> None:
         "Of the 4 statements one is supported, one is contradicted, one is disputed and one is not found."
     )
     assert section(report, "Statements checked").split("\n") == [
-        f"1. “{MEMORY}”: **supported**",
-        "   - Word for word so in [1]",
+        f"1. “{MEMORY}” [1]: **supported**, word for word",
         "2. “Gamma retries”: **contradicted**",
         f"   - {NO_RETRY} [2]",
         "3. “A lease lasts 10 s”: **disputed**",

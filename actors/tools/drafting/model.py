@@ -1,0 +1,62 @@
+"""Lets a language model write, for as long as there is time, and says what became of it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import anyio
+
+from actors.tools.drafting.brief import Brief
+from actors.tools.drafting.cutter import Cutter, Drafted, Heading
+from app.errors import LlmUnusable
+from app.model.llm import Llm, Pieces
+
+TOKENS_MAX = 1_500
+CHARS_MAX = 20_000  # more than these tokens can be; a server that counts otherwise ends here
+CALL = "report"  # the name of the one call: a step that runs again is answered from memory
+
+
+@dataclass(slots=True)
+class Dictation:
+    """One answer of a model, in sentences, while `left_s()` lasts; `trouble` says why it ended early, if it did."""
+
+    llm: Llm
+    brief: Brief
+    left_s: Callable[[], float]
+    trouble: str = ""
+
+    async def parts(self) -> AsyncIterator[Heading | Drafted]:
+        """
+        What the model writes, as it writes it.
+
+        Never raises `LlmUnusable`; that the model is busy or away is for dispatch, which runs the step again.
+        """
+        cutter = Cutter()
+        async for piece in self._pieces():
+            for part in cutter.feed(piece):
+                yield part
+        for part in cutter.end(cut_off=bool(self.trouble)):
+            yield part
+
+    async def _pieces(self) -> AsyncIterator[str]:
+        chars = 0
+        async with aclosing(self.llm.stream(self.brief.messages, name=CALL, tokens_max=TOKENS_MAX)) as pieces:
+            while (piece := await self._next(pieces)) is not None:
+                # Read to its end all the same: only a whole answer is remembered.
+                if chars < CHARS_MAX:
+                    yield piece[: CHARS_MAX - chars]
+                chars += len(piece)
+        if not self.trouble and (chars > CHARS_MAX or (pieces.reply and pieces.reply.finish == "length")):
+            self.trouble = "is cut off"
+
+    async def _next(self, pieces: Pieces) -> str | None:
+        """The next piece; `None` behind the last one, or when there is trouble."""
+        try:
+            # Only this wait: what is done with the piece is not the model's to interrupt.
+            with anyio.move_on_after(self.left_s()):
+                return await anext(pieces, None)
+        except LlmUnusable as error:
+            self.trouble = f"could not be used ({error})"
+            return None
+        self.trouble = "took too long"
+        return None
