@@ -164,8 +164,13 @@ def _versus(sentence: str) -> Comparison | None:
     return _sides(about[0].lower() + about[1:] if QUALITIES.match(about) else about)
 
 
+def _search(pattern: re.Pattern[str], sentence: str, word: str) -> re.Match[str] | None:
+    """The same as `pattern.search` for one that needs the word, without looking for the rest in vain."""
+    return pattern.search(sentence) if f" {word} " in sentence.lower() else None
+
+
 def _which(sentence: str) -> Comparison | None:
-    match = WHICH.search(sentence)
+    match = _search(WHICH, sentence, "or")
     if not match:
         return None
     found = _sides(sentence[match.end() :])
@@ -173,12 +178,12 @@ def _which(sentence: str) -> Comparison | None:
 
 
 def _should(sentence: str) -> Comparison | None:
-    match = SHOULD.search(sentence)
+    match = _search(SHOULD, sentence, "or")
     return _sides(sentence[match.end() :]) if match else None
 
 
 def _is_it(sentence: str) -> Comparison | None:
-    match = IS_IT.search(sentence)
+    match = _search(IS_IT, sentence, "or")
     if not match:
         return None
     found = _sides(OR_TO.sub(" or ", sentence[match.end() :]))
@@ -186,7 +191,7 @@ def _is_it(sentence: str) -> Comparison | None:
 
 
 def _than(sentence: str) -> Comparison | None:
-    match = THAN.search(sentence)
+    match = _search(THAN, sentence, "than")
     if not match:
         return None
     other, mark, more = aspect.cut(sentence[match.end() :], lambda _: True)

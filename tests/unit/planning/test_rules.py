@@ -1,6 +1,9 @@
 """The plans that the rules draw, as a reader would have drawn them."""
 
-import time
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +12,13 @@ from hypothesis import strategies as st
 
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, Step
-from app.planning import reading, words
+from app.planning import aspects, branches, comparison, intents, reading, sentences, words
 from app.planning.branches import BRANCHES_MAX
 from app.planning.planner import Planner
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits, validate_plan
+
+from .hostile import HOSTILE
 
 SHAPES: list[tuple[str, list[str]]] = [
     (
@@ -163,16 +168,26 @@ def test_the_same_task_gives_the_same_plan(draw: Any) -> None:
 
 
 WORDS = (
-    "compare how A B , and vs or between of the handle ; : ? . 1. 2) - write a summary is than it which should use for"
+    "compare how A B , and vs or between of the handle ; : ? . 1. 2) - write a summary is than it which should use for "
+    'true that check these claims: summarise documents steps to how do i really " (a) (b) who when http://x a.md pros '
+    "cons"
+)
+TEXTS = (
+    st.text(max_size=300)
+    | st.text(min_size=1, max_size=8).map(lambda text: (text * 20_000)[:20_000])
+    | st.lists(st.sampled_from([*WORDS.split(), "\n"]), max_size=40).map(" ".join)
 )
 
 
-@given(goal=st.text(max_size=300) | st.lists(st.sampled_from([*WORDS.split(), "\n"]), max_size=40).map(" ".join))
+@given(goal=TEXTS)
 @example("")
 @example(" \n\x00\u200b")
 @example("\ud800")
 @example("compare , and ,")
 @example("0 1. . 2) 1")
+@example("is it true that ?")
+@example("summarise https:// .md")
+@example('“”«»"')
 @settings(max_examples=300)
 def test_any_text_gives_a_valid_plan(registry: AgentRegistry, limits: PlanLimits, goal: str) -> None:
     """Whatever is asked, the plan passes the validator and has the usual shape."""
@@ -182,37 +197,70 @@ def test_any_text_gives_a_valid_plan(registry: AgentRegistry, limits: PlanLimits
     assert 1 <= len(by_agent(plan, "retriever")) <= BRANCHES_MAX
 
 
-HOSTILE = [
-    "a" * 20_000,
-    "compare " * 2_500,
-    "a and " * 3_500,
-    ", " * 10_000,
-    "is a than " * 2_000,
-    "is " * 6_600,
-    "which " * 3_300,
-    "which , x or " * 1_500,
-    "compare a and b " + "in for on by " * 1_600,
-    "difference between " * 1_050,
-    "how do " * 2_900,
-    "1. " * 6_600,
-    "- x\n" * 5_000,
-    "1. a 2. b " * 2_000,
-    "write a " + "very " * 3_900 + "report",
-    "summarise " * 2_000,
-    "; and summarise the " * 1_000,
-    "\u202e\u0301😀比" * 5_000,
-    "'\"“" * 6_600,
-    ". ? ! ; " * 2_500,
-]
+CALLS_MAX = 25_000
 
 
 @pytest.mark.parametrize("goal", HOSTILE, ids=[goal[:20].strip() for goal in HOSTILE])
-def test_a_hostile_text_is_planned_in_milliseconds(draw: Any, goal: str) -> None:
-    """The longest texts, built to make patterns backtrack, stay far below what a request may take."""
-    started = time.thread_time()
-    draw(goal)
+def test_the_work_for_a_text_is_bounded(draw: Any, goal: str) -> None:
+    """The longest texts, built to make lists grow, cost no more calls than a few long sentences do."""
+    calls = 0
 
-    assert time.thread_time() - started < 0.25
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        steps = RulePlanner().plan(goal)
+    finally:
+        sys.setprofile(before)
+
+    assert calls < CALLS_MAX
+    assert_branches_meet_in_one_report(draw(goal))
+    assert len(steps) <= 2 * BRANCHES_MAX + 2
+
+
+PATTERNS = [
+    pytest.param(value, id=f"{module.__name__.rpartition('.')[2]}.{name}")
+    for module in (aspects, branches, comparison, intents, reading, sentences, words)
+    for name, value in vars(module).items()
+    if isinstance(value, re.Pattern)
+]
+#: So often may what is repeated inside a repetition match: more is as good as unbounded.
+INNER_REPEATS_MAX = 40
+
+
+def nested_repeats(tree: Any, inside: bool = False) -> Iterator[str]:
+    """Repetitions without a bound inside repetitions without a bound: where backtracking explodes."""
+    for operator, argument in tree:
+        if operator in (re._parser.MAX_REPEAT, re._parser.MIN_REPEAT):  # type: ignore[attr-defined]
+            _, most, inner = argument
+            if inside and most > INNER_REPEATS_MAX:
+                yield str(inner)
+            yield from nested_repeats(inner, inside or most > INNER_REPEATS_MAX)
+        elif isinstance(argument, tuple):
+            for part in argument:
+                parts = part if isinstance(part, list) else [part]
+                for one in parts:
+                    if isinstance(one, re._parser.SubPattern):  # type: ignore[attr-defined]
+                        yield from nested_repeats(one, inside)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_no_pattern_repeats_a_repetition(pattern: "re.Pattern[str]") -> None:
+    """Each is at worst quadratic in a sentence of bounded length, whatever the text."""
+    assert list(nested_repeats(re._parser.parse(pattern.pattern, pattern.flags & ~re.UNICODE))) == []  # type: ignore[attr-defined]
+
+
+def test_invisible_characters_are_those_of_unicode() -> None:
+    """Control and format characters and halves of characters, but for the line feed."""
+    kinds = {chr(code): unicodedata.category(chr(code)) for code in range(0x110000) if code != ord("\n")}
+    # A character may be newer than the tables of this Python.
+    matched = {kind for character, kind in kinds.items() if words._INVISIBLE.match(character)}
+    missed = {kind for character, kind in kinds.items() if not words._INVISIBLE.match(character)}
+    assert matched <= {"Cc", "Cf", "Cs", "Cn", "Mn"}
+    assert missed.isdisjoint({"Cc", "Cf", "Cs"})
 
 
 ORDINARY_WORDS = [
