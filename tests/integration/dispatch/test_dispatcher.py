@@ -52,7 +52,11 @@ async def test_pages_and_the_wish_for_a_search_stay_with_the_task(bench: Bench) 
     """For the retriever to find, and for whoever forks it."""
     limits = SubmissionLimits(100, 2, 50, PlanLimits(10, 1_000), WebOptions(searxng_url="http://127.0.0.1:8888"))
     dispatcher = Dispatcher(
-        planners=Planners(RulePlanner()), registry=load_agents(Settings()), store=bench.tasks, reader=bench.reader, limits=limits
+        planners=Planners(RulePlanner()),
+        registry=load_agents(Settings()),
+        store=bench.tasks,
+        reader=bench.reader,
+        limits=limits,
     )
 
     task = await dispatcher.submit(Submission("x", plan=LINE, urls=("http://a.example/",), web=True))
@@ -65,7 +69,11 @@ async def test_where_nothing_is_fetched_no_page_may_be_named(bench: Bench) -> No
     """Refused with the submission, and not a failure of the task."""
     limits = SubmissionLimits(100, 2, 50, PlanLimits(10, 1_000), WebOptions(fetch=False, searxng_url="http://a/"))
     dispatcher = Dispatcher(
-        planners=Planners(RulePlanner()), registry=load_agents(Settings()), store=bench.tasks, reader=bench.reader, limits=limits
+        planners=Planners(RulePlanner()),
+        registry=load_agents(Settings()),
+        store=bench.tasks,
+        reader=bench.reader,
+        limits=limits,
     )
 
     with pytest.raises(InvalidRequest) as caught:
