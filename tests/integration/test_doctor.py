@@ -375,10 +375,10 @@ def test_the_model_s_server_is_asked_what_it_serves(answer: Answer, said: str) -
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (say(200, {"results": [{"url": "http://a.example/"}]}, "application/json"), "ok: 1 hits for 'water'"),
+        (say(200, {"results": [{"url": "http://a.example/"}]}, "application/json"), "ok: 1 hit for 'water'"),
         (
             say(200, {"results": [], "unresponsive_engines": [["duck", "timeout"]]}, "application/json"),
-            "warn: nothing found for 'water'; 1 engines are silent",
+            "warn: nothing found for 'water'; 1 engine silent",
         ),
         (say(403, {}), "fail: the server refuses to answer as JSON"),
         (say(200, [], "application/json"), "fail: the server answers 200, not as SearXNG does"),

@@ -4,7 +4,7 @@ import time
 
 import httpx2
 
-from app.cli.doctor.finding import Findings, fail, ok, warn
+from app.cli.doctor.finding import Findings, fail, number, ok, warn
 from app.config import Settings
 
 TIMEOUT_S = 10.0
@@ -34,11 +34,11 @@ def _judged(answer: httpx2.Response, ms: float) -> Findings:
     try:
         count, silent = len(answer.json()["results"]), len(answer.json().get("unresponsive_engines") or [])
     except (ValueError, TypeError, KeyError, AttributeError):
-        yield fail(
-            "search", f"the server answers {answer.status_code}, not as SearXNG does", "see STEPSTREAM_SEARXNG_URL"
-        )
+        said = f"the server answers {answer.status_code}, not as SearXNG does"
+        yield fail("search", said, "see STEPSTREAM_SEARXNG_URL")
         return
     if count:
-        yield ok("search", f"{count} hits for {WORD!r} in {ms:.0f} ms")
+        yield ok("search", f"{number(count, 'hit')} for {WORD!r} in {ms:.0f} ms")
     else:
-        yield warn("search", f"nothing found for {WORD!r}; {silent} engines are silent", "see the engines of SearXNG")
+        said = f"nothing found for {WORD!r}; {number(silent, 'engine')} silent"
+        yield warn("search", said, "see the engines of SearXNG")
