@@ -26,6 +26,7 @@ from .table_api import HTTP
 from .table_dispatch import DISPATCH
 from .table_features import FEATURES
 from .table_handover import HANDOVER
+from .table_llm import LLM
 from .table_steering import STEERING
 
 ROOT = Path(__file__).parent.parent.parent
@@ -135,7 +136,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutations whose name holds this")
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
-    every = (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HANDOVER, *HTTP)
+    every = (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HANDOVER, *HTTP, *LLM)
     chosen = [mutation for mutation in every if arguments.only in mutation.name]
     if failed := without_mutation(chosen):
         say(f"the tests fail without a mutation: {failed}")

@@ -152,10 +152,11 @@ async def test_a_model_that_takes_too_long_leaves_it_to_the_rules(
     ) as api:  # fmt: skip
         task_id, plan = await submit(api)
         over.set()
-        types = [event["type"] for event in await api.events(task_id)]
+        events = await api.events(task_id)
 
     assert plan["planner"] == "rules"
-    assert types[1:4] == ["llm.usage", "plan.fallback", "plan.created"]
+    assert [event["type"] for event in events][1:4] == ["llm.usage", "plan.fallback", "plan.created"]
+    assert events[2]["data"]["reason"] == "The model gave no plan within 0.3 seconds."
 
 
 async def test_a_repeated_submission_asks_the_model_once(api: Api, model: ScriptedServer) -> None:
