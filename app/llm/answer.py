@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from app.llm.options import LlmOptions
 from app.llm.thoughts import Thoughts
@@ -10,6 +10,9 @@ from app.model.llm import Finish, Reply
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionChunk
+
+#: More tokens than any answer has: a count beyond is a server's mistake, and none.
+TOKENS_MAX = 10**9
 
 FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length"}
 
@@ -44,27 +47,28 @@ class Answer:
     def take(self, chunk: "ChatCompletionChunk") -> str:
         """The piece of text in a part of the stream; empty when there is none."""
         self.asked = True
-        if chunk.usage is not None:
-            self._count(chunk.usage.model_dump())
-        # Fields that the SDK's types promise may be missing all the same.
-        if not chunk.choices:
-            return ""
-        choice = chunk.choices[0]
-        if choice.finish_reason:
-            self._end_with(choice.finish_reason)
-        text = getattr(choice.delta, "content", None)
-        thought = getattr(choice.delta, "reasoning_content", None) or getattr(choice.delta, "reasoning", None)
+        # The SDK checks nothing: what its types promise may be missing, or be something else.
+        if usage := getattr(chunk.usage, "model_dump", None):
+            self._count(usage(warnings=False))
+        choices: object = chunk.choices
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if reason := getattr(choice, "finish_reason", None):
+            self._end_with(reason)
+        delta = getattr(choice, "delta", None)
+        text = getattr(delta, "content", None)
+        thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
         if (text or thought) and self.ttft_ms is None:
             self.ttft_ms = round(self.age_s * 1000)
         return self._keep(self._thoughts.without(text)) if isinstance(text, str) else ""
 
     def take_whole(self, found: Mapping[str, Any]) -> str:
-        """The text of an answer that came in one piece."""
+        """The text of an answer that came in one piece, of which only the outermost form is known."""
         self.asked = True
-        choice = found["choices"][0]
-        self._count(found.get("usage") or {})
+        choices = found.get("choices")
+        choice = _mapping(choices[0] if isinstance(choices, list) and choices else None)
+        self._count(_mapping(found.get("usage")))
         self._end_with(choice.get("finish_reason") or "stop")
-        text = (choice.get("message") or {}).get("content")
+        text = _mapping(choice.get("message")).get("content")
         kept = self._keep(self._thoughts.without(text)) if isinstance(text, str) else ""
         return kept + self.rest()
 
@@ -87,19 +91,28 @@ class Answer:
         return reply.model_copy(update={"usd": self._options.usd(reply)})
 
     def _keep(self, text: str) -> str:
+        # Half of a character (a lone surrogate) can be neither hashed nor sent on.
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         if text:
             self._texts.append(text)
         return text
 
-    def _end_with(self, reason: str) -> None:
+    def _end_with(self, reason: object) -> None:
         self.finished = True
-        self._finish = FINISHES.get(reason, "other")
+        self._finish = FINISHES.get(str(reason), "other")
 
     def _count(self, usage: Mapping[str, Any]) -> None:
-        details = usage.get("prompt_tokens_details") or {}
         found = {
             "prompt_tokens": usage.get("prompt_tokens"),
             "completion_tokens": usage.get("completion_tokens"),
-            "cached_tokens": details.get("cached_tokens") if isinstance(details, Mapping) else None,
+            "cached_tokens": _mapping(usage.get("prompt_tokens_details")).get("cached_tokens"),
         }
-        self._usage |= {name: count for name, count in found.items() if isinstance(count, int) and count >= 0}
+        self._usage |= {name: count for name, count in found.items() if _is_count(count)}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value <= TOKENS_MAX

@@ -142,7 +142,7 @@ class LlmClient:
             raise self._late("did not end its answer", self.options.total_s) from error
         except FAULTS as error:
             raise translated(error, self.options.api_key) from error
-        if isinstance(found, dict) and found.get("choices"):
+        if isinstance(found, dict) and isinstance(found.get("choices"), list):
             return found
         raise Permanent(
             f"What answers at {BASE_URL} is no chat completion but {media_type or 'of no type'}.", code="llm_not_openai"

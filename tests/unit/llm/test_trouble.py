@@ -3,6 +3,7 @@
 import email.utils
 import threading
 import time
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -191,3 +192,52 @@ async def test_no_more_calls_are_under_way_than_allowed(talk: Talk, over: thread
 
     assert caught.value.code == "llm_busy"
     assert len(asked(talk.server)) == 1
+
+
+def _sends(*parts: bytes) -> Answer:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        opened(request)
+        request.wfile.write(b"".join(parts) + b"data: [DONE]\n\n")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [[None], {"a": 1}, 5, ["x"], [{"delta": "x"}], [{"delta": {"content": [1]}}], [{"delta": None}], [[{"delta": 1}]]],
+    ids=repr,
+)
+async def test_parts_of_another_form_are_passed_over(talk: Talk, choices: object) -> None:
+    """What can be read of the answer counts; the SDK hands on whatever the server sent."""
+    talk.server.answers = [
+        _sends(chunk(choices=choices), chunk(choices=[], usage=5), chunk("fine"), chunk(None, "stop"))
+    ]
+    async with talk.open() as llm:
+        reply = await llm.complete(SAID, name="draft", tokens_max=50)
+
+    assert (reply.text, reply.finish, reply.input_tokens) == ("fine", "stop", None)
+
+
+@pytest.mark.parametrize("choices", [[None], ["x"], [{"message": "x"}], [{"message": {"content": 5}}], []], ids=repr)
+async def test_a_whole_answer_of_another_form_is_empty(talk: Talk, choices: object) -> None:
+    """As one that says nothing."""
+    talk.server.answers = [say(200, {"choices": choices, "usage": [1]}, "application/json")]
+    async with talk.open() as llm:
+        assert (await llm.complete(SAID, name="draft", tokens_max=50)).text == ""
+
+
+async def test_counts_that_cannot_be_are_none(talk: Talk) -> None:
+    """Below nothing, or beyond all measure: a sum with those could never be read again."""
+    usage = {"prompt_tokens": 10**400, "completion_tokens": -5, "prompt_tokens_details": {"cached_tokens": 10**10}}
+    talk.server.answers = [writes("Yes.", usage=usage)]
+    async with talk.open() as llm:
+        reply = await llm.complete(SAID, name="draft", tokens_max=50)
+
+    assert (reply.input_tokens, reply.output_tokens, reply.cached_tokens) == (None, None, None)
+
+
+async def test_half_a_character_becomes_a_mark_of_doubt(talk: Talk) -> None:
+    """JSON can hold what text cannot."""
+    talk.server.answers = [_sends(b'data: {"choices":[{"delta":{"content":"a\\ud83d b"}}]}\n\n', chunk(None, "stop"))]
+    async with talk.open() as llm:
+        assert (await llm.complete(SAID, name="draft", tokens_max=50)).text == "a\ufffd b"
