@@ -18,6 +18,7 @@ FORMAT = "1"
 #: A page that nobody has asked for in this time goes, however much room there is.
 UNUSED_S_MAX = 7 * 86_400
 BUSY_S_MAX = 5.0
+TURN_S_MAX = 2 * 86_400
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS pages (
@@ -100,7 +101,8 @@ class WebStore:
         def write(db: sqlite3.Connection) -> None:
             db.execute(PUT, row)
             db.execute(PRUNE, {"oldest": now - UNUSED_S_MAX, "bytes_max": self._bytes_max})
-            db.execute("DELETE FROM hosts WHERE next_s < ?", (now - 3_600,))
+            # What lies further ahead than any host may ask for was written by a clock that has been set back.
+            db.execute("DELETE FROM hosts WHERE next_s NOT BETWEEN ? AND ?", (now - 3_600, now + TURN_S_MAX))
 
         self._with(write, None)
 
@@ -130,11 +132,16 @@ class WebStore:
             except sqlite3.OperationalError:
                 return otherwise
             except sqlite3.DatabaseError:
-                with suppress(OSError):
-                    self.path.unlink()
+                self._throw_away()
             except OSError:
                 return otherwise
         return otherwise
+
+    def _throw_away(self) -> None:
+        # Its log first: replayed into a new file, it would damage that one too.
+        for ending in ("-wal", "-shm", ""):
+            with suppress(OSError):
+                Path(f"{self.path}{ending}").unlink()
 
     def _act(self, act: Callable[[sqlite3.Connection], T]) -> T:
         self.path.parent.mkdir(parents=True, exist_ok=True)
