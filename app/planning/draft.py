@@ -1,13 +1,13 @@
 """The form in which a language model writes a plan: every field bounded, and judged before anybody runs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from app.errors import InvalidRequest
 from app.model.agents import AgentRegistry, AgentSpec
-from app.model.plan import Intent
+from app.model.plan import Intent, OnFailure
 from app.planning.planner import RawStep
 
 STEPS_MAX = 12
@@ -87,8 +87,13 @@ def draft_form(registry: AgentRegistry, judge: Judge) -> type[Draft]:
 
 
 def raw_steps(draft: Draft, registry: AgentRegistry) -> list[RawStep]:
-    """The draft as a client would write it; what the whole plan is about goes to each agent that asks for it."""
+    """
+    The draft as a client would write it; what the whole plan is about goes to each agent that asks for it.
+
+    As in the plans of the rules, one of several parts may fail without the others.
+    """
     shared = {"intent": draft.intent.value, "subjects": draft.subjects, "aspects": draft.aspects}
+    parts = _parts({step.step: step.depends_on for step in draft.steps})
     return [
         {
             "step_id": step.step,
@@ -96,9 +101,21 @@ def raw_steps(draft: Draft, registry: AgentRegistry) -> list[RawStep]:
             "payload": {"text": step.instruction} | _asked_for(registry[step.agent], shared),
             "depends_on": list(dict.fromkeys(step.depends_on)),
             "reason": step.reason,
+            "on_failure": (OnFailure.CONTINUE if step.step in parts else OnFailure.FAIL).value,
         }
         for step in draft.steps
     ]
+
+
+def _parts(depends_on: Mapping[int, Sequence[int]]) -> set[int]:
+    """The steps above one that brings several together."""
+    found = {parent for parents in depends_on.values() if len(set(parents)) > 1 for parent in parents}
+    front = list(found)
+    while front:
+        above = set(depends_on.get(front.pop(), ())) - found
+        found |= above
+        front += above
+    return found
 
 
 def _asked_for(spec: AgentSpec, shared: dict[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,7 @@ async def test_the_model_plans_when_it_is_asked_to(api: Api, model: ScriptedServ
     assert [(step["agent"], step["depends_on"]) for step in plan["steps"]] == [
         ("retriever", []), ("retriever", []), ("analyzer", [1, 2]), ("writer", [3]),
     ]  # fmt: skip
+    assert [step["on_failure"] for step in plan["steps"]] == ["continue", "continue", "fail", "fail"]
     payload = plan["steps"][2]["payload"]
     assert (payload["intent"], payload["subjects"], payload["aspects"]) == (
         "comparison", ["tea", "coffee"], ["caffeine"],
