@@ -11,6 +11,9 @@ import pytest
 
 from tests.e2e.conftest import Stack
 
+# A stack of its own where files run side by side; tests/unit/web has all of it in one process.
+pytestmark = pytest.mark.full
+
 PAGES = {
     "/green": "<h1>Green tea</h1><p>Green tea is brewed at seventy degrees, because boiling water makes it bitter.</p>",
     "/black": "<h1>Black tea</h1><p>Black tea is brewed with boiling water for three to five minutes.</p>",
