@@ -24,6 +24,7 @@ from actors.tools.press import Press
 from actors.tools.report import begin
 from app.model.llm import Llm
 from app.model.output import OutputFormat
+from app.model.plan import Intent
 from app.model.report import CitationCounts, Report
 
 #: Of the time the step has left: kept for writing without the model.
@@ -56,7 +57,9 @@ def _checked(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Checked
 
 def _analysis(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Analysis:
     if evidence.is_one_analysis:
-        return evidence.analyses[0]
+        analysis = evidence.analyses[0]
+        # An analysis that was made for no kind of answer in particular is written as the writer was told.
+        return analysis if analysis.intent is not Intent.ANSWER else analysis.model_copy(update={"intent": step.intent})
     return analyse_evidence(evidence, question_of(step.text, ctx), step.subjects)
 
 

@@ -30,7 +30,7 @@ STYLE = """
 body { font: 16px/1.6 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem;
        overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; }
-table { border-collapse: collapse; }
+table { border-collapse: collapse; overflow-wrap: break-word; }
 td, th { border: 1px solid; padding: 0.2rem 0.6rem; }
 blockquote { border-left: 3px solid; margin-left: 0; padding-left: 1rem; }
 """

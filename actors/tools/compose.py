@@ -8,7 +8,7 @@ document is said once: where sources differ rather than among the findings, in t
 from actors.tools.citations import normalised
 from actors.tools.findings import Analysis, Finding
 from actors.tools.ledger import Ledger
-from actors.tools.opening import opening
+from actors.tools.opening import contents, opening
 from actors.tools.sources import Numbering
 from actors.tools.table import compare
 from app.model.plan import Intent
@@ -77,9 +77,9 @@ class Composer:
     def summary(self) -> list[Statement]:
         """In words of our own what was found, or the sentences that answer best."""
         own = [Statement(text=text) for text in opening(self.analysis)]
-        if self.analysis.verdicts or len(self.analysis.subjects) > 1:
+        if self.analysis.verdicts or (len(self.analysis.subjects) > 1 and self.analysis.intent is not Intent.OVERVIEW):
             return own
-        return [*self.ledger.say_free(self._lead()), *own]
+        return [*self.ledger.say_free(self._lead()), *own] or [Statement(text=contents(filter(None, self.labels())))]
 
     def table(self) -> Table | None:
         """The comparison by aspect."""
@@ -169,16 +169,25 @@ class Composer:
             return analysis.passages[finding.pid].title
         return finding.theme if analysis.themes else finding.subject
 
+    @property
+    def _tells_each(self) -> bool:
+        """Whether every section is asked for by itself."""
+        return self.analysis.intent in (Intent.SUMMARY, Intent.OVERVIEW)
+
     def _lead(self) -> list[Finding]:
         """What the subject is, then the best answers; when nothing in particular was asked, one from each section."""
         free = [finding for finding in self.analysis.findings if self.ledger.is_free(finding)]
         introduction = [finding for finding in free if finding.kind == "background"][:1]
         answers = sorted((f for f in free if f not in introduction), key=lambda f: -f.score)
-        if not self.analysis.topics and not introduction:
+        if self.analysis.intent is Intent.OVERVIEW or not (self.analysis.topics or introduction):
             answers = list({self._label(finding): finding for finding in reversed(answers)}.values())[::-1]
         lead = [*introduction, *answers]
         left = {label: sum(self._label(f) == label for f in free) for label in map(self._label, free)}
-        if self.analysis.intent is Intent.SUMMARY and len(left) > 1:
-            # A document with one sentence keeps it for its own section.
-            lead = [finding for finding in lead if left[self._label(finding)] > 1] or lead[:1]
-        return lead[:SUMMARY_SENTENCES]
+        if self._tells_each and len(left) > 1:
+            # What has one sentence only keeps it for its own section.
+            lead = [finding for finding in lead if left[self._label(finding)] > 1]
+        # Of a list one item: its lead-in is not read twice in a row.
+        first: dict[str, Finding] = {}
+        for finding in lead:
+            first.setdefault(finding.context or finding.quote, finding)
+        return list(first.values())[:SUMMARY_SENTENCES]

@@ -1,5 +1,6 @@
 """Prints what follows the findings of a report, down to its sources, and a report as a whole."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from actors.tools.inline import escape, plain, shorten
@@ -17,6 +18,7 @@ from actors.tools.opening import listed
 from app.model.report import Agreed, Disagreement, Missing, Report, Source, Statement, Unread
 
 QUOTATION_CHARS_MAX = 100
+LINKED = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::\d{1,5})?(?:/[\w.~!$&'()*+,;=:@%/?#-]{0,1500})?")
 KINDS = {
     "numbers": "other numbers",
     "dates": "other dates",
@@ -124,5 +126,13 @@ def _source(source: Source) -> str:
     heading = f", “{escape(' / '.join(path))}”" if path else ""
     numbers = [str(line) for line in dict.fromkeys(quote.line for quote in source.quotes)]
     lines = f"line{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
-    quotation = escape(shorten(plain(source.quotes[0].quote), QUOTATION_CHARS_MAX))
-    return f"{mark(source.number)} {escape(source.uri)}{heading}, {lines}: “{quotation}”"
+    # What leads into a list is quoted for the sake of its items.
+    quotes = [plain(quote.quote) for quote in source.quotes]
+    quotation = next((quote for quote in quotes if not quote.endswith(":")), quotes[0])
+    shown = escape(shorten(quotation, QUOTATION_CHARS_MAX))
+    return f"{mark(source.number)} {_place(source.uri)}{heading}, {lines}: “{shown}”"
+
+
+def _place(uri: str) -> str:
+    """The file or address; the only link there is in a report, and only to a page."""
+    return f"<{uri}>" if LINKED.fullmatch(uri) else escape(uri)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from actors.tools.citations import normalised
 from actors.tools.findings import Agreement, Quotation
+from actors.tools.inline import plain
 from actors.tools.sources import Numbering
 from app.model.report import Statement
 
@@ -39,7 +40,8 @@ class Ledger:
     def say(self, quotation: Quotation) -> Statement:
         """The sentence with its numbers; from now on it has been said."""
         self.said.add(normalised(quotation.text))
-        return Statement(text=quotation.text, sources=self.cite(quotation))
+        lead = plain(quotation.context) if quotation.form == "item" else ""
+        return Statement(text=quotation.text, sources=self.cite(quotation), lead=lead)
 
     def say_free(self, quotations: Iterable[Quotation]) -> list[Statement]:
         """Those that may be said here, in their order, each once."""

@@ -7,6 +7,7 @@ parts joined are the report, each ends with a line, and each but the first begin
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from actors.tools.citations import normalised
 from actors.tools.inline import escape, escape_line
@@ -55,7 +56,17 @@ def section_heading(title: str) -> str:
 
 def print_section(section: Section) -> str:
     heading = section_heading(section.title) if section.title else ""
-    return f"{heading}\n" + "".join(f"- {sentence(statement)}\n" for statement in section.statements)
+    groups = groupby(section.statements, key=lambda statement: statement.lead)
+    return f"{heading}\n" + "".join(_items(lead, list(statements)) for lead, statements in groups)
+
+
+def _items(lead: str, statements: list[Statement]) -> str:
+    """Neighbours that one lead-in belongs to stand below it, which is said once."""
+    if not lead or len(statements) == 1:
+        return "".join(f"- {sentence(statement)}\n" for statement in statements)
+    head = Statement(text=lead, sources=list(dict.fromkeys(n for s in statements for n in s.sources)))
+    rest = [s.model_copy(update={"text": s.text.removeprefix(lead).strip()}) for s in statements]
+    return f"- {sentence(head)}\n" + "".join(f"  - {sentence(statement)}\n" for statement in rest)
 
 
 def print_table(table: Table) -> str:

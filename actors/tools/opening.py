@@ -1,7 +1,7 @@
 """What a report says in its own words: how much was found, of what, and that sources differ."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from actors.tools.findings import Analysis, Finding
 from app.model.plan import Intent
@@ -25,6 +25,8 @@ def _contents(analysis: Analysis) -> Iterator[str]:
         yield from _by_part(analysis) if analysis.intent is Intent.OVERVIEW else _coverage(analysis)
     elif analysis.procedures:
         yield _procedures(analysis)
+    elif analysis.intent is Intent.SUMMARY:
+        yield from _summarised(analysis)
 
 
 def _verdicts(analysis: Analysis) -> str:
@@ -43,29 +45,46 @@ def _procedures(analysis: Analysis) -> str:
 
 
 def _by_part(analysis: Analysis) -> Iterator[str]:
+    """Of an overview only what is missing: its parts speak for themselves."""
     found = [name for name in analysis.subjects if any(finding.subject == name for finding in analysis.findings)]
     absent = [name for name in analysis.subjects if name not in found]
-    if not absent:
-        yield f"What the documents say about {listed(found)}."
-    elif found:
-        yield f"The documents speak of {listed(found)}, not of {listed(absent, 'or')}."
-    else:
+    if not found:
         yield f"The documents say nothing about {listed(absent, 'or')}."
+    elif absent:
+        yield f"Nothing was found about {listed(absent, 'or')}."
+    elif analysis.intent is not Intent.OVERVIEW:
+        yield contents(found)
 
 
 def _coverage(analysis: Analysis) -> Iterator[str]:
-    """Who is covered on what."""
+    """Who is covered on what; topics on which it is the same share a sentence."""
     if not analysis.topics:
         yield from _by_part(analysis)
+    alike: dict[tuple[str, ...], list[str]] = {}
     for topic in analysis.topics[:TOPICS_MAX]:
-        covered = [name for name in analysis.subjects if on(analysis, name, topic)]
+        covered = tuple(name for name in analysis.subjects if on(analysis, name, topic))
+        alike.setdefault(covered, []).append(topic)
+    for covered, topics in alike.items():
         absent = [name for name in analysis.subjects if name not in covered]
         if not covered:
-            yield f"On {topic} the documents say nothing about {_all(analysis.subjects)}."
+            yield f"On {listed(topics, 'or')} the documents say nothing about {_all(analysis.subjects)}."
         elif not absent:
-            yield f"On {topic} the documents have something to say about each of them."
+            yield f"On {listed(topics)} the documents have something to say about each of them."
         else:
-            yield f"On {topic} the documents speak of {listed(covered)}, not of {listed(absent, 'or')}."
+            yield f"On {listed(topics)} the documents speak of {listed(list(covered))}, not of {listed(absent, 'or')}."
+
+
+def _summarised(analysis: Analysis) -> Iterator[str]:
+    """A summary has room for some documents only, and says so."""
+    count = len({analysis.passages[finding.pid].uri for finding in analysis.findings})
+    if 1 < count < analysis.documents:
+        yield f"{counted(count).capitalize()} of the {analysis.documents} documents are summarised below."
+
+
+def contents(names: Iterable[str]) -> str:
+    """What a report is about whose sentences all have a better place than its summary."""
+    about = list(names)
+    return f"What the documents say about {listed(about)}." if about else "What was found stands below."
 
 
 def disagreements(analysis: Analysis) -> Iterator[str]:

@@ -17,6 +17,7 @@ class Statement(BaseModel):
 
     text: str = Field(description="As a reader sees it.")
     sources: list[int] = Field([], description="Numbers of the sources it stands in.")
+    lead: str = Field("", description="The words it begins with that lead into several items of a list.")
 
 
 class Section(BaseModel):

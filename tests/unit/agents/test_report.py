@@ -20,6 +20,7 @@ from actors.tools.findings import (
     Gap,
     Instruction,
     Procedure,
+    Quotation,
     Side,
     Verdict,
 )
@@ -229,18 +230,59 @@ def test_parts_and_documents_have_sections_of_their_own() -> None:
     parts = written(
         intent=Intent.OVERVIEW,
         subjects=["Alpha", "Gamma", "Delta"],
-        findings=[finding(MEMORY, subject="Alpha"), finding(NO_RETRY, subject="Gamma")],
+        findings=[
+            finding(MEMORY, subject="Alpha"),
+            finding(NEEDS, subject="Alpha"),
+            finding(NO_RETRY, subject="Gamma"),
+        ],
         gaps=[Gap(subject="Delta")],
+    )
+    short = written(
+        intent=Intent.OVERVIEW,
+        subjects=["Alpha", "Gamma"],
+        findings=[finding(MEMORY, subject="Alpha"), finding(NO_RETRY, subject="Gamma")],
     )
     documents = written(
         intent=Intent.SUMMARY,
         findings=[finding(MEMORY), finding(NEEDS, score=2), finding(DISK, score=3), finding(NO_RETRY)],
     )
 
-    assert section(parts, "Summary") == "The documents speak of Alpha and Gamma, not of Delta."
-    assert [s.title for s in parts.report.sections] == ["Alpha", "Gamma"]
+    assert section(parts, "Summary") == f"{MEMORY} [1] Nothing was found about Delta."
+    assert section(short, "Summary") == "What the documents say about Alpha and Gamma."
+    assert [s.title for s in parts.report.sections] == [s.title for s in short.report.sections] == ["Alpha", "Gamma"]
     assert section(documents, "Summary") == f"{NEEDS} [1]"
     assert [s.title for s in documents.report.sections] == ["Alpha", "Beta", "Gamma"]
+
+
+def test_items_of_a_list_stand_below_their_lead_in() -> None:
+    """Which is said once, with its number; a single item keeps its lead-in before it."""
+    passage = split(Document(name="d.md", text="Delta needs:\n\n- a disk\n- two cores\n- a queue\n\nIt is fast."))[0]
+    items = [
+        Finding(**Quotation.of(passage.pid, quote, "Delta needs:", "item").model_dump())
+        for quote in ("- a disk", "- two cores", "- a queue")
+    ]
+    fast = Finding(text="It is fast.", quote="It is fast.", pid=passage.pid, score=9)
+
+    def findings(*chosen: Finding) -> str:
+        made = Analysis(question="q", topics=["q"], findings=[*chosen, fast], passages={passage.pid: passage})
+        return section(write_report(made, "q"), "Findings")
+
+    assert findings(*items).endswith("- Delta needs: [1]\n  - two cores [1]\n  - a queue [1]")
+    assert findings(items[0], items[1], items[2]).count("Delta needs:") == 1
+
+
+def test_an_address_is_a_link_and_nothing_else_is() -> None:
+    """In the sources, to pages only; a name that only looks like one stays text."""
+    for uri, shown in (
+        ("https://x.example/a?b=1", "<https://x.example/a?b=1>"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+        ("https://x.example/><script>", "`https://x.example/`&gt;&lt;script&gt;"),
+        ("http://a b", "`http://a` b"),
+    ):
+        passage = Passage(pid="p1", title="T", uri=uri, text=MEMORY)
+        found = Finding(text=MEMORY, quote=MEMORY, pid="p1")
+        report = write_report(Analysis(question="q", findings=[found], passages={"p1": passage}), "q")
+        assert f"- [1] {shown}, line 1" in report.text
 
 
 def test_what_could_not_be_read_is_told() -> None:
