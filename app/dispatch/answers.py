@@ -16,21 +16,23 @@ class KeptAnswers:
     """
     Answers among the memos of a step, long ones in several.
 
-    The part that says how many there are is written last: what a crash left unfinished was never there.
+    The part that says how many there are is written last: what a crash left unfinished was never there. A person who
+    has the step run again wants other answers than those it failed with: they are kept per `run`.
     """
 
-    def __init__(self, memos: Memos) -> None:
+    def __init__(self, memos: Memos, run: int = 0) -> None:
         self._memos = memos
+        self._run = run
 
     async def recall(self, name: str) -> Reply | None:
         """The answer kept under the name, or `None`."""
-        head = await self._memos.recall(_key(name))
+        head = await self._memos.recall(self._key(name))
         if head is None:
             return None
         members = cast("dict[str, Any]", decoded(head))
         texts = []
         for number in range(members.pop("parts")):
-            part = await self._memos.recall(_key(name, number))
+            part = await self._memos.recall(self._key(name, number))
             if part is None:
                 return None
             texts.append(str(decoded(part)))
@@ -44,11 +46,10 @@ class KeptAnswers:
         members = reply.model_dump(exclude={"text"}) | {"parts": len(parts)}
         try:
             for number, part in enumerate(parts):
-                await self._memos.keep(_key(name, number), part)
-            await self._memos.keep(_key(name), members)
+                await self._memos.keep(self._key(name, number), part)
+            await self._memos.keep(self._key(name), members)
         except Permanent:
             return
 
-
-def _key(name: str, part: int | None = None) -> str:
-    return f"llm:{name}" if part is None else f"llm:{name}:{part}"
+    def _key(self, name: str, part: int | None = None) -> str:
+        return f"llm:{self._run}:{name}" if part is None else f"llm:{self._run}:{name}:{part}"

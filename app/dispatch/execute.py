@@ -125,7 +125,7 @@ class Executor:
         if self.llm is None:
             yield
             return
-        conversation = self.llm.conversation(buffer.emit, KeptAnswers(context.memos))
+        conversation = self.llm.conversation(buffer.emit, KeptAnswers(context.memos, context.run))
         context.llm = conversation
         async with aclosing(conversation):
             yield

@@ -36,7 +36,9 @@ def http_client(options: LlmOptions) -> httpx2.AsyncClient:
     """A client for one server; when to give up on it is for the caller to say, but for connecting."""
 
     async def plain(request: httpx2.Request) -> None:
-        for name in set(request.headers) - SENT_HEADERS:
+        # Set where the address holds a name and a password.
+        basic = request.headers.get("authorization", "").startswith("Basic ")
+        for name in set(request.headers) - SENT_HEADERS - ({"authorization"} if basic else set()):
             del request.headers[name]
         # What is unpacked here could be larger than any bound.
         request.headers["accept-encoding"] = "identity"

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel
 
 from app.dispatch.context import StepContext
 from app.dispatch.runner import StepRunner
-from app.errors import LlmUnusable, Retryable
+from app.errors import Retryable
 from app.llm.door import LlmDoor, opened
 from app.llm.options import LlmOptions, Price
 from app.model.agents import StepOutput
@@ -20,6 +21,13 @@ from tests.unit.scripted_server import ScriptedServer, serving
 from .conftest import LINE, Bench
 
 pytestmark = pytest.mark.anyio
+
+
+class Verdict(BaseModel):
+    """A form."""
+
+    verdict: Literal["yes", "no"]
+
 
 SAID = [Message(role="user", content="Say it.")]
 ONE = [LINE[0]]
@@ -108,19 +116,28 @@ async def test_a_server_that_asks_for_patience_puts_the_step_off(
     assert view.steps[0].deferrals >= 1
 
 
-async def test_an_answer_that_stays_unusable_fails_the_step_at_once(
+async def test_a_person_who_retries_a_step_gets_other_answers(
     bench: Bench, door: LlmDoor, model: ScriptedServer
 ) -> None:
-    """Unless its agent has another way: trying again would get the same answer."""
+    """Two unusable answers fail it at once, since another attempt would get the same; asked anew it may do better."""
+    model.answers = [writes("no"), writes("no"), writes('{"verdict": "yes"}')]
 
     async def agent(step: Any, ctx: StepContext) -> StepOutput:
-        raise LlmUnusable("The model answered twice with what cannot be used.")
+        assert ctx.llm is not None
+        return StepOutput(summary=(await ctx.llm.complete_json(SAID, Verdict, name="judge", tokens_max=9)).verdict)
 
     task_id = await bench.submit(ONE)
-    await bench.deliver(runner(bench, door, agent))
+    at_work = runner(bench, door, agent)
+    await bench.deliver(at_work)
+    failed = await bench.reader.view(task_id)
+    await bench.tasks.retry(task_id, from_step=None, by="test")
+    await bench.deliver(at_work)
 
-    view = await bench.reader.view(task_id)
-    assert (view.status, view.steps[0].attempts) == (TaskStatus.FAILED, 1)
+    assert (failed.status, failed.steps[0].attempts) == (TaskStatus.FAILED, 1)
+    assert failed.error is not None
+    assert failed.error["code"] == "llm_unusable"
+    assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED
+    assert (await bench.events(task_id))[-1].data["totals"]["tokens"] == 3 * 17
 
 
 async def test_a_stream_that_an_agent_leaves_open_is_closed_behind_it(

@@ -1,5 +1,6 @@
 """The way to a model: whole answers and streams, what servers leave out, and what they take."""
 
+import base64
 import threading
 
 import pytest
@@ -76,6 +77,20 @@ async def test_without_a_key_none_is_sent(talk: Talk, monkeypatch: pytest.Monkey
 
     assert "somebody" not in str(talk.server.asked)
     assert "authorization" not in talk.server.asked[0][2]
+
+
+async def test_a_password_in_the_address_is_sent_as_such(talk: Talk) -> None:
+    """Unless there is a key, for a header holds one of them."""
+    talk.server.answers = [writes(TEXT)]
+    base_url = f"{talk.server.url}/v1".replace("//", "//user:s3cret@")
+
+    for key in ("", KEY):
+        async with talk.open(base_url=base_url, api_key=key) as llm:
+            await llm.complete(SAID, name=f"draft {key}", tokens_max=50)
+
+    assert [headers["authorization"] for _, _, headers, _ in talk.server.asked] == [
+        "Basic " + base64.b64encode(b"user:s3cret").decode(), f"Bearer {KEY}",
+    ]  # fmt: skip
 
 
 async def test_a_server_that_counts_no_tokens_leaves_them_unknown(talk: Talk) -> None:
