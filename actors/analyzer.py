@@ -1,15 +1,23 @@
-"""The analyzer: works out what the passages say about a question, and what they do not."""
+"""
+The analyzer: works out what the passages say about a question, and what they do not.
 
+What was asked and not found may be searched for once more: see `followups`. The steps that do it come back below this
+one, and whatever waits for this one gets their findings too.
+"""
+
+from dataclasses import dataclass
 from typing import Annotated
 
 from anyio import to_thread
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from actors.agent import StepContext, StepInput, StepOutput, agent
 from actors.tools.analysis import analyse
 from actors.tools.evidence import Evidence, read_evidence
 from actors.tools.findings import Analysis
+from actors.tools.followups import FOLLOW_UPS_MAX, follow_up
 from actors.tools.question import asks_something
+from app.model.agents import registry
 from app.model.plan import Intent
 
 SUBJECTS_MAX = 24
@@ -25,18 +33,50 @@ class AnalyzerInput(StepInput):
     intent: Intent = Field(Intent.ANSWER, description="The kind of answer that is wanted.")
     subjects: list[SubjectName] = Field([], max_length=SUBJECTS_MAX, description="What is compared, if anything.")
     aspects: list[AspectName] = Field([], max_length=ASPECTS_MAX, description="On what it is compared.")
+    follow_ups: int = Field(
+        FOLLOW_UPS_MAX,
+        ge=0,
+        le=FOLLOW_UPS_MAX,
+        description="How many further searches the step may add for what was not found.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked, as the step or, where it leaves that open, the task says it."""
+
+    question: str
+    intent: Intent
+    subjects: tuple[str, ...]
+    aspects: tuple[str, ...]
 
 
 @agent("analyzer", input_model=AnalyzerInput, description="Selects what the passages say about a question.")
 async def run(step: AnalyzerInput, ctx: StepContext) -> StepOutput:
     evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, f"reading {len(evidence.passages)} passages")
-    analysis = await to_thread.run_sync(analyse_evidence, evidence, question_of(step.text, ctx), step.subjects)
+    analysis = await to_thread.run_sync(analyse_evidence, evidence, asked_of(step, ctx))
+    steps = _steps(step, ctx, analysis, evidence)
+    analysis.followed_up = bool(steps) or evidence.followed_up
     await ctx.progress(1, 1, _summary(analysis))
-    return StepOutput(summary=_summary(analysis), data=analysis.model_dump(mode="json"))
+    return StepOutput(
+        summary=_summary(analysis), data=analysis.model_dump(mode="json"), steps=steps, steps_optional=True
+    )
 
 
-def analyse_evidence(evidence: Evidence, question: str, subjects: list[str]) -> Analysis:
+def _steps(step: AnalyzerInput, ctx: StepContext, analysis: Analysis, evidence: Evidence) -> list[dict[str, JsonValue]]:
+    """One round: where an earlier analysis has searched again, nothing does."""
+    if evidence.followed_up or not step.follow_ups or "retriever" not in registry:
+        return []
+    payload = {**step.model_dump(mode="json", exclude_defaults=True), "text": question_of(step.text, ctx)}
+    return follow_up(analysis, analysis.searched, evidence.passages.values(), step.follow_ups, payload)
+
+
+def asked_of(step: AnalyzerInput, ctx: StepContext) -> Asked:
+    return Asked(question_of(step.text, ctx), step.intent, tuple(step.subjects), tuple(step.aspects))
+
+
+def analyse_evidence(evidence: Evidence, asked: Asked) -> Analysis:
     """
     All passages at once; what an earlier analysis picked has a small advantage.
 
@@ -44,13 +84,18 @@ def analyse_evidence(evidence: Evidence, question: str, subjects: list[str]) -> 
     the question stays among what was not found.
     """
     passages = list(evidence.passages.values())
-    analysis = analyse(question, subjects, passages, evidence.picked)
-    if not analysis.answered and (searched := " ".join(evidence.searches)):
-        wider = analyse(searched, subjects, passages, evidence.picked)
+    subjects = list(asked.subjects)
+    if asked.intent is Intent.CHECK and evidence.claims:
+        subjects = evidence.claims
+    analysis = analyse(asked.question, subjects, passages, evidence.picked, intent=asked.intent, aspects=asked.aspects)
+    if not analysis.answered and asked.intent is not Intent.CHECK and (searched := " ".join(evidence.searches)):
+        wider = analyse(searched, subjects, passages, evidence.picked, intent=asked.intent)
         if wider.answered:
             analysis = wider.asked_as(analysis)
     analysis.documents = max(analysis.documents, evidence.documents)
     analysis.unread = evidence.unread
+    analysis.searched = evidence.searched
+    analysis.followed_up = evidence.followed_up
     return analysis
 
 

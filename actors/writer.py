@@ -10,7 +10,7 @@ import math
 from anyio import to_thread
 
 from actors.agent import StepContext, StepOutput, agent
-from actors.analyzer import AnalyzerInput, analyse_evidence, question_of
+from actors.analyzer import AnalyzerInput, analyse_evidence, asked_of
 from actors.tools.checked import Checked, check_analysis
 from actors.tools.compose import OTHER, Composer
 from actors.tools.drafting.brief import brief
@@ -60,7 +60,7 @@ def _analysis(step: WriterInput, ctx: StepContext, evidence: Evidence) -> Analys
         analysis = evidence.analyses[0]
         # An analysis that was made for no kind of answer in particular is written as the writer was told.
         return analysis if analysis.intent is not Intent.ANSWER else analysis.model_copy(update={"intent": step.intent})
-    return analyse_evidence(evidence, question_of(step.text, ctx), step.subjects)
+    return analyse_evidence(evidence, asked_of(step, ctx))
 
 
 async def _compose(report: Report, checked: Checked, press: Press) -> None:

@@ -3,149 +3,137 @@ Answers a question from passages without inventing a word: picks sentences, and 
 
     findings     sentences that speak of a topic of the question, per subject; each covered topic has one
     background   per subject the sentence that says what it is
-    differences  where documents disagree
+    themes       labels under which the findings stand
+    agreements, differences   where documents say the same, and where they do not agree
+    verdicts     for a check: whether its statements hold
+    procedures   for a how-to: the instructions, in order, with their code
     gaps         which subject lacks which topic
 """
 
-from collections import defaultdict
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from actors.tools.candidates import Candidate, gather, introduces, similarity
-from actors.tools.differences import Pair, find_differences
-from actors.tools.findings import Analysis, Difference, Finding, Side, find_gaps
+from actors.tools.candidates import Candidate, gather
+from actors.tools.checks import claims_of, judge
+from actors.tools.differences import Chorus, Pair, compare_sources
+from actors.tools.findings import Agreement, Analysis, Difference, Finding, Gap, Side, Verdict, find_gaps
 from actors.tools.identity import identities
 from actors.tools.passages import Passage
+from actors.tools.procedures import find_procedures
 from actors.tools.question import Question, read_question
+from actors.tools.selection import RELATIVE_SCORE_MIN, chosen, grouped
+from actors.tools.themes import Told, themes_of
+from actors.tools.words import stem_set
+from app.model.plan import Intent
 
-FINDINGS_MAX = 24  # shared out among the groups, each of which gets some
-FINDINGS_PER_GROUP = range(3, 7)  # besides one per topic
-GROUPS_MAX = 12
-DUPLICATE = 0.8
-RELATIVE_SCORE_MIN = 0.55  # of the group's best; below that a sentence is padding
-DIVERSITY = 0.3
-INTRODUCTION_MIN = 0.3
-ELSEWHERE_RELEVANCE = 0.5  # of a sentence that speaks of none of the subjects read from the question
+CHECK_FLOOR = 0.75  # beside a verdict only the nearest sentences are worth reading
+
+Prior = frozenset[tuple[str, str]]
 
 
 def analyse(
-    text: str, subjects: list[str], passages: list[Passage], prior: frozenset[tuple[str, str]] = frozenset()
+    text: str,
+    subjects: Sequence[str],
+    passages: list[Passage],
+    prior: Prior = frozenset(),
+    *,
+    intent: Intent = Intent.ANSWER,
+    aspects: Sequence[str] = (),
 ) -> Analysis:
-    """Deterministic: the same input gives the same analysis in every process."""
-    question = read_question(text, subjects, passages)
+    """
+    Deterministic: the same input gives the same analysis in every process.
+
+    `prior` has what an earlier analysis picked, as (pid, quotation). For a check, the subjects are its statements.
+    """
+    claims = claims_of(text, subjects) if intent is Intent.CHECK else []
+    question = read_question(text, [] if claims else subjects, passages, aspects)
     candidates = gather(question, passages, prior)
-    groups = _grouped(question, candidates)
-    chosen = [finding for name, members in groups for finding in _findings(question, name, members, len(groups))]
-    asked = [candidate for candidate in candidates if candidate.relevance > 0 or not question.topics]
-    pairs = find_differences(asked, identities(passages))
-    differences = [_difference(pair) for pair in pairs]
-    cited = {finding.pid for finding in chosen} | {side.pid for pair in differences for side in (pair.a, pair.b)}
-    return Analysis(
+    pairs, choruses = compare_sources(_asked(question, candidates), identities(passages))
+    verdicts = [_verdict(claim, candidates) for claim in claims]
+    findings, themes = _findings(question, candidates, CHECK_FLOOR if claims else RELATIVE_SCORE_MIN)
+    analysis = Analysis(
         question=text,
-        subjects=[subject.name for subject in question.subjects],
-        topics=[topic.word for topic in question.topics],
+        intent=intent,
+        subjects=claims if len(claims) > 1 else [subject.name for subject in question.subjects],
+        topics=[] if claims else [topic.word for topic in question.topics],
         documents=len({passage.uri for passage in passages}),
-        findings=chosen,
-        differences=differences,
-        gaps=find_gaps([s.name for s in question.subjects], [t.word for t in question.topics], chosen),
-        passages={passage.pid: passage for passage in passages if passage.pid in cited},
+        themes=themes,
+        findings=findings,
+        agreements=[_agreement(chorus) for chorus in choruses],
+        differences=[_difference(pair) for pair in pairs],
+        verdicts=verdicts,
+        procedures=find_procedures(question, passages) if intent is Intent.HOWTO else [],
     )
+    analysis.gaps = _gaps(analysis, question)
+    cited = analysis.cited
+    analysis.passages = {passage.pid: passage for passage in passages if passage.pid in cited}
+    return analysis
 
 
-def _grouped(question: Question, candidates: list[Candidate]) -> list[tuple[str, list[Candidate]]]:
-    """By subject in the question's order; without subjects by document, or by heading within the only one."""
-    groups: dict[str, list[Candidate]] = defaultdict(list)
-    several = len({candidate.passage.uri for candidate in candidates}) > 1
-    for candidate in candidates:
-        groups[_label(question, candidate, several)].append(candidate)
-    if question.subjects:
-        own = [(subject.name, groups[subject.name]) for subject in question.subjects]
-        others = [c for c in groups[""] if question.implied and question.topics and c.relevance >= ELSEWHERE_RELEVANCE]
-        return [*own, *([("", others)] if others else [])]
-    best = sorted(groups, key=lambda name: -max(candidate.score for candidate in groups[name]))[:GROUPS_MAX]
-    return [(name, groups[name]) for name in groups if name in best]
+def _asked(question: Question, candidates: list[Candidate]) -> list[Candidate]:
+    return [candidate for candidate in candidates if candidate.relevance > 0 or not question.topics]
 
 
-def _label(question: Question, candidate: Candidate, several: bool) -> str:
-    if question.subjects:
-        return candidate.subject
-    return candidate.passage.title if several else candidate.passage.heading.rpartition(" > ")[2]
+def _gaps(analysis: Analysis, question: Question) -> list[Gap]:
+    """What no finding covers; an instruction with its code and heading covers too."""
+    if analysis.verdicts:
+        return [Gap(subject=verdict.claim) for verdict in analysis.verdicts if verdict.verdict == "not found"]
+    told = " ".join(procedure.wording for procedure in analysis.procedures)
+    _, shown = question.hits(stem_set(told), frozenset())
+    gaps = find_gaps(analysis.subjects, analysis.topics, analysis.findings)
+    return [gap for gap in gaps if gap.term not in shown]
 
 
-def _findings(question: Question, name: str, members: list[Candidate], groups: int) -> list[Finding]:
-    limit = max(FINDINGS_PER_GROUP[0], min(FINDINGS_PER_GROUP[-1], FINDINGS_MAX // max(1, groups)))
-    introduction = _introduction(members)
-    chosen = _select(question, [c for c in members if _answers(question, c)], introduction, limit)
-    findings = [_finding(name, c, "answer") for c in sorted(chosen, key=lambda c: c.place) if c is not introduction]
-    if introduction is None or not any(candidate is introduction for candidate in chosen):
-        return findings
-    return [_finding(name, introduction, "answer" if introduction.covers else "background"), *findings]
+def _findings(question: Question, candidates: list[Candidate], floor: float) -> tuple[list[Finding], list[str]]:
+    """The findings, group by group, and the labels of their themes in the order of first use."""
+    groups = grouped(question, candidates, floor)
+    picked: list[tuple[Candidate, Finding]] = []
+    for name, members in groups:
+        introduction, answers = chosen(question, members, len(groups))
+        if introduction:
+            kind = "answer" if introduction.covers else "background"
+            picked.append((introduction, _finding(name, introduction).model_copy(update={"kind": kind})))
+        picked += [(candidate, _finding(name, candidate)) for candidate in answers]
+    answers_only = [(candidate, finding) for candidate, finding in picked if finding.kind == "answer"]
+    several = len(question.topics) > 1
+    labels = themes_of([_told(candidate, several) for candidate, _ in answers_only])
+    for (_, finding), label in zip(answers_only, labels, strict=True):
+        finding.theme = label
+    return [finding for _, finding in picked], list(dict.fromkeys(label for label in labels if label))
 
 
-def _introduction(members: list[Candidate]) -> Candidate | None:
-    surest = max((candidate.sure for candidate in members), default=0.0)
-    own = [candidate for candidate in members if candidate.sure == surest]
-    ranked = sorted(own, key=lambda candidate: (-introduces(candidate), candidate.place))
-    return ranked[0] if ranked and introduces(ranked[0]) >= INTRODUCTION_MIN else None
+def _told(candidate: Candidate, several_topics: bool) -> Told:
+    topics = tuple(candidate.covers) if several_topics else ()
+    passage = candidate.passage
+    return Told(candidate.sentence.text, passage.heading, passage.title, topics, candidate.vector)
 
 
-def _answers(question: Question, candidate: Candidate) -> bool:
-    if not question.topics:
-        return True
-    return bool(candidate.covers) or (candidate.relevance > 0 and candidate.weight >= 1)
+def _finding(subject: str, candidate: Candidate) -> Finding:
+    return Finding(**_quoted(candidate), subject=subject, score=round(candidate.score, 4), terms=candidate.covers)
 
 
-def _select(
-    question: Question, members: list[Candidate], introduction: Candidate | None, limit: int
-) -> list[Candidate]:
-    """For each topic its best sentence, whatever it repeats, then the best that add something (MMR)."""
-    ranked = sorted(members, key=lambda candidate: (-candidate.score, candidate.place))
-    chosen = [introduction] if introduction else []
-    for topic in question.topics:
-        if not any(topic.word in candidate.covers for candidate in chosen):
-            best = next((candidate for candidate in ranked if topic.word in candidate.covers), None)
-            chosen += [best] if best else []
-    while len(chosen) < limit + bool(introduction):
-        fresh = [c for c in ranked if c.score >= RELATIVE_SCORE_MIN * ranked[0].score and not _repeats(c, chosen)]
-        if not fresh:
-            break
-        chosen.append(max(fresh, key=lambda candidate: candidate.score - DIVERSITY * _overlap(candidate, chosen)))
-    return [candidate for candidate in chosen if not any(_within(candidate, other) for other in chosen)]
+def _verdict(claim: str, candidates: list[Candidate]) -> Verdict:
+    same, contrary = ([_side(candidate) for candidate in found] for found in judge(claim, candidates))
+    if same and contrary:
+        return Verdict(claim=claim, verdict="disputed", sides=same, against=contrary)
+    if same or contrary:
+        return Verdict(claim=claim, verdict="supported" if same else "contradicted", sides=same or contrary)
+    return Verdict(claim=claim, verdict="not found")
 
 
-def _within(one: Candidate, other: Candidate) -> bool:
-    """Whether the other says all of it and more."""
-    return (
-        len(one.sentence.quote) < len(other.sentence.quote)
-        and _shares_text(one, other)
-        and (other.sentence.start <= one.sentence.start and one.sentence.end <= other.sentence.end)
-    )
-
-
-def _repeats(candidate: Candidate, chosen: list[Candidate]) -> bool:
-    return any(_shares_text(candidate, other) for other in chosen) or _overlap(candidate, chosen) >= DUPLICATE
-
-
-def _shares_text(one: Candidate, other: Candidate) -> bool:
-    same = one.passage.pid == other.passage.pid
-    return same and one.sentence.start < other.sentence.end and other.sentence.start < one.sentence.end
-
-
-def _overlap(candidate: Candidate, chosen: list[Candidate]) -> float:
-    return max((similarity(candidate.vector, other.vector) for other in chosen), default=0.0)
-
-
-def _finding(subject: str, candidate: Candidate, kind: Literal["answer", "background"]) -> Finding:
-    return Finding(
-        **quoted(candidate), subject=subject, score=round(candidate.score, 4), terms=candidate.covers, kind=kind
-    )
+def _agreement(chorus: Chorus) -> Agreement:
+    return Agreement(sides=[_side(voice) for voice in chorus.voices], about=chorus.about)
 
 
 def _difference(pair: Pair) -> Difference:
-    first, second = (Side(**quoted(side)) for side in (pair.first, pair.second))
-    return Difference(a=first, b=second, kind=pair.kind, about=pair.about)
+    return Difference(a=_side(pair.first), b=_side(pair.second), kind=pair.kind, about=pair.about)
 
 
-def quoted(candidate: Candidate) -> dict[str, Any]:
+def _side(candidate: Candidate) -> Side:
+    return Side(**_quoted(candidate))
+
+
+def _quoted(candidate: Candidate) -> dict[str, Any]:
     """The fields of a quotation."""
     sentence = candidate.sentence
     return {

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,6 +14,8 @@ from actors.tools.sentences import Sentence
 from actors.tools.words import stem_set, stems
 
 SENTENCES_MAX = 4_000
+READ_WHOLE_MAX = 60  # passages
+OPENING_LINES = 40
 SENTENCES_EACH_MIN = 10  # of a passage, however many there are
 PRIOR_BONUS = 1.1  # for what an earlier analysis picked already
 SURE, UNSURE = 1.0, 0.6  # factor by how surely the sentence belongs to its subject
@@ -54,7 +56,12 @@ class Candidate:
 def gather(question: Question, passages: list[Passage], prior: frozenset[tuple[str, str]]) -> list[Candidate]:
     """All statements of the passages with their scores, in the passages' order."""
     each = max(SENTENCES_EACH_MIN, SENTENCES_MAX // max(1, len(passages)))
-    every = ((passage, found) for passage in passages for found in islice(iter_statements(passage), each))
+    wanted = [_wanted(question, passage) if len(passages) > READ_WHOLE_MAX else None for passage in passages]
+    every = (
+        (passage, found)
+        for passage, test in zip(passages, wanted, strict=True)
+        for found in islice(iter_statements(passage, test), each)
+    )
     weighed = list(islice(every, SENTENCES_MAX))
     bags = [Counter(stems(found.sentence.text)) for _, found in weighed]
     rarity = _rarity(bags)
@@ -70,6 +77,18 @@ def gather(question: Question, passages: list[Passage], prior: frozenset[tuple[s
         score = _score(question, candidate, similarity(candidate.vector, centre), rank[candidate.passage.pid])
         candidate.score = round(score * bonus, 6)
     return found
+
+
+def _wanted(question: Question, passage: Passage) -> Callable[[str], bool] | None:
+    """
+    Of many passages only blocks with a word of the question are read, unless the passage may introduce its document.
+
+    Nothing else in them could answer; reading them would take most of the time.
+    """
+    if not question.topics or passage.line <= OPENING_LINES:
+        return None
+    beginnings = question.beginnings
+    return lambda raw: any(beginning in raw.lower() for beginning in beginnings)
 
 
 def similarity(left: Vector, right: Vector) -> float:

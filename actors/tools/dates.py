@@ -28,7 +28,7 @@ DATE = re.compile(
     rf"Q(?P<quarter>[1-4])[ /]?{_YEAR.format(6)}|"
     rf"(?:in|since|by|of|until|before|after|from|during|year|early|late|mid|spring|summer|autumn|fall|winter) "
     rf"{_YEAR.format(7)}(?![\d.,-]?\d| ?%| [a-z]+s\b))\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 
 

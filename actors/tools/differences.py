@@ -1,5 +1,5 @@
 """
-Finds where documents contradict each other about the same attribute of the same thing.
+Finds where documents contradict each other about the same attribute of the same thing, and where they say the same.
 
 Only pairs that share a telling word are looked at, the rarest words first and at most `PAIRS_MAX` of them, so the work
 is bounded however many sentences there are.
@@ -12,7 +12,7 @@ from itertools import chain, combinations, islice
 
 from actors.tools.candidates import Candidate
 from actors.tools.identity import Identities
-from actors.tools.opposition import Kind, likeness, opposition
+from actors.tools.opposition import Kind, agree, likeness, opposition
 from actors.tools.readings import Reading, read, whole_stems
 from actors.tools.vocabulary import PLATFORMS
 from actors.tools.words import stem_set
@@ -22,6 +22,8 @@ PAIRS_MAX = 20_000
 PAIRS_SEEN_MAX = 200_000
 POSTINGS_MAX = 80  # a word in more sentences tells none of them
 DIFFERENCES_MAX = 8
+AGREEMENTS_MAX = 6
+VOICES_MAX = 5
 PAIRS_PER_SENTENCE = 2
 ALIKE_ELSEWHERE = 0.6  # of two sentences from documents about different things
 ALIKE_WITHIN, ALIKE_WITHIN_SHORT = 0.7, 0.8  # of two sentences of one document; with one telling word in common
@@ -45,23 +47,73 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Chorus:
+    """Sentences of several documents that say the same, the clearest first."""
+
+    voices: tuple[Candidate, ...]
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Read:
     candidate: Candidate
     reading: Reading
 
+    @property
+    def is_most_of_it(self) -> bool:
+        return len(self.reading.words) >= 0.6 * len(self.reading.whole)
 
-def find_differences(candidates: list[Candidate], identities: Identities) -> list[Pair]:
-    """The pairs among the best candidates, surest first; each sentence in at most two."""
+
+def compare_sources(candidates: list[Candidate], identities: Identities) -> tuple[list[Pair], list[Chorus]]:
+    """The contradictions among the best candidates, surest first, each sentence in at most two; and the agreements."""
     best = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.place))[:COMPARED_MAX]
     readings = [_Read(candidate, reading) for candidate in best for reading in read(candidate.sentence.text)]
     found: dict[tuple[int, int], Pair] = {}
+    alike: list[tuple[float, _Read, _Read]] = []
     for left, right in _likely(readings):
-        if pair := _pair(left, right, identities):
+        if not left.reading.near(right.reading):
+            continue
+        if _may_oppose(left.reading, right.reading) and (pair := _pair(left, right, identities)):
             key = (id(pair.first), id(pair.second))
             if key not in found or found[key].sure < pair.sure:
                 found[key] = pair
+        elif sure := _agreement(left, right, identities):
+            alike.append((sure, left, right))
     ranked = sorted(found.values(), key=lambda pair: (-pair.sure, pair.first.place, pair.second.place))
-    return _spread(ranked)
+    return _spread(ranked), _choruses(alike)
+
+
+def _agreement(left: _Read, right: _Read, identities: Identities) -> float:
+    one, other = left.candidate, right.candidate
+    if one.passage.uri == other.passage.uri or one.subject != other.subject:
+        return 0.0
+    if not left.is_most_of_it or not right.is_most_of_it:
+        return 0.0
+    sure = agree(left.reading, right.reading)
+    return sure if sure and _of_one_thing(left, right, sure, identities) else 0.0
+
+
+def _choruses(alike: list[tuple[float, _Read, _Read]]) -> list[Chorus]:
+    """Around the sentence with the best score the one of each other document that is most like it."""
+    near: dict[int, list[tuple[float, _Read, _Read]]] = defaultdict(list)
+    for sure, left, right in alike:
+        near[id(left.candidate)].append((sure, left, right))
+        near[id(right.candidate)].append((sure, right, left))
+    found: list[Chorus] = []
+    used: set[int] = set()
+    for around in sorted(near.values(), key=lambda each: (-each[0][1].candidate.score, each[0][1].candidate.place)):
+        lead = around[0][1]
+        by_document: dict[str, _Read] = {}
+        for _, _, other in sorted(around, key=lambda each: (-each[0], each[2].candidate.place)):
+            if id(other.candidate) not in used:
+                by_document.setdefault(other.candidate.passage.uri, other)
+        if id(lead.candidate) in used or not by_document or len(found) == AGREEMENTS_MAX:
+            continue
+        others = list(by_document.values())[: VOICES_MAX - 1]
+        used |= {id(lead.candidate), *(id(other.candidate) for other in others)}
+        voices = (lead.candidate, *(other.candidate for other in others))
+        found.append(Chorus(voices, about_words(lead.reading, others[0].reading)))
+    return found
 
 
 def _spread(ranked: list[Pair]) -> list[Pair]:
@@ -77,15 +129,14 @@ def _spread(ranked: list[Pair]) -> list[Pair]:
 
 
 def _likely(readings: list[_Read]) -> Iterator[tuple[_Read, _Read]]:
-    """Pairs with a strong word in common of which one denies something, or both have numbers, or both dates."""
+    """Pairs of clauses with a strong word in common, those with a rare one first."""
     postings: dict[str, list[int]] = defaultdict(list)
     for at, read_ in enumerate(readings):
         for key in read_.reading.strong:
             postings[key].append(at)
     rarest = sorted((len(places), key) for key, places in postings.items() if 1 < len(places) <= POSTINGS_MAX)
     shared = chain.from_iterable(combinations(postings[key], 2) for _, key in rarest)
-    pairs = ((readings[one], readings[other]) for one, other in _distinct(shared))
-    return islice((pair for pair in pairs if _may_oppose(pair[0].reading, pair[1].reading)), PAIRS_MAX)
+    return islice(((readings[one], readings[other]) for one, other in _distinct(shared)), PAIRS_MAX)
 
 
 def _distinct(pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

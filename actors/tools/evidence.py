@@ -29,9 +29,25 @@ class Evidence:
     unread: list[Unread] = field(default_factory=list)
 
     @property
+    def claims(self) -> list[str]:
+        """The statements that earlier analyses have judged."""
+        return list(dict.fromkeys(verdict.claim for analysis in self.analyses for verdict in analysis.verdicts))
+
+    @property
+    def searched(self) -> list[str]:
+        """Every query so far, those behind earlier analyses included."""
+        return list(
+            dict.fromkeys([*self.searches, *(query for analysis in self.analyses for query in analysis.searched)])
+        )
+
+    @property
+    def followed_up(self) -> bool:
+        return any(analysis.followed_up for analysis in self.analyses)
+
+    @property
     def picked(self) -> frozenset[tuple[str, str]]:
         """What earlier analyses chose, as (pid, quotation)."""
-        return frozenset((finding.pid, finding.quote) for analysis in self.analyses for finding in analysis.findings)
+        return frozenset((said.pid, said.quote) for analysis in self.analyses for said in analysis.quotations)
 
     @property
     def is_one_analysis(self) -> bool:

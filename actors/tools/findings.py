@@ -9,6 +9,7 @@ What an analysis consists of, each part with its place in a document.
     gaps          what was asked and not found
 """
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -105,6 +106,12 @@ class Procedure(BaseModel):
     instructions: list[Instruction] = Field(min_length=1)
     subject: str = ""
 
+    @property
+    def wording(self) -> str:
+        """All of its text and code."""
+        pieces = (piece for step in self.instructions for piece in [step.text, *(code.text for code in step.code)])
+        return " ".join([self.about, *pieces])
+
 
 class Gap(BaseModel):
     """What was asked and not found; an empty subject means any, an empty term means anything at all."""
@@ -119,7 +126,9 @@ class Analysis(BaseModel):
 
     `topics` are what the answer should speak of: the aspects given, else words of the question. `themes` are the
     labels of the findings in the order in which a report speaks of them. `followed_up` says that what was missing
-    is being searched for, or has been, so that nothing searches for it again. `unread` are documents that retrievers
+    is being searched for, or has been, so that nothing searches for it again; `searched` has all queries so far.
+
+    `unread` are documents that retrievers
     could not use.
     """
 
@@ -136,12 +145,33 @@ class Analysis(BaseModel):
     procedures: list[Procedure] = []
     gaps: list[Gap] = []
     passages: dict[str, Passage] = {}
+    searched: list[str] = []
     followed_up: bool = False
     unread: list[Unread] = []
 
     @property
     def answered(self) -> bool:
-        return any(finding.kind == "answer" for finding in self.findings)
+        found = any(finding.kind == "answer" for finding in self.findings)
+        return found or bool(self.procedures) or any(verdict.sides for verdict in self.verdicts)
+
+    @property
+    def quotations(self) -> Iterator[Quotation]:
+        """Everything in it that a report may quote, code apart."""
+        yield from self.findings
+        for pair in self.differences:
+            yield from (pair.a, pair.b)
+        for agreement in self.agreements:
+            yield from agreement.sides
+        for verdict in self.verdicts:
+            yield from [*verdict.sides, *verdict.against]
+        for procedure in self.procedures:
+            yield from procedure.instructions
+
+    @property
+    def cited(self) -> set[str]:
+        """The ids of the passages that any part of it stands in."""
+        steps = (step for procedure in self.procedures for step in procedure.instructions)
+        return {said.pid for said in self.quotations} | {code.pid for step in steps for code in step.code}
 
     def asked_as(self, asked: "Analysis") -> "Analysis":
         """These findings under the question of another analysis, whose topics stay uncovered."""

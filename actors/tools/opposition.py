@@ -14,6 +14,9 @@ from actors.tools.readings import EXCLUDING, MARK, MARKED, Reading, weight
 
 SHARED_MANY = 6  # words; sentences this alike speak of the same, whatever else they mention
 
+AGREE_SHARED_MIN = 3
+CLAIM_COVERED_MIN = 0.75  # of a claim's words, for a source to speak of it
+
 Kind = Literal["numbers", "dates", "negation"]
 
 
@@ -37,8 +40,8 @@ def likeness(left: Reading, right: Reading) -> Likeness:
         tuple(key for key in shared if not left.words[key].light),
         both / min(mine, theirs),
         both / (mine + theirs - both),
-        tuple(key for key in left.strong if key not in right.whole),
-        tuple(key for key in right.strong if key not in left.whole),
+        tuple(sorted(left.strong - right.whole)),
+        tuple(sorted(right.strong - left.whole)),
     )
 
 
@@ -52,6 +55,61 @@ def opposition(left: Reading, right: Reading) -> tuple[Kind, float] | None:
     if not kind and not advice and _same_attribute(like):
         kind = _other_figure(left, right, like)
     return (kind, like.alike) if kind else None
+
+
+def agree(left: Reading, right: Reading) -> float:
+    """How surely both say the same, 0 for not; then their numbers, dates and denials are the same as well."""
+    like = likeness(left, right)
+    if len(like.shared) < AGREE_SHARED_MIN or like.contained < 0.75 or like.alike < 0.55:
+        return 0.0
+    if not _same_limits(left, right) or not _same_marks(left, right) or _contrasts(left, right, like):
+        return 0.0
+    if (like.only_left and like.only_right and like.alike < 0.65) or left.partial != right.partial:
+        return 0.0
+    shared = [(left.words[key], right.words[key]) for key in like.shared]
+    if any(a.sign != b.sign or (a.mood != b.mood and (a.focus or b.focus)) for a, b in shared):
+        return 0.0
+    return like.alike if _same_figures(left, right) else 0.0
+
+
+def supports(claim: Reading, source: Reading) -> float:
+    """How surely the source says all of the claim, whatever else it says; 0 for not."""
+    covered = _covered(claim, source)
+    shared = [(claim.words[key], source.words[key]) for key in claim.words if key in source.words]
+    if covered < CLAIM_COVERED_MIN or not _same_limits(claim, source) or claim.partial != source.partial:
+        return 0.0
+    if any(a.sign != b.sign or (a.mood != b.mood and (a.focus or b.focus)) for a, b in shared):
+        return 0.0
+    figures = all(any(_same_amount(claim, a, source, b) for b in source.quantities) for a in claim.quantities)
+    days = all(any(not a.conflicts(b) for b in source.dates) for a in claim.dates)
+    return covered if figures and days and claim.versions <= source.versions else 0.0
+
+
+def contradicts(claim: Reading, source: Reading) -> float:
+    """How surely the source says the contrary of the claim, whatever else it says; 0 for not."""
+    covered, like = _covered(claim, source), likeness(claim, source)
+    if covered < CLAIM_COVERED_MIN or not _same_limits(claim, source) or not like.shared:
+        return 0.0
+    denied = claim.partial == source.partial and _same_marks(claim, source) and _opposed(claim, source)
+    return covered if denied or (source.mode != "advice" and _other_figure(claim, source, like)) else 0.0
+
+
+def _covered(claim: Reading, source: Reading) -> float:
+    mine = sum(weight(word) for word in claim.words.values())
+    return sum(weight(word) for key, word in claim.words.items() if key in source.words) / mine
+
+
+def _same_figures(left: Reading, right: Reading) -> bool:
+    """Whether every number of the one that says less of them is in the other."""
+    if bool(left.quantities) != bool(right.quantities) or bool(left.dates) != bool(right.dates):
+        return False
+    few, many = sorted((left, right), key=lambda one: len(one.quantities))
+    matched = (any(_same_amount(few, a, many, b) for b in many.quantities) for a in few.quantities)
+    return all(matched) and all(not a.conflicts(b) for a in left.dates for b in right.dates)
+
+
+def _same_amount(one: Reading, a: Quantity, other: Reading, b: Quantity) -> bool:
+    return a.comparable(b, one.whole, other.whole) and not a.conflicts(b)
 
 
 def _other_figure(left: Reading, right: Reading, like: Likeness) -> Kind | None:
@@ -112,6 +170,11 @@ def _denies(left: Reading, right: Reading, like: Likeness) -> bool:
         return False
     if len(like.shared) < 2 and (like.only_left or like.only_right):
         return False
+    return _opposed(left, right)
+
+
+def _opposed(left: Reading, right: Reading) -> bool:
+    """Whether a word in focus is affirmed by one and denied by the other, and none is by both alike."""
     pairs = [(left.words[key], right.words[key]) for key in left.words if key in right.words]
     opposed = [a for a, b in pairs if a.sign != b.sign and (a.focus or b.focus) and a.mood == b.mood]
     agreed = [a for a, b in pairs if a.sign == b.sign and a.focus and b.focus]

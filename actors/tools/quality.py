@@ -6,7 +6,7 @@ elsewhere, change logs. They weigh nothing or little; a full sentence of 6 to 40
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from actors.tools.blocks import Block
@@ -76,11 +76,11 @@ def statements(passage: Passage) -> list[Statement]:
     return list(iter_statements(passage))
 
 
-def iter_statements(passage: Passage) -> Iterator[Statement]:
-    """The same, one after another, for whoever takes only the first."""
+def iter_statements(passage: Passage, wanted: Callable[[str], bool] | None = None) -> Iterator[Statement]:
+    """The same, one after another, for whoever takes only the first; only from blocks that are `wanted`."""
     place = BOILERPLATE_WEIGHT if BOILERPLATE.search(passage.heading) else 1.0
     before: Sentence | None = None
-    for sentence in _sentences(passage):
+    for sentence in _sentences(passage, wanted):
         if sentence.form == "row":
             value = row_weight(sentence)
             whole = sentence
@@ -92,10 +92,10 @@ def iter_statements(passage: Passage) -> Iterator[Statement]:
             yield Statement(whole, round(place * value, 4))
 
 
-def _sentences(passage: Passage) -> Iterator[Sentence]:
+def _sentences(passage: Passage, wanted: Callable[[str], bool] | None) -> Iterator[Sentence]:
     """Of code nothing is a sentence, but a table that stands alone has rows."""
     if passage.kind == "prose":
-        return iter_sentences(passage.text)
+        return iter_sentences(passage.text, wanted)
     return rows(passage.text, Block("table", 0, len(passage.text), 1))
 
 

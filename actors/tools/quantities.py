@@ -39,7 +39,7 @@ QUANTITY = re.compile(
     rf"(?<![\w.,/:#$-])(?P<currency>[$\u20ac\u00a3])?\s?{_one('')}"
     rf"(?:(?P<to>\s?[-\u2013]\s?|\s(?:to|and)\s){_one('2')})?"
     r"(?:\s?(?:/|per |an? (?=second|minute|hour|day|week|month|year))\s?(?P<per>[a-z]{1,20}))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # "\u017f" is no s here
 )
 VERSION = re.compile(
     r"\b(?:v(?:ersion|ersions|\.)?\s?\d+(?:\.\d+)*|(?:python|redis|valkey|node(?:\.js)?|java|postgres(?:ql)?|mysql|"
@@ -54,6 +54,7 @@ NAMED = re.compile(
     r"\bhttp[ /](?:status )?\d[\d.]*\b|#\d+|\b[a-z_]+\d[\w.]*|\b\d+(?:st|nd|rd|th)\b|\b\d+-bit\b|0x[0-9a-f]+",
     re.IGNORECASE,
 )
+LASTS = re.compile(r"\b(?:lasts?|takes?|for|after|within|of|about|is|least|most|than)\s$", re.IGNORECASE)
 CHANGE = re.compile(
     r"\b(?:raised|increased|changed|reduced|lowered|bumped|dropped|cut|grew|went)\b[^.]{0,40}\bfrom\s$", re.IGNORECASE
 )
@@ -180,15 +181,22 @@ def _quantity(text: str, match: re.Match[str], end: int, ranged: bool) -> Quanti
         ranged, low = False, high
     dimension += f"/{stem(match['per'])}" if match["per"] and end == match.end() else ""
     nouns = frozenset[str]() if dimension else _nouns(text[end : end + 60])
-    if not match["value"][0].isdigit() and not dimension and not nouns:
+    if not _is_counted(match["value"].lower(), before, dimension, nouns):
         return None
     bound: Bound = "range" if ranged else _bound(before, text[end : end + 30])
     precise = "." in match["value"] or (low >= 1000 and dimension != "ms")
     return Quantity(low, high, dimension, nouns, bound, match.start(), end, precise)
 
 
+def _is_counted(value: str, before: str, dimension: str, nouns: frozenset[str]) -> bool:
+    """Whether a word is a number here: "lasts a minute", but neither "a worker" nor "twice a minute"."""
+    if value in ("a", "an"):
+        return dimension == "ms" and bool(LASTS.search(before))
+    return value[0].isdigit() or bool(dimension or nouns)
+
+
 def _unit(written: str | None) -> str:
-    return (written or "").strip(" \u00a0-")
+    return (written or "").strip().strip("-\u00a0")
 
 
 def _is_range(text: str, match: re.Match[str]) -> bool:

@@ -1,29 +1,33 @@
 """
 Takes a question apart: about which subjects, on which topics, and to which subject a sentence belongs.
 
-Subjects come with the step or are the documents that the question names. Every other content word of the
-question is a topic: what the answer should say something about.
+Subjects come with the step or are the documents that the question names. Topics are what the answer should say
+something about: the aspects that come with the step, else the phrases of the question. Words that only ask ("how
+long", "best", "happens") are no topics, as long as there are others.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.tools.index import Name
 from actors.tools.passages import Passage, name_stem
+from actors.tools.phrases import phrases
 from actors.tools.search import TOPICS_MAX, named_by
+from actors.tools.vocabulary import synonyms
 from actors.tools.words import content_words, related, stem, stem_set, tokens
 
 RELATED_HIT, HEADING_HIT = 0.6, 0.35
+COVERED_MIN = 0.5  # of a phrase
 
 # How surely a sentence belongs to a subject, by where the subject's words stand.
 BY_NAME, BY_NAME_PART, BY_SENTENCE, BY_HEADING, BY_PASSAGE = 4.0, 2.5, 2.0, 1.5, 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A content word of the question, with the stems that count as it and nearly as it."""
+class Part:
+    """A word of a topic: its stem, the stems that count nearly as much, and its weight."""
 
-    word: str
     stem: str
     alike: frozenset[str]
     weight: float = 1.0  # a word that stands in every passage tells little
@@ -32,6 +36,30 @@ class Topic:
         if self.stem in words:
             return 1.0
         return RELATED_HIT if self.alike & words else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A phrase of the question, or an aspect as it was given."""
+
+    word: str
+    parts: tuple[Part, ...]
+
+    @property
+    def weight(self) -> float:
+        return sum(part.weight for part in self.parts)
+
+    @property
+    def stems(self) -> frozenset[str]:
+        return frozenset(part.stem for part in self.parts)
+
+    def hit(self, words: frozenset[str]) -> float:
+        """How much of it the words say, 0 to 1, rare words more than common ones."""
+        return sum(part.weight * part.hit(words) for part in self.parts) / self.weight
+
+    def covered(self, words: frozenset[str]) -> bool:
+        """Whether the words say enough of it to speak of it, be they rare or common."""
+        return sum(part.hit(words) for part in self.parts) >= COVERED_MIN * len(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +84,12 @@ class Question:
     subjects: tuple[Subject, ...]
     topics: tuple[Topic, ...]
     implied: bool = False  # the subjects were read from the text, so other documents may answer too
+
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        """How every word begins that hits a topic, lower case."""
+        parts = [part for topic in self.topics for part in topic.parts]
+        return tuple(sorted({beginning(key) for part in parts for key in (part.stem, *part.alike)}))
 
     def attribute(self, passage: Passage, text: str) -> tuple[str, float]:
         """The subject a sentence of the passage belongs to, and how surely; no name when it is open."""
@@ -83,32 +117,52 @@ class Question:
     def _is_name(self, heading: str) -> bool:
         """Whether a heading may be the name of something else that the document also describes."""
         words = heading.split()
-        asked = {topic.stem for topic in self.topics}
+        asked = {stem for topic in self.topics for stem in topic.stems}
         return 0 < len(words) <= 2 and all(word[0].isupper() for word in words) and not asked & stem_set(heading)
 
     def hits(self, words: frozenset[str], heading: frozenset[str]) -> tuple[float, list[str]]:
         """How much of the topics a sentence speaks of, 0 to 1, and which of them it covers itself."""
         if not self.topics:
             return 0.0, []
-        covered = [topic.word for topic in self.topics if topic.hit(words)]
+        covered = [topic.word for topic in self.topics if topic.covered(words)]
         total = sum(
             topic.weight * max(topic.hit(words), HEADING_HIT * (topic.hit(heading) > 0)) for topic in self.topics
         )
         return total / sum(topic.weight for topic in self.topics), covered
 
 
-def read_question(text: str, subjects: list[str], passages: list[Passage]) -> Question:
+def read_question(text: str, subjects: Sequence[str], passages: list[Passage], aspects: Sequence[str] = ()) -> Question:
+    """Aspects that are given take precedence over the words of the text."""
     stem_names = {stem_set(name_stem(passage.uri)) for passage in passages}
     named = [_subject(name, stem_names) for name in subjects] if subjects else _implied(text, passages)
     distinct = {subject.name: subject for subject in named if subject.words}
     taken = frozenset(word for subject in distinct.values() for word in subject.words)
-    topics = [_topic(word, passages) for word in content_words(text) if stem(word) not in taken]
+    if aspects:
+        wanted = [(name, content_words(name) or tokens(name)) for name in dict.fromkeys(aspects)]
+    else:
+        wanted = phrases(text, taken)
+    known = _Known(passages)
+    topics = [Topic(name, tuple(known.part(word) for word in words)) for name, words in wanted if words]
     return Question(text, tuple(distinct.values()), tuple(topics[:TOPICS_MAX]), implied=not subjects)
 
 
-def _topic(word: str, passages: list[Passage]) -> Topic:
-    known = sum(stem(word) in stem_set(passage.text) for passage in passages)
-    return Topic(word, stem(word), related(word), weight=math.log(2 + len(passages) / (1 + known)))
+def beginning(key: str) -> str:
+    """How all words of a stem begin: "retr" for "retry" and "retries"."""
+    return key.removesuffix("i")
+
+
+class _Known:
+    """In how many passages a word stands, or a longer one that begins like it."""
+
+    def __init__(self, passages: list[Passage]) -> None:
+        self._texts = [passage.text.lower() for passage in passages]
+
+    def part(self, word: str) -> Part:
+        key = stem(word)
+        start = beginning(key)
+        known = sum(start in text for text in self._texts)
+        alike = related(word) | frozenset(map(stem, synonyms(word)))
+        return Part(key, alike, weight=math.log(2 + len(self._texts) / (1 + known)))
 
 
 def asks_something(text: str) -> bool:

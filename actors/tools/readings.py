@@ -74,6 +74,7 @@ class Reading:
     mode: str
     partial: bool
     negated: bool
+    strong: frozenset[str]  # the words that are not light
 
     @property
     def pointed(self) -> bool:
@@ -86,9 +87,9 @@ class Reading:
         ends = {start: match.end() for start, _ in ranked if (match := TOKEN.match(self.text, start))}
         return [(start, ends.get(start, start), key in other.words) for start, key in ranked]
 
-    @property
-    def strong(self) -> list[str]:
-        return [key for key, word in self.words.items() if not word.light]
+    def near(self, other: "Reading") -> bool:
+        """Whether half of the telling words of the one that has fewer stand in the other: a quick look."""
+        return 2 * len(self.strong & other.strong) >= min(len(self.strong), len(other.strong))
 
 
 def read(text: str) -> list[Reading]:
@@ -116,6 +117,7 @@ def read(text: str) -> list[Reading]:
                 dates=tuple(d for d in found_dates if start <= d.start < end),
                 versions=found_versions, conditions=limits, places=whole_stems(bare) & QUALIFIERS, mode=mode,
                 partial=bool(PARTIAL.search(clause)), negated=_negated(clause),
+                strong=frozenset(key for key, word in words.items() if not word.light),
             )
         )  # fmt: skip
     return readings

@@ -7,7 +7,7 @@ header; code is never a sentence.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from actors.tools.blocks import LINE_CHARS_MAX, Block, scan
@@ -52,17 +52,20 @@ def sentences(passage: str) -> list[Sentence]:
     return list(iter_sentences(passage))
 
 
-def iter_sentences(passage: str) -> Iterator[Sentence]:
-    """The same, one after another."""
+def iter_sentences(passage: str, wanted: Callable[[str], bool] | None = None) -> Iterator[Sentence]:
+    """The same, one after another; only those of blocks that are `wanted`."""
     leads = _Leads()
     for block in scan(passage, part=True):
+        raw = passage[block.start : block.end]
+        if wanted and block.kind in ("prose", "item", "table") and not raw.rstrip().endswith(":") and not wanted(raw):
+            continue
         if block.kind == "table":
             yield from rows(passage, block)
         if block.kind in ("prose", "item"):
-            found = list(_of_block(passage, block))
-            lead = leads.before(passage, block)
+            found = list(of_block(passage, block))
+            lead = leads.before(block)
             yield from (replace(one, lead=lead) for one in found) if lead else found
-            leads.note(passage, block, found)
+            leads.note(block, found)
         elif block.kind != "code":
             leads = _Leads()
 
@@ -87,27 +90,23 @@ class _Leads:
     def __init__(self) -> None:
         self._open: list[tuple[int, str]] = []
 
-    def before(self, passage: str, block: Block) -> str:
+    def before(self, block: Block) -> str:
         if block.kind != "item":
             self._open = []
             return ""
-        indent = _indent_of(passage, block)
+        indent = block.indent
         while self._open and self._open[-1][0] >= indent:
             self._open.pop()
         return self._open[-1][1] if self._open else ""
 
-    def note(self, passage: str, block: Block, found: list[Sentence]) -> None:
+    def note(self, block: Block, found: list[Sentence]) -> None:
         if found and found[-1].quote.rstrip("*_ ").endswith(":"):
-            indent = _indent_of(passage, block) if block.kind == "item" else -1
+            indent = block.indent if block.kind == "item" else -1
             self._open.append((indent, found[-1].quote))
 
 
-def _indent_of(passage: str, block: Block) -> int:
-    line = passage[block.start : block.start + 80].expandtabs(4)
-    return len(line) - len(line.lstrip())
-
-
-def _of_block(passage: str, block: Block) -> Iterator[Sentence]:
+def of_block(passage: str, block: Block) -> Iterator[Sentence]:
+    """The sentences of one block of prose or one list item."""
     raw = passage[block.start : block.end]
     start, opens, item = 0, True, block.kind == "item"
     for end in [*_boundaries(raw), len(raw)]:

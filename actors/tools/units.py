@@ -48,7 +48,8 @@ _OTHERS = (
 )
 
 NUMBER_WORDS = {
-    "a single": 1.0, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0,
+    "a": 1.0, "an": 1.0, "a single": 1.0,
+    "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0,
     "eight": 8.0, "nine": 9.0, "ten": 10.0, "eleven": 11.0, "twelve": 12.0, "fifteen": 15.0, "twenty": 20.0,
     "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "ninety": 90.0, "a hundred": 100.0,
     "one hundred": 100.0, "a thousand": 1000.0, "one thousand": 1000.0, "a dozen": 12.0, "half a": 0.5,

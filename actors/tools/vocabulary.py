@@ -92,12 +92,19 @@ OPPOSITES = (
     "oldest / newest",
 )
 
+_GROUPS = {stem(group.split()[0]): tuple(group.split()) for group in SAME_GROUPS}
 _SAME = {stem(word): stem(group.split()[0]) for group in SAME_GROUPS for word in group.split()}
 
 
 def same_meaning(key: str) -> str:
     """One stem for all that say the same as this stem."""
     return _SAME.get(key, key)
+
+
+def synonyms(word: str) -> tuple[str, ...]:
+    """Other words for it, forms of the word itself left out."""
+    key, own = same_meaning(stem(word)), stem(word)
+    return tuple(other for other in _GROUPS.get(key, ()) if stem(other) != own and other[:3] != word[:3].lower())
 
 
 def meaning(word: str) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from app.dispatch.answers import KeptAnswers
 from app.dispatch.attempt import Attempt, Fenced
 from app.dispatch.context import LoadDocuments, StepContext
 from app.dispatch.contract import Returned, artifact, only_reports, read_input, read_output
-from app.dispatch.growth import Gap, GrowthLimits, NewStep
+from app.dispatch.growth import Additions, Gap, GrowthLimits, NewStep
 from app.dispatch.invoke import Invoker
 from app.dispatch.memos import Memos
 from app.dispatch.progress import ProgressBuffer
@@ -22,7 +22,6 @@ from app.dispatch.stops import Running
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
 from app.llm.door import LlmDoor
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
-from app.model.plan import Plan
 from app.model.task import Document
 from app.web.options import WebOptions
 
@@ -44,7 +43,7 @@ class Success:
 
     result: bytes
     summary: str
-    added: Plan | None = None
+    added: Additions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +80,30 @@ class Executor:
         except (Fenced, Unavailable) as error:
             raise Retryable(str(error), code="unavailable") from error
 
-    def added(self, output: StepOutput) -> Plan | None:
-        """The steps the output asks for, under its own ids; raises `Permanent` when they are no plan."""
-        return growth.check(output.steps, self.registry, self.options.growth) if output.steps else None
+    def added(self, output: StepOutput) -> Additions | None:
+        """The steps the output asks for, under its own ids; raises `Permanent` when needed ones are no plan."""
+        if not output.steps:
+            return None
+        try:
+            plan = growth.check(output.steps, self.registry, self.options.growth)
+        except Permanent:
+            if output.steps_optional:
+                return None
+            raise
+        return Additions(plan, output.steps_optional)
 
-    def numbered(self, added: Plan | None, attempt: Attempt, next_step_id: int) -> list[NewStep]:
-        """The same steps under ids of the task's plan; raises `Permanent` when it would become too large."""
+    def numbered(self, added: Additions | None, attempt: Attempt, next_step_id: int) -> list[NewStep]:
+        """The same steps under ids of the task's plan; raises `Permanent` when needed ones would make it too large."""
         if added is None:
             return []
         total = attempt.steps_total + next_step_id - attempt.next_step_id
         gap = Gap(attempt.ref.step_id, attempt.children, next_step_id, total)
-        return growth.number(added, gap, self.registry, self.options.growth)
+        try:
+            return growth.number(added.plan, gap, self.registry, self.options.growth)
+        except Permanent:
+            if added.optional:
+                return []
+            raise
 
     async def _context(self, running: Running, buffer: ProgressBuffer, timeout_s: float) -> StepContext:
         attempt = running.attempt

@@ -27,6 +27,14 @@ class GrowthLimits:
     payload_bytes_max: int
 
 
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """The steps an output asks for, under its own ids; `optional` ones are left out where they do not fit."""
+
+    plan: Plan
+    optional: bool = False
+
+
 def check(raw: Sequence[object], registry: AgentRegistry, limits: GrowthLimits) -> Plan:
     """The steps an agent asks for, under ids of its own choice; raises `Permanent` when they are no plan."""
     bounds = PlanLimits(steps_max=limits.added_max, payload_bytes_max=limits.payload_bytes_max)

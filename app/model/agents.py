@@ -32,8 +32,9 @@ class StepOutput(BaseModel):
 
     `summary` is one line for the event log, `data` what dependents work with, `text` a document for
     people when the step made one, of type `media_type`. Where that is not Markdown, `markdown` may say the same
-    to those who read Markdown. `steps` adds work below this step: entries like those of a
-    plan with ids of their own, checked like a plan; what depends on this step then waits for them as well.
+    to those who read Markdown. `steps` adds work below this step: entries like those of a plan with ids of their own,
+    checked like a plan; what depends on this step then waits for them as well. Steps that do not fit fail this one,
+    unless it can do without (`steps_optional`): then they are left out.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -44,6 +45,7 @@ class StepOutput(BaseModel):
     media_type: str = MARKDOWN
     markdown: str | None = None
     steps: list[dict[str, JsonValue]] = Field(default_factory=list, exclude=True)
+    steps_optional: bool = Field(default=False, exclude=True)
 
 
 # (step input, StepContext) -> StepOutput; the context's type lives above this level.

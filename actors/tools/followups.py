@@ -1,0 +1,84 @@
+"""
+What to search for again when something was not found: at most one round, and only where it can find more.
+
+A search gives every word of its query the passage that has it best. So a word that stands in none of the passages
+found stands nowhere, and asking for it once more in the same words would find the same. Another search has a chance
+when
+
+    the subject and what is missing about it were never searched for together,
+    there is another word for it that was not searched for, or
+    the word stands in a passage that was found, but in no sentence that answers, and more passages may have it.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from actors.tools.findings import Analysis, Gap
+from actors.tools.passages import Passage
+from actors.tools.vocabulary import synonyms
+from actors.tools.words import content_words, related, stem, stem_set
+from app.model.plan import OnFailure
+
+FOLLOW_UPS_MAX = 3
+PASSAGES_MAX = 6  # per search
+FOUND_FULL = 6  # with fewer passages found, all were found that have any of the words
+SYNONYMS_MAX = 4  # each is a query of its own
+QUERY_CHARS_MAX = 400
+REASON_CHARS_MAX = 300
+
+RawStep = dict[str, Any]
+
+
+def follow_up(
+    analysis: Analysis, searched: Sequence[str], passages: Iterable[Passage], limit: int, payload: RawStep
+) -> list[RawStep]:
+    """
+    The steps that search for what is missing and analyse what they find; empty when there is no point.
+
+    `payload` is that of the analyzer that asks; its successor answers the missing parts alone and adds nothing more.
+    """
+    texts = [stem_set(passage.text) for passage in passages]
+    wanted = [(gap, queries) for gap in _distinct(analysis.gaps) if (queries := _queries(gap, searched, texts))]
+    wanted = wanted[: min(limit, FOLLOW_UPS_MAX)]
+    if not wanted:
+        return []
+    steps = [_search(at, gap, queries) for at, (gap, queries) in enumerate(wanted, start=1)]
+    aspects = list(dict.fromkeys(gap.term for gap, _ in wanted if gap.term))
+    again = {**payload, **({"aspects": aspects} if aspects else {}), "follow_ups": 0}
+    missing = "Work out what the further searches add."
+    ids = [step["step_id"] for step in steps]
+    last = {"step_id": len(steps) + 1, "agent": "analyzer", "payload": again, "depends_on": ids, "reason": missing}
+    # What fails here takes nothing away from what was found before.
+    return [{**step, "on_failure": str(OnFailure.CONTINUE)} for step in [*steps, last]]
+
+
+def _search(at: int, gap: Gap, queries: list[str]) -> RawStep:
+    what = f"{gap.term} of {gap.subject}" if gap.term and gap.subject else gap.term or gap.subject
+    reason = f"Nothing was found about {what}: search for it by itself and in other words."
+    payload = {"text": queries[0], "queries": queries[1:], "passages_max": PASSAGES_MAX}
+    return {"step_id": at, "agent": "retriever", "payload": payload, "depends_on": [], "reason": _cut(reason)}
+
+
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= REASON_CHARS_MAX else reason[: REASON_CHARS_MAX - 1] + "\u2026"
+
+
+def _distinct(gaps: Iterable[Gap]) -> list[Gap]:
+    return list({(gap.subject, gap.term): gap for gap in gaps}.values())
+
+
+def _queries(gap: Gap, searched: Sequence[str], texts: list[frozenset[str]]) -> list[str]:
+    """What to search for: the missing part by itself, then in other words; empty where nothing new could come."""
+    missing = content_words(gap.term or gap.subject)
+    subject = content_words(gap.subject) if gap.term else []
+    if not missing:
+        return []
+    known = [stem_set(query) for query in searched]
+    others = list(dict.fromkeys(word for part in missing for word in synonyms(part)))
+    fresh = [word for word in others if not any(stem(word) in words or related(word) & words for words in known)]
+    asked = frozenset(map(stem, [*subject, *missing]))
+    untried = not any(asked <= words for words in known)
+    more = len(texts) >= FOUND_FULL and any(stem(word) in words for word in missing for words in texts)
+    if not (untried or fresh or more):
+        return []
+    return [" ".join([*subject, *words])[:QUERY_CHARS_MAX] for words in (missing, *([w] for w in fresh[:SYNONYMS_MAX]))]
