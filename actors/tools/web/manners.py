@@ -8,12 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from weakref import WeakValueDictionary
 
 import anyio
 from anyio import to_thread
-from anyio.lowlevel import RunVar
 
+from actors.tools.web.gates import gate
 from actors.tools.web.http import Answer
 from actors.tools.web.store import WebStore
 from actors.tools.web.trouble import Unreached
@@ -24,20 +23,6 @@ REQUESTS_MAX = 2
 PATIENCE_S = 30.0
 PATIENCE_S_MAX = 86_400.0
 BUSY = frozenset({429, 503})
-
-_gates: RunVar["WeakValueDictionary[str, anyio.Semaphore]"] = RunVar("web_gates")
-
-
-def gate(name: str, places: int = 1) -> anyio.Semaphore:
-    """The semaphore of that name in this event loop, for as long as anybody uses it."""
-    gates = _gates.get(None)
-    if gates is None:
-        gates = WeakValueDictionary()
-        _gates.set(gates)
-    found = gates.get(name)
-    if found is None:
-        found = gates[name] = anyio.Semaphore(places)
-    return found
 
 
 class Manners:

@@ -9,14 +9,16 @@ this way, so redirects do too. Nothing is read from the environment: no proxies,
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from ipaddress import ip_address
 from typing import Any
 
 import anyio
 import httpcore2
 import structlog
+from anyio import to_thread
 
+from actors.tools.web.gates import gate
 from actors.tools.web.trouble import Unreached
 from app.web.policy import RefusedUrl, WebPolicy
 
@@ -25,13 +27,21 @@ log = structlog.get_logger(__name__)
 #: Of a name with many addresses only so many are tried.
 ADDRESSES_TRIED_MAX = 3
 CONNECT_S_MAX = 10.0
+LOOKUPS_MAX = 8
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system orders them; raises `OSError`."""
-    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """
+    The addresses of a host, as the system orders them; raises `OSError`.
+
+    Name servers that do not answer keep a thread each for as long as the system waits for them: so few at a time, and
+    none of those that the event loop needs for its own connections.
+    """
+    async with gate("names", LOOKUPS_MAX):
+        lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await to_thread.run_sync(lookup, abandon_on_cancel=True)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 

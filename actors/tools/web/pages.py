@@ -11,8 +11,9 @@ import httpcore2
 import structlog
 from anyio import to_thread
 
+from actors.tools.web.gates import gate
 from actors.tools.web.http import CONNECTIONS_MAX, Answer, Ask, Http
-from actors.tools.web.manners import Manners, gate
+from actors.tools.web.manners import Manners
 from actors.tools.web.network import PinnedBackend, tls_context
 from actors.tools.web.robots import Robots
 from actors.tools.web.store import Page, WebStore

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from anyio import to_thread
 from protego import Protego
 
+from actors.tools.web.gates import gate
 from actors.tools.web.http import Answer, Ask, Http
-from actors.tools.web.manners import Manners, gate
+from actors.tools.web.manners import Manners
 from actors.tools.web.store import Page, WebStore
 from actors.tools.web.trouble import TooLarge, Unreached
 from app.web.policy import WebPolicy
@@ -47,23 +48,27 @@ class Robots:
         self._store = store
         self._manners = manners
         self._policy = policy
-        self._known: dict[str, Page] = {}
+        self._known: dict[str, Protego | None] = {}
 
     async def verdict(self, url: WebUrl) -> Verdict:
         """Raises `Unreached` when the site cannot say what it allows."""
-        page = await self._page(url)
+        async with gate(f"robots {url.origin}"):
+            if url.origin not in self._known:
+                self._known[url.origin] = await self._rules(url)
+        rules = self._known[url.origin]
+        if rules is None:
+            return Verdict(allowed=True)
+        delay_s = min(rules.crawl_delay(ROBOT) or 0.0, CRAWL_DELAY_S_MAX)
+        return Verdict(rules.can_fetch(str(url), ROBOT), delay_s)
+
+    async def _rules(self, url: WebUrl) -> Protego | None:
+        """`None`: there are none."""
+        page = await self._kept_or_fetched(url)
         if page.status >= 500:
             raise Unreached("is on a site whose robots.txt cannot be read at the moment", passing=True)
         if page.status != 200:
-            return Verdict(allowed=True)
-        return await to_thread.run_sync(_verdict, page.body, str(url))
-
-    async def _page(self, url: WebUrl) -> Page:
-        async with gate(f"robots {url.origin}"):
-            page = self._known.get(url.origin)
-            if page is None:
-                page = self._known[url.origin] = await self._kept_or_fetched(url)
-            return page
+            return None
+        return await to_thread.run_sync(Protego.parse, page.body.decode("utf-8-sig", errors="replace"))
 
     async def _kept_or_fetched(self, url: WebUrl) -> Page:
         where = WebUrl(url.scheme, url.host, url.port, "/robots.txt")
@@ -100,9 +105,3 @@ class Robots:
                 break
         # Section 2.3.1.2: what cannot be followed to its end counts as a file that is not there.
         return Answer(404, {})
-
-
-def _verdict(body: bytes, url: str) -> Verdict:
-    rules = Protego.parse(body.decode("utf-8-sig", errors="replace"))
-    delay_s = min(rules.crawl_delay(ROBOT) or 0.0, CRAWL_DELAY_S_MAX)
-    return Verdict(rules.can_fetch(url, ROBOT), delay_s)

@@ -1,6 +1,8 @@
 """Connections: to the address that was checked, under the name that was asked for."""
 
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from anyio.abc import AnyByteStream, SocketAttribute
 from anyio.streams.tls import TLSListener
 
 from actors.tools.web.http import Answer, Ask, Http
-from actors.tools.web.network import ADDRESSES_TRIED_MAX, PinnedBackend
+from actors.tools.web.network import ADDRESSES_TRIED_MAX, LOOKUPS_MAX, PinnedBackend, resolve
 from actors.tools.web.trouble import Unreached
 from app.web.policy import WebPolicy, read_entry
 from app.web.urls import parse_url
@@ -194,3 +196,32 @@ async def test_an_authority_that_nobody_knows_is_not_trusted() -> None:
         async with client(PinnedBackend(policy, Names(["127.0.0.1"]))) as http:
             with pytest.raises(Unreached, match="no valid certificate"):
                 await http.get(parse_url(f"https://pinned.example:{port}/"), ASK)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_an_address_is_its_own_answer(address: str) -> None:
+    """The system is asked, and asks nobody."""
+    assert await resolve(address, 80) == [address]
+
+
+async def test_no_more_than_a_few_names_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name servers that never answer would take every thread."""
+    counts, everybody = threading.Semaphore(LOOKUPS_MAX), threading.Event()
+    begun: list[str] = []
+
+    def slow(host: str, port: int, **_: Any) -> list[Any]:
+        assert counts.acquire(blocking=False)
+        begun.append(host)
+        if len(begun) >= LOOKUPS_MAX:
+            everybody.set()
+        everybody.wait(20)
+        counts.release()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async with anyio.create_task_group() as group:
+        for n in range(3 * LOOKUPS_MAX):
+            group.start_soon(resolve, f"{n}.example", 80)
+
+    assert len(begun) == 3 * LOOKUPS_MAX
