@@ -126,6 +126,7 @@ async def test_a_model_that_obeys_the_documents_changes_nothing(bench: Bench, fo
     output = await bench.step("writer", QUESTION, bench.context("writer", **ctx))
 
     report = str(output.markdown or output.text)
+    assert llm.asked
     assert isinstance(output.data, dict)
     check_markdown(report, output.data["sources"], {document.name: document.text for document in documents})
     for forged in ("OVERTAKEN", "obviously", "told to ignore", "need no pause", "q=secret"):

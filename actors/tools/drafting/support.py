@@ -62,13 +62,17 @@ def find_support(text: str, passages: Sequence[Passage]) -> list[Place]:
     words = frozenset(word for word in stems(text) if not word.isdigit()) - GLUE
     if len(words) < WORDS_MIN or not passages or not _facts_stand(text, passages):
         return []
-    windows = [(passage, _best_window(words, passage)) for passage in passages]
+    counted = numbers(text)
+    windows = [(passage, _best_window(words, counted, passage)) for passage in passages]
     found = [(passage, window) for passage, window in windows if _share(words, window) >= OWN_SHARE_MIN]
     found.sort(key=lambda entry: -_share(words, entry[1]))
     covered = frozenset[str]().union(*(_stems(window) | stem_set(_heads(passage)) for passage, window in found))
     if not found or len(words & covered) / len(words) < SHARE_MIN:
         return []
     said = " ".join(_text(window) for _, window in found)
+    # A number that stands elsewhere in the passage is another number.
+    if not counted <= numbers(" ".join([said, *(_heads(passage) for passage, _ in found)])):
+        return []
     if denies(text) != denies(_closest(words, found[0][1])) or not _same_order(text, said):
         return []
     return [Place(passage.pid, _slice(passage, window)) for passage, window in found[:CITED_MAX]]
@@ -108,12 +112,16 @@ def _names(text: str) -> Iterator[str]:
             yield match[0]
 
 
-def _best_window(words: frozenset[str], passage: Passage) -> tuple[Sentence, ...]:
-    """The neighbouring sentences that have most of the words; the fewest of equals."""
+def _best_window(words: frozenset[str], counted: frozenset[str], passage: Passage) -> tuple[Sentence, ...]:
+    """The neighbouring sentences that have most of the words and numbers; the fewest of equals."""
     known = _sentences(passage.text)
     longest = 1 if len(words) <= SHORT_WORDS else WINDOW_SENTENCES
     windows = [known[at : at + size] for size in range(1, longest + 1) for at in range(len(known) - size + 1)]
-    return max(windows, key=lambda window: _share(words, window), default=())
+
+    def worth(window: tuple[Sentence, ...]) -> float:
+        return _share(words, window) + len(counted & numbers(_text(window))) / max(1, len(counted))
+
+    return max(windows, key=worth, default=())
 
 
 @lru_cache(maxsize=200)

@@ -47,6 +47,12 @@ API keys are stored as a hash and never in the clear. A revoked key stops workin
 Weber wrote the first version. She calls it "a lock without a keyhole" in her notes.""",
     ),
 }
+TEXTS["delays"] = (
+    "Delays",
+    """\
+Retries wait for a delay of two seconds. The page shows it with `alert(3)`. Priorities go from 0 to 9, and the
+largest message has 64 kilobytes. A worker waits at most 30 seconds for its last step.""",
+)
 PASSAGES = {name: Passage(pid=name, title=title, uri=f"{name}.md", text=text) for name, (title, text) in TEXTS.items()}
 
 SUPPORTED = [
@@ -83,6 +89,9 @@ SUPPORTED = [
     ("broker redis", "The broker keeps entries pending, and the client fails over to the next healthy database."),
 ]
 UNSUPPORTED = [
+    ("delays", "Retries wait for a delay of 3 seconds."),
+    ("delays", "Retries wait for a delay of 30 seconds."),
+    ("delays", "A worker waits at most 64 seconds for its last step."),
     ("broker", "A lease lasts 30 seconds and is renewed three times while the step runs."),  # another number
     ("broker", "The broker retries a failed message by itself."),  # the contrary
     ("broker", "The broker does not keep an entry pending until a worker has settled it."),  # the contrary
