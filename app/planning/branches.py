@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from app.model.plan import Intent
 from app.planning import words
 from app.planning.comparison import Comparison
-from app.planning.intents import HOWTO
 
 BRANCHES_MAX = 12
 LABEL_CHARS_MAX = 80
@@ -35,7 +34,7 @@ def part(content: str) -> Branch:
 
 def question_intent(content: str) -> Intent:
     """What kind of answer a single question wants."""
-    return Intent.HOWTO if HOWTO.search(content) else Intent.ANSWER
+    return Intent.HOWTO if words.HOWTO.search(content) else Intent.ANSWER
 
 
 def compared(comparison: Comparison) -> list[Branch]:
@@ -67,7 +66,7 @@ _OF_INTRODUCTION = re.compile(
 def listed(contents: list[str], items: list[str]) -> list[Branch]:
     """Items are parts; short ones are searched together with what the introduction says about all of them."""
     common = words.aspect_query(_OF_INTRODUCTION.sub("", words.topic(" ".join(contents))))
-    howto = any(map(HOWTO.search, contents))
+    howto = any(map(words.HOWTO.search, contents))
     found: list[Branch] = []
     for item in items:
         about = words.query(words.topic(item)) or words.query(item) or item

@@ -85,7 +85,10 @@ OR_TO = re.compile(r" or (?:to|if (?:i|we|you)) ", re.IGNORECASE)
 QUALITIES = re.compile(
     r"(?:the )?(?:pros|cons|(?:dis)?advantages|strengths|benefits|costs?|performance)\b", re.IGNORECASE
 )
+ASKS_INSIDE = re.compile(r" (?:how|what|why|when|where|who|which|is|are|do|does|can) ", re.IGNORECASE)
 IN_BRACKETS = re.compile(r" \(([^()]{1,300}(?:, | and | or )[^()]{1,300})\)[.?!]?$")
+#: "the three databases Postgres, MariaDB and SQLite"
+COUNTED = re.compile(r"^(?:[Tt]he )?(?:two|three|four|five|six|\d{1,2}) [a-z-]{3,30} (?=[A-Z])")
 PRONOUNS = re.compile(r"(?:them(?: all)?|these|those|both|the two|the three|each)(?: of them)?\b[ ,:]*", re.IGNORECASE)
 
 
@@ -118,7 +121,7 @@ def _bare(sentence: str) -> Comparison | None:
     """Names and nothing else: a question only by its mark, or by what it is about."""
     if " or " not in sentence or len(sentence.split()) > BARE_WORDS_MAX:
         return None
-    if QUESTION.match(sentence) or LEAD.match(sentence):
+    if QUESTION.match(sentence) or LEAD.match(sentence) or ASKS_INSIDE.search(sentence):
         return None
     found = _sides(sentence.rstrip("?"))
     return found if sentence.endswith("?") or found.aspects else None
@@ -132,8 +135,12 @@ def _compare(sentence: str) -> Comparison | None:
     if rest.lower().startswith(("to ", "with ")):
         return None
     if pronoun := PRONOUNS.match(rest):
-        before = re.sub(r",? and$", "", sentence[: match.start()].strip())
-        return Comparison(tuple(split_list(topic(before))), _aspects(rest[pronoun.end() :]))
+        before = tuple(split_list(topic(re.sub(r",? and$", "", sentence[: match.start()].strip()))))
+        if len(before) > 1:
+            return Comparison(before, _aspects(rest[pronoun.end() :]))
+        if not COUNTED.match(rest):
+            return None
+    rest = COUNTED.sub("", rest)
     if rest.lower().startswith("how "):
         return _with_predicate(re.sub(r"(?i)^how (?:do |does |to )?", "", rest))
     return _sides(rest, wide=True)

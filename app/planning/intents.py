@@ -50,14 +50,6 @@ HEARSAY = re.compile(
 QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{3,500})[\"“”„«»]")
 AND_THAT = re.compile(r",? and that |; ", re.IGNORECASE)
 
-HOWTO = re.compile(
-    r"\b(?:how (?:(?:do|does|can|should|would|could|must|might) (?:i|you|one)|(?:can|should|could) we|to)\b|"
-    r"(?:steps?|guide|tutorial|instructions?|walk-?through|recipe|checklist|procedure) (?:to|for|on how to|how to) |"
-    r"(?:best|easiest|right|recommended) way to |step[- ]by[- ]step\b|walk me through |teach me |"
-    r"what (?:do|must|should) (?:i|we|you|one) (?:(?:have|need) to )?do\b(?! (?:about|with) (?:it|that|this)\b))",
-    re.IGNORECASE,
-)
-
 DOCUMENTS = (
     r"(?:documents?|docs?|files?|texts?|papers?|notes|articles?|sources?|pages?|collection|folder|attachments?|"
     r"material)"

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from app.model.plan import Intent
 from app.planning import aspects, branches, intents, words
 from app.planning.branches import Branch
-from app.planning.comparison import COMPARE, Comparison, read_comparison
+from app.planning.comparison import Comparison, read_comparison
 from app.planning.sentences import listed, polite_part, sorted_sentences
 
 QUESTION_CHARS_MAX = 2_000
 QUESTIONS_MAX = 24
+WORDS_BEHIND_COLON_MAX = 5
 #: What a summary of everything is asked by: it names nothing to search for.
 EVERYTHING = "Summarise the documents"
 
@@ -53,6 +54,17 @@ BALANCE = re.compile(
 )
 #: "the life of A, the roles and the costs": members that stand on their own.
 ARTICLE_BEHIND = re.compile(r",(?: and| or)? (?:the|an?) ", re.IGNORECASE)
+#: A request for a comparison, whatever it compares.
+COMPARING = re.compile(
+    r"(?:(?:write|give|make|create|prepare|draft|do|provide)(?: me| us)? )?(?:an? |the )?(?:[^ ]{1,20} )?"
+    r"(?:compare|contrast|comparison of|comparing) ",
+    re.IGNORECASE,
+)
+OVERVIEW = re.compile(
+    r"(?:(?:write|give|make|create|prepare|draft|provide)(?: me| us)? )?(?:an? |the )?(?:[^ ]{1,20} )?"
+    r"(?:overview (?:of|on|over)|introduction (?:to|into)) ",
+    re.IGNORECASE,
+)
 NEXT_QUESTION = re.compile(r",? and |[,;] (?:and )?", re.IGNORECASE)
 INTRODUCTION = re.compile(r"^[^:?]{0,120}: ?")
 
@@ -88,13 +100,15 @@ def _single(contents: list[str], goal: str, asked: str = "") -> Reading:
     names: tuple[str, ...] = ()
     if claims:
         intent, about = Intent.CHECK, " ".join(claims)
-    elif intents.HOWTO.search(whole):
+    elif words.HOWTO.search(whole):
         intent = Intent.HOWTO
-    elif COMPARE.search(whole):
+    elif any(map(COMPARING.match, contents)):
         intent, names = Intent.COMPARISON, aspects.listed(aspects.cut(about, bool)[2])
         about = intents.THESE_DOCUMENTS.sub("", about)
     elif intents.SUMMARY.search(whole):
         intent, about = Intent.SUMMARY, intents.summary_topic(whole) or EVERYTHING
+    elif OVERVIEW.match(whole):
+        intent = Intent.OVERVIEW
     else:
         intent, (about, names) = Intent.ANSWER, _balance(about)
     search = EVERYTHING if about == EVERYTHING else words.query(f"{about} {' '.join(names)}")
@@ -138,7 +152,7 @@ def _common(found: list[Branch]) -> Intent:
 def _comparison(content: str) -> Comparison | None:
     """The one that the sentence asks for; "how do I move from A to B" sets nothing side by side."""
     found = read_comparison(content)
-    howto = intents.HOWTO.search(content)
+    howto = words.HOWTO.search(content)
     return None if found and howto and not CHOICE.search(content) else found
 
 
@@ -187,10 +201,20 @@ def _of_part(content: str, comparisons: dict[str, Comparison | None]) -> list[Br
 
 
 def _enumerated(about: str) -> tuple[list[str], str]:
-    """Members and common aspect of "A, B and C", "X of A, B and C" and "A, B and C of X"; three at least."""
+    """
+    Members and common aspect of "A, B and C", "X of A, B and C" and "A, B and C of X"; three at least.
+
+    What stands before a colon is about all that stand behind it: "risks of X: A, B and C".
+    """
     about = OPENING.sub("", about.rstrip("?. "))
+    before, colon, behind = about.rpartition(": ")
+    listing = words.split_list(behind) if colon else []
+    if len(listing) > 2 and max(len(member.split()) for member in listing) <= WORDS_BEHIND_COLON_MAX:
+        return listing, before
     members = words.split_list(about)
     if len(members) < 3 or "," not in about or max(len(member.split()) for member in members) > 8:
+        return [], ""
+    if any(map(words.ASKING.match, members)):
         return [], ""
     first, _, behind = members[0].partition(" of ")
     if behind and not ARTICLE_BEHIND.search(about):

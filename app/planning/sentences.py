@@ -133,7 +133,9 @@ def polite_part(sentence: str) -> str:
 
 
 def _without_tail(sentence: str) -> tuple[str, str]:
-    """Cuts where an imperative begins, unless nothing to talk about is left before it."""
+    """Cuts where an imperative begins, unless nothing to talk about is left before it or it is what to do how."""
+    if words.HOWTO.match(sentence):
+        return sentence, ""
     for match in TAIL.finditer(sentence):
         if words.topic(sentence[: match.start()]):
             return sentence[: match.start()], sentence[match.start() :]

@@ -16,7 +16,7 @@ QUERY_CHARS_MAX = 400
 
 _STOPWORDS = (
     "a about across actually after against all also although am an and any are as at be because been before being "
-    "don't how's i'm i've isn't it's let's that's there's what's where's who's really truly "
+    "don't how's i'm i've isn't it's let's that's there's what's where's who's really truly may might "
     "below between both but by can could did do does doing done during each either etc few following for from further "
     "had has have having he her here his how i if in into is it its itself just kind let like me more most my need no "
     "nor now of off on once one ones only onto or other our out over own per please regarding same shall she should "
@@ -69,7 +69,7 @@ LEAD = re.compile(
 POLITE = re.compile(
     r"(?:please,? |kindly |hi,? |hello,? |hey,? |(?:can|could|would|will) you (?!rather )(?:please )?|"
     r"i(?: would|'d) like (?:you )?to (?:know )?|"
-    r"i (?:want|need) (?:you )?to (?:know )?|let us |let's |help me (?:to )?|and |then |also |finally,? |next,? |"
+    r"i (?:want|need) (?:you )?to (?:know )?|let us |let's |help me (?:to )?|and |then |also,? |finally,? |next,? |"
     r"first(?:ly)?,? |second(?:ly)?,? |third(?:ly)?,? |lastly,? )",
     re.IGNORECASE,
 )
@@ -88,8 +88,19 @@ TOPIC = re.compile(
 GUIDE = re.compile(
     r"(?:(?:write|give|create|make|prepare|draft|produce|provide|what are|list)(?: me| us)? )?(?:an? |the |all )?"
     r"(?:(?:short|quick|simple|detailed|complete|beginner'?s?) )?"
-    r"(?:(?:step[- ]by[- ]step )?(?:steps?|guide|tutorial|instructions?|walk-?through|recipe|checklist|procedure) "
-    r"(?:to|for|on how to|how to|in|on)|step[- ]by[- ]step,?:?|(?:walk|talk|guide) me through):? ",
+    r"(?:(?:step[- ]by[- ]step )?(?:steps?|guide|tutorial|instructions?|walk-?through|recipe|checklist|procedure)"
+    r"(?: (?:to|for|on how to|how to|in|on)|(?=: ))|"
+    r"(?:what|which) steps (?:are|do|should|must) [^ ]{1,20}(?: to)?|step[- ]by[- ]step,?:?|"
+    r"(?:walk|talk|guide) me through):? ",
+    re.IGNORECASE,
+)
+#: Asks for instructions.
+HOWTO = re.compile(
+    r"\b(?:how (?:(?:do|does|can|should|would|could|must|might) (?:i|you|one)|(?:can|should|could) we|to)\b|"
+    r"(?:steps?|guide|tutorial|instructions?|walk-?through|recipe|checklist|procedure)"
+    r"(?: (?:to|for|on how to|how to) |: )|(?:what|which) steps |"
+    r"(?:best|easiest|right|recommended) way to |step[- ]by[- ]step\b|walk me through |teach me |"
+    r"what (?:do|must|should) (?:i|we|you|one) (?:(?:have|need) to )?do\b(?! (?:about|with) (?:it|that|this)\b))",
     re.IGNORECASE,
 )
 SOURCES = re.compile(

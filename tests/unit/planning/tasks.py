@@ -193,7 +193,7 @@ AS_PEOPLE_WRITE = [
     ),
 ]  # fmt: skip
 
-#: Written when the rules met the tasks above, and run before anything was changed for them: 37 of 53 were right.
+#: Written when the rules met the tasks above, and run before anything was changed for them: 54 of 77 were right.
 WRITTEN_LATER = [
     versus(
         "Could you contrast OAuth 2.0 with SAML when it comes to mobile apps, session handling and cost?",
@@ -311,6 +311,81 @@ WRITTEN_LATER = [
     one("Give me step-by-step instructions to descale the machine", HOWTO, "descale machine"),
     one("what do i need to do to renew my passport", HOWTO, "renew passport"),
     one("how should i structure a grant proposal?", HOWTO, "structure grant proposal"),
+    one("Give an overview of rate limiting strategies", OVERVIEW, "rate limiting strategies"),
+    many(
+        "What are the dangers of untrusted data: pickles, archives and templates?",
+        OVERVIEW,
+        ("pickles", "pickles dangers untrusted data"),
+        ("archives", "archives dangers untrusted data"),
+        ("templates", "templates dangers untrusted data"),
+    ),
+    one("How do I stop a task and limit how long it may take?", HOWTO, "stop task limit long take"),
+    one("Keys that are numbers or dates: how are they encoded?", ANSWER, "keys numbers dates encoded"),
+    one("Memory grows and grows, how do I replace the workers?", HOWTO, "memory grows replace workers"),
+    one("Two strings look alike and compare unequal", ANSWER, "strings look alike compare unequal"),
+    many(
+        "Docker or Podman, which one is safer to run rootless?",
+        COMPARISON,
+        ("Docker", "Docker safer run rootless"),
+        ("Podman", "Podman safer run rootless"),
+        aspects=("safer to run rootless",),
+    ),
+    versus("Give me the pros and cons of Terraform vs Pulumi", "Terraform, Pulumi", "pros", "cons"),
+    versus("JWT versus session cookies - security and scaling", "JWT, session cookies", "security", "scaling"),
+    versus("How do Spark and Flink differ in their handling of late events?", "Spark, Flink", "late events"),
+    versus(
+        "Please compare the three databases Postgres, MariaDB and SQLite by licence and size limits.",
+        "Postgres, MariaDB, SQLite",
+        "licence",
+        "size limits",
+    ),
+    versus("what is the difference between a fork and a clone?", "fork, clone"),
+    versus("Can you contrast agile and waterfall for regulated projects", "agile, waterfall", "regulated projects"),
+    many(
+        "Please answer:\n a) Who signs the invoice?\n b) When is it due?\n c) What happens if we pay late?",
+        OVERVIEW,
+        ("Who signs the invoice", "signs invoice"),
+        ("When is it due", "due"),
+        ("What happens if we pay late", "pay late"),
+    ),
+    many(
+        "Research the market size, the main competitors and the regulation of e-scooters in Germany",
+        OVERVIEW,
+        ("market size", "market size e-scooters Germany"),
+        ("main competitors", "competitors e-scooters Germany"),
+        ("regulation", "regulation e-scooters Germany"),
+    ),
+    many(
+        "What is a monad and why do people use it in Haskell? Also, what is a functor?",
+        OVERVIEW,
+        ("What is a monad and why do people use it in Haskell", "monad haskell"),
+        ("what is a functor", "functor"),
+    ),
+    many(
+        "* uptime\n* support hours\n* penalties\nWhat does the SLA say about these?",
+        OVERVIEW,
+        ("uptime", "uptime sla"),
+        ("support hours", "support hours sla"),
+        ("penalties", "penalties sla"),
+    ),
+    one("how old is the universe", ANSWER, "old universe"),
+    one("Find the section on data retention", ANSWER, "section data retention"),
+    one("Which countries ratified the treaty?", ANSWER, "countries ratified treaty"),
+    one("PROBLEM WITH LOGIN AFTER PASSWORD CHANGE", ANSWER, "problem login password change"),
+    one("Can you summarize the attached PDF for me?", SUMMARY, ""),
+    one("What are the key findings of the study on sleep?", SUMMARY, "study sleep"),
+    one("summarise everything about the Zurich office", SUMMARY, "Zurich office"),
+    many(
+        "Are these statements correct? 1. Bats are blind. 2. Honey never spoils.",
+        CHECK,
+        ("Bats are blind", "bats blind"),
+        ("Honey never spoils", "honey never spoils"),
+    ),
+    one("They say you lose most heat through your head. Is it true?", CHECK, "lose heat head"),
+    one("Verify that all exits were inspected in 2023", CHECK, "exits inspected 2023"),
+    one("Guide: installing Arch Linux on a laptop", HOWTO, "installing Arch Linux laptop"),
+    one("How can I get a refund?", HOWTO, "get refund"),
+    one("What steps are needed to register a trademark?", HOWTO, "register trademark"),
 ]
 
 TASKS = PLAIN + AS_PEOPLE_WRITE + WRITTEN_LATER
