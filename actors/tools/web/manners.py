@@ -15,7 +15,7 @@ from anyio import to_thread
 from actors.tools.web.gates import gate
 from actors.tools.web.http import Answer
 from actors.tools.web.store import WebStore
-from actors.tools.web.trouble import Unreached
+from actors.tools.web.trouble import NoTime
 
 #: At once, to one host, from one process.
 REQUESTS_MAX = 2
@@ -35,8 +35,8 @@ class Manners:
 
     @asynccontextmanager
     async def turn(self, host: str, delay_s: float = 0.0) -> AsyncIterator[None]:
-        """Waits until the host may be asked; raises `Unreached` when the step has not that much time."""
-        async with gate(f"host {host}", REQUESTS_MAX):
+        """Waits until the host may be asked; raises `NoTime` when the step has not that much time."""
+        async with gate(f"host {host}", REQUESTS_MAX)():
             await self._wait(host, max(self._interval_s, delay_s))
             yield
 
@@ -46,7 +46,7 @@ class Manners:
             lambda: self._store.turn(host, interval_s=interval_s, latest_s=latest_s), abandon_on_cancel=True
         )
         if at_s > latest_s:
-            raise Unreached(
+            raise NoTime(
                 "is on a host that is asked rarely, and the step has no time to wait", retry_after_s=at_s - time.time()
             )
         await anyio.sleep(max(0.0, at_s - time.time()))

@@ -39,7 +39,7 @@ async def resolve(host: str, port: int) -> list[str]:
     Name servers that do not answer keep a thread each for as long as the system waits for them: so few at a time, and
     none of those that the event loop needs for its own connections.
     """
-    async with gate("names", LOOKUPS_MAX):
+    async with gate("names", LOOKUPS_MAX)():
         lookup = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = await to_thread.run_sync(lookup, abandon_on_cancel=True)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))

@@ -67,7 +67,7 @@ class Pages:
 
     async def _page(self, url: WebUrl) -> Page:
         # Steps that want the same page at once fetch it once.
-        async with gate(f"page {url}"):
+        async with gate(f"page {url}").together():
             kept = await to_thread.run_sync(self.store.page, str(url))
             if kept is not None and kept.fresh(self.options.cache_s):
                 return kept
@@ -164,7 +164,8 @@ def _conditions(known: Page | None) -> dict[str, str]:
     if known is None:
         return {}
     fields = {"if-none-match": known.etag, "if-modified-since": known.modified}
-    return {name: value for name, value in fields.items() if value}
+    # What the server wrote may be no field that a client may send.
+    return {name: value for name, value in fields.items() if value.isascii() and value.isprintable() and value}
 
 
 def _document(name: str, page: Page) -> Document:

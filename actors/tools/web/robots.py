@@ -52,7 +52,7 @@ class Robots:
 
     async def verdict(self, url: WebUrl) -> Verdict:
         """Raises `Unreached` when the site cannot say what it allows."""
-        async with gate(f"robots {url.origin}"):
+        async with gate(f"robots {url.origin}").together():
             if url.origin not in self._known:
                 self._known[url.origin] = await self._rules(url)
         rules = self._known[url.origin]

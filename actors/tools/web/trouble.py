@@ -22,6 +22,14 @@ class Unreached(Exception):  # it says what happened
         self.retry_after_s = retry_after_s
         super().__init__(reason)
 
+    def again(self) -> "Unreached":
+        """The same for somebody else: an exception that is raised twice drags two tracebacks along."""
+        return Unreached(self.reason, passing=self.passing, retry_after_s=self.retry_after_s)
+
+
+class NoTime(Unreached):
+    """The step has not the time that it would take; another one may have it."""
+
 
 class TooLarge(Unreached):
     """It has more bytes than are read of such a thing."""

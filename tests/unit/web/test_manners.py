@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import ByteStream
 
+from actors.tools.web.gates import gate
 from actors.tools.web.manners import PATIENCE_S, Manners, retry_after_s
 from actors.tools.web.store import Page, WebStore
 from actors.tools.web.trouble import Unreached
@@ -338,3 +339,38 @@ async def test_a_turn_is_given_up_when_it_comes_too_late(tmp_path: Path) -> None
             pass
 
     assert caught.value.passing
+
+
+async def test_a_strange_etag_is_not_sent_back(reading: Reading, site: Site) -> None:
+    """A server may write into a field what no client may."""
+    answer = reply("Tea is hot.", "etag: ?", "last-modified: soon\tor late", kind="text/plain")
+    site.answers["/tea"] = answer.replace(b"etag: ?", b'etag: "\xff"')
+    await reading.read("/tea")
+
+    (document,) = await reading.read("/tea", cache_s=0.0)
+
+    assert document.text == "Tea is hot."
+    assert "if-none-match" not in site.asked[-1].headers
+
+
+async def test_steps_that_wait_for_a_dead_page_wait_once(reading: Reading, site: Site) -> None:
+    """Those that wanted it at once share its failure; one that comes later tries again."""
+    waiting = anyio.Event()
+
+    async def failing(client: ByteStream) -> None:
+        await waiting.wait()
+        await client.send(reply("", status="500 Internal Server Error"))
+
+    site.answers["/tea"] = failing
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(reading.read, "/tea")
+        await site.visited.wait()
+        while gate(f"page {site.url('/tea')}").waiting < 4:
+            await anyio.lowlevel.checkpoint()
+        waiting.set()
+
+    assert site.paths() == ["/tea"]
+    site.answers["/tea"] = HOT
+    assert len(await reading.read("/tea")) == 1
