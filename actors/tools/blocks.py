@@ -9,6 +9,7 @@ disagree the doubtful lines count as code, which costs a sentence and never yiel
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Literal
 
 from actors.tools import marks
@@ -58,9 +59,9 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.raw = text.split("\n")
         self.lines = [line[:LINE_CHARS_MAX] for line in self.raw]
+        self.starts = list(accumulate((len(line) + 1 for line in self.raw), initial=0))
+        self.indents = [indent_of(line) if "\t" in line else len(line) - len(line.lstrip()) for line in self.lines]
         self.blocks: list[Block] = []
-        self.offset = 0
-        self.counted = 0
         self.content_indent = 0  # where the text of the list item or directive we are in begins
         self.literal_next = False  # the last paragraph ended with "::"
         self.heading_styles: dict[str, int] = {"=": 1, "-": 2}
@@ -88,7 +89,7 @@ class _Scanner:
     def _is_plainly_prose(self, at: int) -> bool:
         """Most lines of most texts begin with a letter: none of the rules can apply to them."""
         line = self.lines[at]
-        deep = self.literal_next or indent_of(line) >= self.content_indent + 4
+        deep = self.literal_next or self.indents[at] >= self.content_indent + 4
         return line.lstrip()[0].isalpha() and "|" not in line and not deep
 
     def _rules(self) -> tuple[tuple[Kind, Callable[[int], int]], ...]:
@@ -105,25 +106,17 @@ class _Scanner:
         )
 
     def _add(self, kind: Kind, at: int, end: int, level: int = 0, title: str = "") -> int:
-        start = self._start_of(at)
-        length = sum(map(len, self.raw[at:end])) + end - at - 1
-        self.blocks.append(Block(kind, start, start + length, at + 1, level, title, indent_of(self.lines[at])))
+        self.blocks.append(Block(kind, self.starts[at], self.starts[end] - 1, at + 1, level, title, self.indents[at]))
         self._note_context(kind, at, end)
         return end
 
-    def _start_of(self, at: int) -> int:
-        while self.counted < at:
-            self.offset += len(self.raw[self.counted]) + 1
-            self.counted += 1
-        return self.offset
-
     def _note_context(self, kind: Kind, at: int, end: int) -> None:
         if kind == "item" and (marker := marks.ITEM.match(self.lines[at])):
-            self.content_indent = indent_of(self.lines[at]) + len(marker[0].strip()) + 1
+            self.content_indent = self.indents[at] + len(marker[0].strip()) + 1
         elif kind in ("other", "heading") and role_of(self.lines[at]) in ("admonition", "object"):
             below = next((line for line in self.lines[end : end + 4] if line.strip()), "")
-            self.content_indent = max(indent_of(below), indent_of(self.lines[at]) + 3)
-        elif indent_of(self.lines[at]) < self.content_indent:
+            self.content_indent = max(indent_of(below), self.indents[at] + 3)
+        elif self.indents[at] < self.content_indent:
             self.content_indent = 0
         self.literal_next = kind in ("prose", "item") and self.lines[end - 1].rstrip().endswith("::")
 
@@ -146,7 +139,7 @@ class _Scanner:
 
     def _object(self, at: int) -> int:
         """What is described below its signature: more signatures and options may follow on the next lines."""
-        indent = indent_of(self.lines[at])
+        indent = self.indents[at]
         level = OBJECT_LEVEL + min(indent, 90)
         return self._add("heading", at, self._next_blank(at), level, signature(self.lines[at]))
 
@@ -157,7 +150,7 @@ class _Scanner:
         title, rule = self.lines[at], self.lines[at + 1].rstrip()
         if rule[:1] not in marks.RULE_SIGNS or not title.strip() or not marks.UNDERLINE.match(rule):
             return False
-        if indent_of(title) >= 4 or marks.ITEM.match(title) or title.lstrip().startswith((">", "|")):
+        if self.indents[at] >= 4 or marks.ITEM.match(title) or title.lstrip().startswith((">", "|")):
             return False
         return rule[0] in "=-" or len(rule) >= len(title.rstrip())
 
@@ -172,14 +165,14 @@ class _Scanner:
         return len(self.lines)
 
     def _end_of_indented(self, at: int) -> int:
-        indent = indent_of(self.lines[at])
+        indent = self.indents[at]
         literal = self.literal_next and indent > 0
         nested_item = self.content_indent and marks.ITEM.match(self.lines[at])
         if not literal and (indent < self.content_indent + 4 or nested_item):
             return 0
         end, least = at, 1 if literal else min(indent, self.content_indent + 4)
         for index in range(at, len(self.lines)):
-            if self.lines[index].strip() and indent_of(self.lines[index]) < least:
+            if self.lines[index].strip() and self.indents[index] < least:
                 break
             end = index + 1 if self.lines[index].strip() else end
         return end
@@ -215,9 +208,9 @@ class _Scanner:
         return self._end_of_body(at) if role_of(self.lines[at]) == "code" else 0
 
     def _end_of_body(self, at: int) -> int:
-        indent, end = indent_of(self.lines[at]), at + 1
+        indent, end = self.indents[at], at + 1
         for index in range(at + 1, len(self.lines)):
-            if self.lines[index].strip() and indent_of(self.lines[index]) <= indent:
+            if self.lines[index].strip() and self.indents[index] <= indent:
                 break
             end = index + 1 if self.lines[index].strip() else end
         return end

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from actors.tools.passages import Passage
-from actors.tools.words import jaccard, tokens
+from actors.tools.words import jaccard, stem, tokens
 
 RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 2009): later ranks still count
 NEAR_DUPLICATE = 0.85
@@ -48,6 +48,17 @@ def shared_out(ranked: Sequence[Passage], share: int) -> list[Passage]:
         worth[passage.pid] = passage.score * DECAY ** max(0, counts[passage.uri] - share + 1)
         counts[passage.uri] += 1
     return sorted(ranked, key=lambda passage: -worth[passage.pid])
+
+
+def completed(ranked: Sequence[Passage], wanted: Sequence[tuple[str, Passage]], limit: int) -> list[Passage]:
+    """The ranking with passages for wanted stems that its first `limit` lack, on the last quarter of their places."""
+    kept = limit - max(1, limit // 4)
+    have: set[str] = set()
+    for passage in ranked[:limit]:
+        have.update(stem(word) for word in tokens(f"{passage.heading} {passage.text}"))
+    lacking = {passage.pid: passage for word, passage in wanted if word not in have}
+    added = list(lacking.values())[: limit - kept]
+    return [*ranked[: limit - len(added)], *added, *ranked[limit - len(added) :]]
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -94,6 +94,18 @@ class View:
         """Fails where nothing can be read."""
         self._db.execute("SELECT value FROM meta WHERE key = 'digest'").fetchone()
 
+    @cached_property
+    def passages(self) -> int:
+        """How many passages there are."""
+        return int(self._db.execute("SELECT coalesce(sum(last - first + 1), 0) FROM files").fetchone()[0])
+
+    def frequency(self, word: str, *, uri: str | None = None) -> int:
+        """How many passages have the word, of all or of one document."""
+        match = match_expression([word])
+        spans: list[tuple[int, int]] = [(0, 1 << 62)] if uri is None else self._spans(uri)
+        sql = "SELECT count(*) FROM lookup WHERE lookup MATCH ? AND rowid BETWEEN ? AND ?"
+        return sum(self._db.execute(sql, (match, *span)).fetchone()[0] for span in spans) if match else 0
+
     def search(self, words: Iterable[str], limit: int, *, uri: str | None = None) -> list[Passage]:
         """The passages with any of the words, best first; of the one document if `uri` is given."""
         match = match_expression(words)

@@ -28,6 +28,8 @@ PASSING = re.compile(r"locked|busy|unable to open|out of memory|interrupted")
 BUSY_MS = 10_000
 CACHE_KIB = 16_384
 WAL_BYTES_KEPT = 8 << 20
+PAGE_BYTES = 8_192
+CHECKPOINT_PAGES = 8_192  # 64 MiB: each checkpoint waits for the disk twice
 TITLE_WEIGHT, TEXT_WEIGHT = 4.0, 1.0
 
 SCHEMA = """
@@ -49,7 +51,9 @@ CREATE TABLE passages (
 CREATE VIRTUAL TABLE lookup USING fts5(title, text, content='', tokenize='porter unicode61');
 INSERT INTO meta VALUES ('digest', '');
 """
-WEIGHTS = "INSERT INTO lookup (lookup, rank) VALUES ('rank', ?)"
+#: What the full-text table remembers: how it ranks, and how much it gathers before it writes a segment.
+OPTION = "INSERT INTO lookup (lookup, rank) VALUES (?, ?)"
+SEGMENT_BYTES = 16 << 20
 
 
 class NoIndex(Exception):
@@ -143,8 +147,9 @@ class IndexFile:
         self.clear()
         path = self.folder / f"{self.key}-{uuid4().hex[:8]}.sqlite"
         with closing(connected(path, "rwc")) as db:
-            db.executescript(f"PRAGMA page_size=8192; PRAGMA journal_mode=WAL; {SCHEMA}")
-            db.execute(WEIGHTS, (f"bm25({TITLE_WEIGHT}, {TEXT_WEIGHT})",))
+            db.executescript(f"PRAGMA page_size={PAGE_BYTES}; PRAGMA journal_mode=WAL; {SCHEMA}")
+            db.execute(OPTION, ("rank", f"bm25({TITLE_WEIGHT}, {TEXT_WEIGHT})"))
+            db.execute(OPTION, ("hashsize", SEGMENT_BYTES))
         self.lock.write_text(path.name)
         return path
 
@@ -181,6 +186,7 @@ def connected(path: Path, mode: str) -> sqlite3.Connection:
         db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}")
+        db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     except sqlite3.DatabaseError:
         db.close()
         raise

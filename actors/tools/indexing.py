@@ -23,7 +23,7 @@ from app.documents.folder import reason_of
 from app.documents.formats import stem_of
 from app.model.task import Document
 
-COMMIT_BYTES = 8 << 20  # of text per transaction
+COMMIT_BYTES = 32 << 20  # of text per transaction
 PASSAGES_AT_ONCE = 256
 
 ADD_FILE = (
@@ -169,11 +169,12 @@ class _Update:
     def _insert(self, item: Item, document: Document, row: dict[str, str]) -> None:
         number, first = self.next_file, self.next_passage
         made = cut(document)
+        head = _head(document.name, made.title)
         self.next_file += 1
         while some := list(islice(made.slices, PASSAGES_AT_ONCE)):
             if self.watch.stopped():
                 raise Stopped
-            self._insert_passages(number, document.name, made.title, some)
+            self._insert_passages(number, head, some)
         place = {"id": number, "place": item.place, "name": item.name, "stamp": item.stamp, "title": made.title}
         spans = {"first": first, "last": self.next_passage - 1, "text": text_sha256(document.text)}
         self.db.execute(ADD_FILE, row | place | spans)
@@ -181,7 +182,7 @@ class _Update:
         rows = [(word, number, len(words)) for word in sorted(words)]
         self.db.executemany("INSERT INTO names VALUES (?, ?, ?)", rows)
 
-    def _insert_passages(self, number: int, name: str, title: str, some: list[Slice]) -> None:
+    def _insert_passages(self, number: int, head: str, some: list[Slice]) -> None:
         ids = range(self.next_passage, self.next_passage + len(some))
         texts = [part.text.encode("utf-8", "replace").decode() for part in some]
         rows = [
@@ -191,7 +192,7 @@ class _Update:
         self.db.executemany(ADD_PASSAGE, rows)
         parts = zip(ids, some, texts, strict=True)
         self.db.executemany(
-            ADD_LOOKUP, ((at, *_searchable(name, title, part.heading, part.lead, text)) for at, part, text in parts)
+            ADD_LOOKUP, ((at, *_searchable(head, part.heading, part.lead, text)) for at, part, text in parts)
         )
         self.next_passage += len(some)
 
@@ -199,9 +200,10 @@ class _Update:
         """A contentless index forgets only what it is told again, word for word."""
         file = self.db.execute("SELECT name, title, first, last FROM files WHERE id = ?", (number,)).fetchone()
         name, title, first, last = file
+        head = _head(name, title)
         rows = self.db.execute("SELECT id, heading, lead, text FROM passages WHERE id BETWEEN ? AND ?", (first, last))
         self.db.executemany(
-            DROP_LOOKUP, ((at, *_searchable(name, title, heading, lead, text)) for at, heading, lead, text in rows)
+            DROP_LOOKUP, ((at, *_searchable(head, heading, lead, text)) for at, heading, lead, text in rows)
         )
         self.db.execute("DELETE FROM passages WHERE id BETWEEN ? AND ?", (first, last))
         self.db.execute("DELETE FROM names WHERE file = ?", (number,))
@@ -216,6 +218,11 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _searchable(name: str, title: str, heading: str, lead: str, text: str) -> tuple[str, str]:
+def _head(name: str, title: str) -> str:
+    """What all passages of a document are found by."""
+    return f"{title} {stem_of(name)}"
+
+
+def _searchable(head: str, heading: str, lead: str, text: str) -> tuple[str, str]:
     """What is looked through: title and headings, which weigh more, and what a reader sees of the text."""
-    return f"{title} {stem_of(name)} {heading}", visible(f"{lead}\n{text}" if lead else text)
+    return f"{head} {heading}", visible(f"{lead}\n{text}" if lead else text)

@@ -31,6 +31,7 @@ PASSAGES_MAX = 200_000  # of one document; one of the largest that are read has 
 #: A document is read in parts of this length: what a scan holds in memory is some times its text.
 PART_CHARS = 2 << 20
 
+SHOWN = re.compile(r"[^\W_]")
 MARKUP = re.compile(r"^ {0,3}\[[^\[\]]{1,200}\]:.*$|<[^<>]{1,2000}>|\]\([^()]{0,1000}\)|https?://\S+", re.MULTILINE)
 
 
@@ -172,4 +173,4 @@ def visible(text: str) -> str:
     if "!" in text or "<" in text:
         text = IMAGE.sub(" ", COMMENT.sub(" ", text))
     shown = MARKUP.sub(" ", ROLE.sub(" ", text))
-    return shown if any(char.isalnum() for char in shown) else ""
+    return shown if SHOWN.search(shown) else ""

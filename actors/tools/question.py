@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.tools.index import Name
+from actors.tools.naming import named_by
 from actors.tools.passages import Passage, name_stem
 from actors.tools.phrases import phrases
-from actors.tools.search import TOPICS_MAX, named_by
+from actors.tools.search import TOPICS_MAX
 from actors.tools.vocabulary import synonyms
 from actors.tools.words import content_words, related, stem, stem_set, tokens
 

@@ -1,45 +1,57 @@
 """
 Finds the passages that answer a query: which documents it names, what it asks, and a fair mix of both.
 
-    query names no document     the best passages by bm25
-    query asks nothing          ("Summarise these documents") passages from all over each document
-    query names documents       of each its best on the topic and how it begins, in turns; then what other
+    query names no document     the best passages
+    query mentions documents    the same, with theirs favoured, and how the first of them begins
+    query is about documents    of each its best on the topic and how it begins, in turns; then what other
                                 documents say about the name and the topic together
+    query asks nothing          ("Summarise these documents") passages from all over each document
+
+Best is what bm25 and `ranking.py` say together.
 """
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from actors.tools.fusion import fused, shared_out, without_near_duplicates
+from actors.tools.fusion import completed, fused, shared_out, without_near_duplicates
 from actors.tools.index import Name, PassageIndex, View
+from actors.tools.naming import named_by, named_in
 from actors.tools.passages import Passage, name_stem
 from actors.tools.quality import BOILERPLATE, statements
-from actors.tools.words import content_words, related, stem, tokens
+from actors.tools.ranking import reranked, weighed
+from actors.tools.words import SEARCH_STOP_WORDS, content_words, related, search_words, stem, tokens
 from app.documents.folder import Skipped
 
-CANDIDATES_MIN = 40
+__all__ = ["TOPICS_MAX", "Found", "find_passages", "named_by", "search"]
+
 QUERIES_MAX = 8
 VARIANT_WEIGHT = 0.7  # of a query that only says the same in other words
 SKIPPED_MAX = 100  # documents left out that are named
-NAMED_BY_MAX = 50  # documents that one word may name
+CANDIDATES_MIN = 60
 RELATED_SCORE = 0.5
-BOILERPLATE_SCORE = 0.5
+COMPARED_MIN = 2  # more names than these stand side by side, whatever the words around them
+COMPARES = re.compile(r"\b(?:compar\w+|versus|vs|differ\w*|between|both|contrast\w*|each)\b", re.IGNORECASE)
+FAVOUR = 0.5  # what a passage gets for being of a document that the query names
+OPENING_PLACE = 3
 ELSEWHERE_EVERY = 4  # of so many passages one may be another document's about the same thing
 OPENING_PASSAGES = 6  # how far to look for the sentence that says what a document is about
 SPREAD_PASSAGES = 200  # of one document, when nothing in particular is asked
 NAMED_MAX = 12
 TOPICS_MAX = 8  # words of a question that are looked for one by one
+COMMON_SHARE = 0.2  # of all passages: a word that so many have finds nothing that the others do not
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query taken apart: the documents it names, the words that name them, and its topic."""
+    """A query taken apart: the documents it names, the words that name them, its topic and all words to look for."""
 
     named: tuple[Name, ...]
     names: tuple[str, ...]
     topic: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,60 +94,52 @@ def _ranked(view: View, text: str, limit: int) -> list[Passage]:
     if not query.topic and not query.names:
         return _from_everywhere(view, limit)
     if query.named:
-        return _about_named(view, query, candidates)
-    return _about_topic(view, query.topic, candidates, share=max(2, limit // 2))
+        return (_in_turns if _is_about_named(text, query) else _favouring)(view, query, candidates)
+    ranked = shared_out(_about(view, query.words, candidates), share=max(2, limit // 2))
+    # The last places are for words that the first passages do not have, so that a report does not miss them.
+    return completed(ranked, _best_of_each(view, query.topic), limit)
+
+
+def _is_about_named(text: str, query: Query) -> bool:
+    """Whether the documents named are the subject, as in "redis: errors" or "Compare a and b"."""
+    words = tokens(text)
+    opens = any(tokens(name_stem(name.uri)) == words[:1] for name in query.named)
+    if opens or SEARCH_STOP_WORDS.isdisjoint(words):
+        return True
+    return len(query.names) > COMPARED_MIN or (len(query.names) > 1 and COMPARES.search(text) is not None)
 
 
 def read_query(text: str, view: View) -> Query:
-    words = content_words(text)
-    by_word = {word: named for word in words if (named := _named_in(view, word))}
+    content = content_words(text)
+    by_word = {word: named for word in content if (named := named_in(view, word))}
     distinct = dict.fromkeys(chain.from_iterable(by_word.values()))
     return Query(
         named=tuple(distinct)[:NAMED_MAX],
         names=tuple(by_word),
-        topic=tuple(word for word in words if word not in by_word),
+        topic=tuple(word for word in content if word not in by_word),
+        words=tuple(word for word in search_words(text) if word not in by_word),
     )
 
 
-def _named_in(view: View, word: str) -> list[Name]:
-    """The same as `named_by` for all documents of an index, however many they are."""
-    called = tokens(word)
-    exact = [name for name in view.names_with(called, NAMED_BY_MAX, only=True) if tokens(name_stem(name.uri)) == called]
-    if exact:
-        return exact
-    few = min(NAMED_BY_MAX, max(1, view.named // 4))
-    part = view.names_with(called, few + 1)
-    return part if len(part) <= few else []
-
-
-def named_by(word: str, known: list[Name]) -> list[Name]:
-    """The documents that the word names: those called exactly so, else those with it in their name."""
-    called = tokens(word)
-    exact = [name for name in known if tokens(name_stem(name.uri)) == called]
-    if exact:
-        return exact
-    part = [name for name in known if set(called) <= set(tokens(name_stem(name.uri)))]
-    # A word in many names ("guide", "2024") tells no document from another.
-    return part if len(part) <= max(1, len(known) // 4) else []
-
-
-def _about_topic(
-    view: View, topic: tuple[str, ...], limit: int, *, uri: str | None = None, share: int = CANDIDATES_MIN
+def _about(
+    view: View, words: Sequence[str], limit: int, *, uri: str | None = None, favoured: Sequence[Name] = ()
 ) -> list[Passage]:
     """By the words themselves, then, at a lower score, by words that mean nearly the same."""
-    exact = view.search(topic, limit, uri=uri)
-    alike = view.search(chain.from_iterable(sorted(related(word)) for word in topic), limit, uri=uri)
+    frequencies = {word: view.frequency(word) for word in words}
+    common = COMMON_SHARE * view.passages
+    telling = [word for word in words if frequencies[word] <= common] or list(words)
+    exact = view.search(telling, limit, uri=uri)
+    alike = view.search(chain.from_iterable(sorted(related(word)) for word in words), limit // 2, uri=uri)
     known = {passage.pid for passage in exact}
     others = [p.model_copy(update={"score": p.score * RELATED_SCORE}) for p in alike if p.pid not in known]
-    ranked = sorted(map(_placed, [*exact, *others]), key=lambda passage: -passage.score)
-    ranked = shared_out(ranked, share)
-    return list({passage.pid: passage for passage in [*ranked[:1], *_best_of_each(view, topic, uri), *ranked]}.values())
+    favour = {name.uri: FAVOUR for name in favoured}
+    return reranked([*exact, *others], weighed(frequencies, view.passages), favour)
 
 
-def _best_of_each(view: View, topic: tuple[str, ...], uri: str | None) -> list[Passage]:
-    """One passage per word, so that the report does not miss a word that the documents have."""
-    found = [view.search([word], 1, uri=uri) for word in topic[:TOPICS_MAX]] if len(topic) > 1 else []
-    return [_placed(passage) for passages in found for passage in passages]
+def _best_of_each(view: View, topic: tuple[str, ...]) -> list[tuple[str, Passage]]:
+    """Per word of the topic, by its stem, the passage that speaks of it most."""
+    found = [(stem(word), view.search([word], 1)) for word in topic[:TOPICS_MAX]] if len(topic) > 1 else []
+    return [(word, passage) for word, passages in found for passage in passages]
 
 
 def _from_everywhere(view: View, limit: int) -> list[Passage]:
@@ -151,13 +155,17 @@ def _spread(view: View, uri: str, count: int) -> list[Passage]:
     return [telling[int(at * step)] for at in range(count) if int(at * step) < len(telling)]
 
 
-def _placed(passage: Passage) -> Passage:
-    """Change logs, licences and the like answer few questions."""
-    factor = BOILERPLATE_SCORE if BOILERPLATE.search(passage.heading) else 1.0
-    return passage.model_copy(update={"score": round(passage.score * factor, 4)})
+def _favouring(view: View, query: Query, limit: int) -> list[Passage]:
+    """All documents, the named ones before others of the same worth; soon also how the first of them begins."""
+    words = [*query.names, *query.words]
+    own = [p for name in query.named for p in _about(view, words, limit // 2, uri=name.uri)]
+    ranked = _about(view, words, limit, favoured=query.named)
+    opening = _opening(view, query.named[0].uri)
+    first = list({passage.pid: passage for passage in [*ranked, *own]}.values())
+    return first if opening is None else [*first[:OPENING_PLACE], opening, *first[OPENING_PLACE:]]
 
 
-def _about_named(view: View, query: Query, limit: int) -> list[Passage]:
+def _in_turns(view: View, query: Query, limit: int) -> list[Passage]:
     by_document = [_of_document(view, query, name, limit) for name in query.named]
     in_turns = [passage for row in zip_longest(*by_document) for passage in row if passage is not None]
     own = {name.uri for name in query.named}
@@ -179,10 +187,9 @@ def _interleaved(first: list[Passage], others: list[Passage]) -> list[Passage]:
 
 
 def _of_document(view: View, query: Query, name: Name, limit: int) -> list[Passage]:
-    ranked = _about_topic(view, query.topic, limit, uri=name.uri)
+    """Its best on the topic, and after the first of them how it begins."""
     opening = _opening(view, name.uri)
-    if not query.topic:
-        ranked = view.search(query.names, limit, uri=name.uri)
+    ranked = _about(view, query.words if query.topic else query.names, limit, uri=name.uri)
     others = [passage for passage in ranked if opening is None or passage.pid != opening.pid]
     return others if opening is None else [*others[:1], opening, *others[1:]]
 

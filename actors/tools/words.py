@@ -27,6 +27,13 @@ STOP_WORDS = word_set(
     who whom whose why will with within without would yes yet you your yours"""
 )
 
+# Words without which a search misses nothing; others that mean little on their own still tell questions apart.
+SEARCH_STOP_WORDS = word_set(
+    """a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my
+    not of on one or our shall should so than that the their them then there these they this those to us was we were
+    what when where which who whom whose why will with would you your about"""
+)
+
 # Words that ask for the work instead of naming its topic.
 REQUEST_WORDS = word_set(
     """analyse analysis analyze answer approach article aspect branch bring brief briefly chapter collect compare
@@ -116,6 +123,16 @@ def content_words(text: str) -> list[str]:
             key = stem(word)
             if word.lower() not in STOP_WORDS and key not in _REQUEST_STEMS and (len(word) > 1 or word.isdigit()):
                 chosen.setdefault(key, word)
+    return list(chosen.values())
+
+
+def search_words(text: str) -> list[str]:
+    """The words to search for, in order, each stem once; compounds stay whole."""
+    chosen: dict[str, str] = {}
+    for match in COMPOUND.finditer(text):
+        for word in [match[0]] if compounds(match[0]) else TOKEN.findall(match[0]):
+            if word.lower() not in SEARCH_STOP_WORDS:
+                chosen.setdefault(stem(word), word)
     return list(chosen.values())
 
 
