@@ -93,7 +93,7 @@ def analyse_evidence(evidence: Evidence, asked: Asked) -> Analysis:
         if wider.answered:
             analysis = wider.asked_as(analysis)
     analysis.documents = max(analysis.documents, evidence.documents)
-    analysis.unread = evidence.unread
+    analysis.unread = evidence.unused(analysis.findings)
     analysis.searched = evidence.searched
     analysis.followed_up = evidence.followed_up
     return analysis

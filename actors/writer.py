@@ -37,7 +37,7 @@ class WriterInput(AnalyzerInput):
 
 @agent("writer", input_model=WriterInput, description="Writes a report with checked citations.")
 async def run(step: WriterInput, ctx: StepContext) -> StepOutput:
-    evidence = read_evidence(ctx, step.subjects)
+    evidence = read_evidence(ctx)
     await ctx.progress(0, 1, "checking citations")
     checked = await to_thread.run_sync(_checked, step, ctx, evidence)
     request = ctx.task if ctx.task.strip() else step.text

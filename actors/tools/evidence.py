@@ -6,13 +6,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from actors.tools.findings import Analysis
+from actors.tools.findings import Analysis, Finding
 from actors.tools.passages import Passage
 from app.dispatch.context import StepContext
 from app.errors import Permanent
 from app.model.report import Unread
 
 PASSAGES_MAX = 400  # that one step analyses; the best of each source come first
+FAILED = "its steps failed or did not run"
 UNREAD_MAX = 20  # documents that a report names
 
 PASSAGES = TypeAdapter(list[Passage])
@@ -49,6 +50,11 @@ class Evidence:
         """What earlier analyses chose, as (pid, quotation)."""
         return frozenset((said.pid, said.quote) for analysis in self.analyses for said in analysis.quotations)
 
+    def unused(self, findings: Iterable[Finding]) -> list[Unread]:
+        """What could not be used, without the parts for which something was found after all."""
+        found = {finding.subject for finding in findings}
+        return [entry for entry in self.unread if entry.kind != "part" or entry.uri not in found]
+
     @property
     def is_one_analysis(self) -> bool:
         return len(self.analyses) == 1 and not self.searches
@@ -58,7 +64,8 @@ def read_evidence(ctx: StepContext, subjects: Sequence[str] = ()) -> Evidence:
     """
     The evidence in the outputs of this step's dependencies; outputs of other shapes are passed over.
 
-    A dependency without an output is among what could not be used, by its subject where each has one.
+    A dependency without an output is among what could not be used. The first dependencies are those of `subjects`,
+    one each; steps that were added to look once more for what was missing are no parts of their own.
 
     Raises `Permanent` when none of them has passages: no later attempt would find any.
     """
@@ -73,7 +80,7 @@ def read_evidence(ctx: StepContext, subjects: Sequence[str] = ()) -> Evidence:
             ) from error
     if not by_source:
         raise Permanent(_why_nothing(ctx), code="no_evidence")
-    _note_unread(evidence, _failed_parts(ctx, subjects))
+    _note_unread(evidence, _failed_parts(ctx, subjects, followed_up=evidence.followed_up))
     evidence.passages = {passage.pid: passage for passage in _in_turns(by_source)}
     return evidence
 
@@ -85,12 +92,15 @@ def _why_nothing(ctx: StepContext) -> str:
     return f"There is nothing to work on: {steps} failed or did not run."
 
 
-def _failed_parts(ctx: StepContext, subjects: Sequence[str]) -> Iterator[Unread]:
-    named = len(subjects) == len(ctx.depends_on)
+def _failed_parts(ctx: StepContext, subjects: Sequence[str], *, followed_up: bool) -> Iterator[Unread]:
+    named = len(ctx.depends_on) == len(subjects) or (followed_up and len(ctx.depends_on) > len(subjects))
     for place, step_id in enumerate(ctx.depends_on):
-        if step_id not in ctx.inputs:
-            name = subjects[place] if named else f"Step {step_id}"
-            yield Unread(uri=name, reason="its steps failed or did not run", kind="part")
+        if step_id in ctx.inputs:
+            continue
+        if named and place < len(subjects):
+            yield Unread(uri=subjects[place], reason=FAILED, kind="part")
+        elif not followed_up:
+            yield Unread(uri=f"Step {step_id}", reason=FAILED, kind="part")
 
 
 def _read_output(output: Any, evidence: Evidence) -> list[list[Passage]]:

@@ -31,6 +31,17 @@ def test_a_part_that_failed_is_missing_in_the_report_by_its_name() -> None:
     assert "**Redis**: could not" not in (report.text or "")
 
 
+def test_a_part_that_was_found_after_all_is_not_missing() -> None:
+    """Its own steps failed; those that looked once more did not."""
+    merged = run_agent("analyzer", ASKED, inputs={3: branch("Redis")}, missing=[4]).output
+    found = run_agent("retriever", "Kafka jobs", documents=DOCUMENTS).output
+    late = run_agent("analyzer", {**ASKED, "follow_ups": 0}, inputs={7: found})
+    report = run_agent("writer", ASKED, inputs={5: merged, 8: late.output}, task=ASKED["text"]).output
+
+    assert "writes its jobs to disk" in (report.text or "")
+    assert "could not be worked on" not in (report.text or "")
+
+
 def test_where_nothing_is_left_the_task_fails_with_a_sentence_about_it() -> None:
     """A merge without a single part has nothing to set side by side."""
     with pytest.raises(Permanent, match="nothing to work on: steps 3, 4 failed or did not run") as raised:
