@@ -1,10 +1,11 @@
 """Connections: to the address that was checked, under the name that was asked for."""
 
+import random
 import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +43,16 @@ class Names:
 class Wires(httpcore2.AsyncNetworkBackend):
     """Where connections would have gone; nothing leaves this process."""
 
-    def __init__(self, *, dead: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, dead: tuple[str, ...] = (), says: list[bytes] | None = None) -> None:
         self.connected: list[tuple[str, int]] = []
         self.dead = dead
+        self.says = says or [b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\ntea"]
 
     async def connect_tcp(self, host: str, port: int, *rest: Any, **more: Any) -> httpcore2.AsyncNetworkStream:
         self.connected.append((host, port))
         if host in self.dead:
             raise httpcore2.ConnectError
-        return httpcore2.AsyncMockStream([b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nconnection: close\r\n\r\ntea"])
+        return httpcore2.AsyncMockStream(list(self.says))
 
 
 @asynccontextmanager
@@ -225,3 +227,25 @@ async def test_no_more_than_a_few_names_are_looked_up_at_once(monkeypatch: pytes
             group.start_soon(resolve, f"{n}.example", 80)
 
     assert len(begun) == 3 * LOOKUPS_MAX
+
+
+PIECES = [
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 ", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 101 Switching\r\n",
+    b"content-length: ",
+    b"5\r\n", b"-1\r\n", b"9" * 30 + b"\r\n", b"\xc2\xb2\r\n", b"transfer-encoding: chunked\r\n",
+    b"content-encoding: gzip\r\n", b"\r\n", b"\r\n\r\n", b"5\r\nhello\r\n", b"0\r\n\r\n",
+    b"f" * 20 + b"\r\n", b"location: \xff\xfe\r\n", b": x\r\n",
+    b"a b: c\r\n",
+    b" folded\r\n", b"hello", b"\0", b"\xff" * 10, b"connection: upgrade\r\nupgrade: x\r\n",
+]  # fmt: skip
+
+
+async def test_whatever_a_server_sends_is_an_answer_or_told() -> None:
+    """Never another error: one page must not take the others of its step along."""
+    dice = random.Random(7)
+    for _ in range(200):
+        said = b"HTTP/1.1 200 OK\r\n" * dice.randint(0, 1) + b"".join(dice.choices(PIECES, k=dice.randint(1, 10)))
+        size = dice.randint(1, 40)
+        wires = Wires(says=[said[at : at + size] for at in range(0, len(said), size)])
+        with suppress(Unreached):
+            await get("http://a.example/", Names(["93.184.216.34"]), wires)
