@@ -42,7 +42,7 @@ Format = Annotated[OutputFormat, typer.Option("--format", help="The form in whic
 def run(  # noqa: PLR0913, PLR0917  # its options
     task: Annotated[str, typer.Argument(help="What is to be done, in plain words.")],
     docs: Annotated[Path | None, typer.Option(help="A folder of documents to work on; they are sent along.")] = None,
-    page: Annotated[list[str] | None, typer.Option(help="A URL to read; may be given several times.")] = None,
+    page: Annotated[list[str] | None, typer.Option(help="URL of a page to read; repeatable.")] = None,
     web: Annotated[bool, typer.Option("--web", help="Search the web as well; needs STEPSTREAM_SEARXNG_URL.")] = False,
     plan: Annotated[Path | None, typer.Option(help="A JSON file with the steps, instead of planning.")] = None,
     output_format: Format = OutputFormat.MARKDOWN,
