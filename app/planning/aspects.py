@@ -17,7 +17,8 @@ MARK = re.compile(
 )
 #: What stands before an aspect and says nothing about it.
 _BEFORE = re.compile(
-    r"(?:(?:and|then|so|their|its|the|an?|how (?:they|it)|which(?: one)?|what|is|are|one is|of|in|on|for|at|to|with|"
+    r"(?:what happens (?:to|with|when|if) |"
+    r"(?:and|then|so|their|its|the|an?|how (?:they|it)|which(?: one)?|what|is|are|one is|of|in|on|for|at|to|with|"
     r"about|as|by|regarding) |(?:should|would|can|could|do|does|shall) (?:i|we|you|one|they) |"
     r"(?:handling|treatment) of |(?:use|pick|choose|prefer|take|buy|go with|recommend|be) |"
     r"(?:(?:much|a|the) )?(?:better|best|worse|worst|right|good|suited|suitable)"

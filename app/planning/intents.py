@@ -116,7 +116,7 @@ def _bare(text: str) -> str:
     text = text.strip(' "“”„«»;,')
     hearsay = HEARSAY.match(text)
     text = text[hearsay.end() :] if hearsay else text
-    return text.removesuffix(" and").strip(' "“”„«»;,').removesuffix(".")
+    return text.removesuffix(" and").strip(' "“”„«»;,').rstrip(".?!")
 
 
 def summary_topic(content: str) -> str:

@@ -386,6 +386,7 @@ WRITTEN_LATER = [
     one("Guide: installing Arch Linux on a laptop", HOWTO, "installing Arch Linux laptop"),
     one("How can I get a refund?", HOWTO, "get refund"),
     one("What steps are needed to register a trademark?", HOWTO, "register trademark"),
+    versus("Compare cancel and retry on what happens to running steps", "cancel, retry", "running steps"),
 ]
 
 TASKS = PLAIN + AS_PEOPLE_WRITE + WRITTEN_LATER

@@ -98,3 +98,10 @@ def test_the_plan_says_why_each_step_is_there(draw: Any, task: Task) -> None:
     for place, name in enumerate(task.subjects):
         for step in (by_agent(plan, "retriever")[place], by_agent(plan, "analyzer")[place]):
             assert name.casefold() in (step.reason or "").casefold()
+
+
+def test_a_statement_is_handed_on_as_a_statement(draw: Any) -> None:
+    """Without the question around it: that is what is judged."""
+    plan = draw("Is it true that Redis is single-threaded?")
+
+    assert payload(by_agent(plan, "analyzer")[0])["text"] == "Redis is single-threaded"
