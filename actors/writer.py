@@ -6,6 +6,7 @@ it is shown; without one, and for all the rest, a report consists of the documen
 """
 
 import math
+from contextlib import aclosing
 
 from anyio import to_thread
 
@@ -81,7 +82,8 @@ async def _draft(report: Report, checked: Checked, request: str, press: Press, l
     await press.end_block()
     kept_s = TIME_KEPT * ctx.remaining_s if ctx.remaining_s < math.inf else 0.0
     dictation = Dictation(llm, told, lambda: ctx.remaining_s - kept_s)
-    await draft.take(dictation.parts())
+    async with aclosing(dictation.parts()) as parts:
+        await draft.take(parts)
     if dictation.trouble or not draft.drafted:
         reason = dictation.trouble or "has nothing that its sources say"
         await ctx.progress(0, 1, f"the model's answer {reason}; the rest is in the documents' words")

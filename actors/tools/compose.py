@@ -89,7 +89,7 @@ class Composer:
         """What became of each statement that was to be checked."""
         return [
             Ruling(
-                claim=ruling.claim,
+                claim=ruling.claim.rstrip("? "),
                 verdict=ruling.verdict,
                 evidence=[self.ledger.say(side) for side in ruling.sides],
                 against=[self.ledger.say(side) for side in ruling.against],
@@ -155,7 +155,9 @@ class Composer:
 
     def missing(self) -> list[Missing]:
         """The gaps, by subject."""
-        gaps = self.analysis.gaps
+        # That a statement was not found is what was found out about it.
+        checked = {ruling.claim for ruling in self.analysis.verdicts}
+        gaps = [gap for gap in self.analysis.gaps if gap.subject not in checked]
         return [
             Missing(subject=subject, about=[gap.term for gap in gaps if gap.subject == subject and gap.term])
             for subject in dict.fromkeys(gap.subject for gap in gaps)

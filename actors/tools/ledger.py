@@ -9,6 +9,8 @@ from actors.tools.inline import plain
 from actors.tools.sources import Numbering
 from app.model.report import Statement
 
+PART_CHARS_MIN = 25  # shorter pieces recur in other sentences by chance
+
 
 @dataclass(slots=True)
 class Ledger:
@@ -34,8 +36,10 @@ class Ledger:
         self.reserved.update(normalised(other.text) for other in others if other.text != first.text)
 
     def is_free(self, quotation: Quotation) -> bool:
-        """Whether it may be said here."""
-        return normalised(quotation.text) not in self.said | self.reserved
+        """Whether it may be said here: neither it nor a part of it is said elsewhere, nor it as a part."""
+        text = normalised(quotation.text)
+        taken = self.said | self.reserved
+        return text not in taken and not any(_overlap(text, other) for other in taken)
 
     def say(self, quotation: Quotation) -> Statement:
         """The sentence with its numbers; from now on it has been said."""
@@ -56,3 +60,8 @@ class Ledger:
                 self.numbering.number(place.pid, place.context)
             numbers.append(self.numbering.number(place.pid, place.quote))
         return list(dict.fromkeys(numbers))
+
+
+def _overlap(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= PART_CHARS_MIN and short.rstrip(".") in long

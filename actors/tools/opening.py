@@ -35,8 +35,14 @@ def _verdicts(analysis: Analysis) -> str:
     outcomes = [f"{counted(counts[name])} {_is(counts[name])} {name}" for name in names if counts[name]]
     total = len(analysis.verdicts)
     if total == 1:
-        return f"The statement is {analysis.verdicts[0].verdict} in {documents(analysis.documents)}."
+        return _verdict(analysis.verdicts[0].verdict, analysis.documents)
     return f"Of the {total} statements {listed(outcomes)}."
+
+
+def _verdict(verdict: str, count: int) -> str:
+    if verdict == "not found":
+        return f"Nothing in {documents(count)} says whether the statement holds."
+    return f"The statement is {verdict}."
 
 
 def _procedures(analysis: Analysis) -> str:

@@ -33,6 +33,7 @@ from app.model.report import CitationCounts, Report, Section, Statement
 SECTION_SENTENCES_MAX = 12
 SUMMARY_SENTENCES_MAX = 6
 
+USELESS_MAX = 12  # sentences without a single one that holds
 RESTATED = 0.85  # of a sentence's words
 SUMMARY = "summary"
 
@@ -52,12 +53,14 @@ class Draft:
     drafted: int = 0
 
     async def take(self, parts: AsyncIterator[Heading | Drafted]) -> None:
-        """All that the model writes, part by part."""
+        """What the model writes, part by part, until it is plain that nothing will come of it."""
         async for part in parts:
             if isinstance(part, Heading):
                 await self._turn_to(self._section_of(part))
             else:
                 await self._say(part)
+            if self.counts.dropped >= USELESS_MAX and not self.drafted:
+                return
 
     async def close(self) -> None:
         """Ends the part that is being written, and tells all that the model has not told."""
@@ -124,8 +127,8 @@ class Draft:
         if places:
             self.counts.ok += 1
             return places
-        # Without any id it claims no source, and none is looked for.
-        places = find_elsewhere(drafted.text, known, cited) if drafted.keys else []
+        # Without an id that was given out it claims no source, and none is looked for.
+        places = find_elsewhere(drafted.text, known, cited) if cited else []
         self.counts.repaired += bool(places)
         self.counts.dropped += not places
         return places

@@ -1,6 +1,6 @@
 """Lets a language model write, for as long as there is time, and says what became of it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -25,20 +25,21 @@ class Dictation:
     left_s: Callable[[], float]
     trouble: str = ""
 
-    async def parts(self) -> AsyncIterator[Heading | Drafted]:
+    async def parts(self) -> AsyncGenerator[Heading | Drafted]:
         """
         What the model writes, as it writes it.
 
         Never raises `LlmUnusable`; that the model is busy or away is for dispatch, which runs the step again.
         """
         cutter = Cutter()
-        async for piece in self._pieces():
-            for part in cutter.feed(piece):
-                yield part
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                for part in cutter.feed(piece):
+                    yield part
         for part in cutter.end(cut_off=bool(self.trouble)):
             yield part
 
-    async def _pieces(self) -> AsyncIterator[str]:
+    async def _pieces(self) -> AsyncGenerator[str]:
         chars = 0
         async with aclosing(self.llm.stream(self.brief.messages, name=CALL, tokens_max=TOKENS_MAX)) as pieces:
             while (piece := await self._next(pieces)) is not None:

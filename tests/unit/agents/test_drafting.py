@@ -188,7 +188,7 @@ async def test_every_form_has_the_models_words(bench: Bench, form: OutputFormat)
     [
         "A lease lasts 99 seconds [[p1]].",
         "A lease lasts 10 seconds.",
-        "A lease lasts 10 seconds [[p77]] or something like that for ever and ever.",
+        "A lease lasts 10 seconds [[p77]].",
         "A lease lasts 10 seconds [1].",
         "The broker never keeps an entry pending until a worker has settled it [[p1]].",
         "Leases never end [[p3]].",
@@ -276,6 +276,18 @@ async def test_an_answer_that_is_cut_off_is_finished_in_the_documents_words(benc
     assert "A queue can be paused" not in str(output.text)
     assert body(output).count(LEASE) == 1
     assert any("is cut off" in event.message for event in bench.emitted("step.progress"))
+
+
+async def test_a_model_that_says_nothing_of_use_is_stopped(bench: Bench) -> None:
+    """After a dozen sentences of which none holds; the rest is never asked for."""
+    asked: list[str] = []
+    said = Said("Cats sleep all day [[p1]]. " * 400, before=asked.append)
+
+    output = await report(bench, said)
+
+    assert data(output)["citations"]["dropped"] == 12
+    assert len(asked[-1]) < 20 * len("Cats sleep all day [[p1]]. ")
+    assert data(output)["written_by"] == "rules"
 
 
 async def test_a_model_that_takes_too_long_is_left(bench: Bench) -> None:

@@ -254,6 +254,26 @@ def test_parts_and_documents_have_sections_of_their_own() -> None:
     assert [s.title for s in documents.report.sections] == ["Alpha", "Beta", "Gamma"]
 
 
+def test_a_part_of_what_is_said_is_not_said_again() -> None:
+    """Neither a step of a guide within a longer finding, nor a finding that another one has whole."""
+    both = f"{MEMORY} {TEN}"
+    step = Instruction(text=TEN, quote=TEN, pid=pid(TEN))
+    guide = written(findings=[finding(both)], procedures=[Procedure(about="Lease", instructions=[step])])
+    found = written(topics=["q"], findings=[finding(both, score=2), finding(MEMORY)])
+
+    assert body(guide).count(TEN) == body(found).count(MEMORY) == 1
+
+
+def test_one_statement_that_nothing_decides() -> None:
+    """Is told once: not among what was not found besides."""
+    verdict = Verdict(claim="Alpha is free?", verdict="not found")
+    report = written(intent=Intent.CHECK, verdicts=[verdict], gaps=[Gap(subject="Alpha is free?")])
+
+    assert section(report, "Summary") == "Nothing in the 3 documents searched says whether the statement holds."
+    assert section(report, "Statements checked") == "1. “Alpha is free”: **not found**"
+    assert "What was not found" not in report.text
+
+
 def test_items_of_a_list_stand_below_their_lead_in() -> None:
     """Which is said once, with its number; a single item keeps its lead-in before it."""
     passage = split(Document(name="d.md", text="Delta needs:\n\n- a disk\n- two cores\n- a queue\n\nIt is fast."))[0]
