@@ -38,12 +38,15 @@ def follow_up(
     `payload` is that of the analyzer that asks; its successor answers the missing parts alone and adds nothing more.
     """
     texts = [stem_set(passage.text) for passage in passages]
-    wanted = [(gap, queries) for gap in _distinct(analysis.gaps) if (queries := _queries(gap, searched, texts))]
+    wanted = [
+        (gap, words) for gap in _distinct(analysis.gaps) if (words := _queries(gap, analysis.topics, searched, texts))
+    ]
     wanted = wanted[: min(limit, FOLLOW_UPS_MAX)]
     if not wanted:
         return []
     steps = [_search(at, gap, queries) for at, (gap, queries) in enumerate(wanted, start=1)]
-    aspects = list(dict.fromkeys(gap.term for gap, _ in wanted if gap.term))
+    # Without a subject a missing word alone says too little: the whole question is asked again.
+    aspects = list(dict.fromkeys(gap.term for gap, _ in wanted if gap.term and gap.subject))
     again = {**payload, **({"aspects": aspects} if aspects else {}), "follow_ups": 0}
     missing = "Work out what the further searches add."
     ids = [step["step_id"] for step in steps]
@@ -67,18 +70,18 @@ def _distinct(gaps: Iterable[Gap]) -> list[Gap]:
     return list({(gap.subject, gap.term): gap for gap in gaps}.values())
 
 
-def _queries(gap: Gap, searched: Sequence[str], texts: list[frozenset[str]]) -> list[str]:
+def _queries(gap: Gap, topics: Sequence[str], searched: Sequence[str], texts: list[frozenset[str]]) -> list[str]:
     """What to search for: the missing part by itself, then in other words; empty where nothing new could come."""
     missing = content_words(gap.term or gap.subject)
-    subject = content_words(gap.subject) if gap.term else []
     if not missing:
         return []
+    about = content_words(gap.subject if gap.term and gap.subject else " ".join(t for t in topics if t != gap.term))
     known = [stem_set(query) for query in searched]
     others = list(dict.fromkeys(word for part in missing for word in synonyms(part)))
     fresh = [word for word in others if not any(stem(word) in words or related(word) & words for words in known)]
-    asked = frozenset(map(stem, [*subject, *missing]))
+    asked = frozenset(map(stem, [*about, *missing] if gap.subject else missing))
     untried = not any(asked <= words for words in known)
     more = len(texts) >= FOUND_FULL and any(stem(word) in words for word in missing for words in texts)
     if not (untried or fresh or more):
         return []
-    return [" ".join([*subject, *words])[:QUERY_CHARS_MAX] for words in (missing, *([w] for w in fresh[:SYNONYMS_MAX]))]
+    return [" ".join([*about, *words])[:QUERY_CHARS_MAX] for words in (missing, *([w] for w in fresh[:SYNONYMS_MAX]))]

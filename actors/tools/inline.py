@@ -116,7 +116,8 @@ def _code(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return BEFORE_STOP.sub(r"\1", clean(text))
+    line = BEFORE_STOP.sub(r"\1", clean(text))
+    return line[:-1] if line.endswith("::") else line  # in reStructuredText code follows
 
 
 def _escape_prose(text: str) -> str:

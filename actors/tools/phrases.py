@@ -1,5 +1,7 @@
 """Takes the phrases out of a question: what it is about, without the words that only ask."""
 
+import re
+
 from actors.tools.words import COMPOUND, TOKEN, compounds, content_words, stem, word_set
 
 PHRASE_WORDS_MAX = 4
@@ -9,7 +11,7 @@ _GRADES = word_set(
 )
 NO_ADVERBS = word_set("reply supply apply assembly family anomaly monopoly comply multiply italy imply rely butterfly")
 ASKING = frozenset(
-    form for word in _GRADES for form in (word, f"{word}er", f"{word}est", f"{word}r", f"{word}st")
+    form for word in _GRADES for form in (f"{word}er", f"{word}est", f"{word}r", f"{word}st")
 ) | word_set(
     """best better worst worse good bad biggest bigger easiest easier happen happens happened mean means meant want
     wants become becomes exist exists matter matters able possible kind kinds type types sort sorts example examples
@@ -19,6 +21,14 @@ ASKING = frozenset(
 )
 
 
+#: "How long", "how fast": the measure that is asked for.
+HOW = re.compile(rf"\bhow ({'|'.join(sorted(_GRADES))})\b", re.IGNORECASE)
+#: Nouns that add nothing to another one: "retry behaviour" is about retries.
+VAGUE = frozenset(map(stem, word_set(
+    "behaviour behavior handling strategy support management mechanism feature option usage detail procedure aspect"
+)))  # fmt: skip
+
+
 def phrases(text: str, taken: frozenset[str] = frozenset()) -> list[tuple[str, list[str]]]:
     """
     Each phrase as it stands in the text, with its content words; `taken` are stems that are no topic.
@@ -26,7 +36,8 @@ def phrases(text: str, taken: frozenset[str] = frozenset()) -> list[tuple[str, l
     Words that only ask are left out, unless there are no others.
     """
     left = [word for word in content_words(text) if stem(word) not in taken]
-    telling = [word for word in left if not only_asks(word)] or left
+    how = {match[1].lower() for match in HOW.finditer(text)}
+    telling = [word for word in left if not only_asks(word) and word.lower() not in how] or left
     runs: list[tuple[int, int, list[str]]] = []
     for match in COMPOUND.finditer(text):
         for word in [match[0]] if compounds(match[0]) else TOKEN.findall(match[0]):
@@ -38,6 +49,11 @@ def phrases(text: str, taken: frozenset[str] = frozenset()) -> list[tuple[str, l
             else:
                 runs.append((match.start(), match.end(), [word]))
     return [(" ".join(text[start:end].split()), words) for start, end, words in runs]
+
+
+def telling_words(words: list[str]) -> list[str]:
+    """Without vague nouns, as long as there are others."""
+    return [word for word in words if stem(word) not in VAGUE] or words
 
 
 def only_asks(word: str) -> bool:

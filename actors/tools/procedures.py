@@ -25,6 +25,7 @@ CODE_CHARS_MAX = 4_000
 WORTH_MIN = 0.5  # of the best section's
 
 FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
+EXAMPLE = re.compile(r"(?:(?:for|an|another|in) )?(?:examples?|instance|usage|e\.g)\W*", re.IGNORECASE)
 NUMBERED = re.compile(r"\s*\d{1,3}[.)]\s")
 YOU = re.compile(
     r"^(?:(?:first|then|next|now|finally|afterwards|after that|lastly|to [^,]{3,80}),? )?(?:you (?:can|need to|have to|"
@@ -92,12 +93,16 @@ def _instructions(passages: list[Passage]) -> list[Instruction]:
             if led and _attach(led, _code(passage, block)) and led not in found:
                 found.append(led)
             continue
-        said = list(of_block(passage.text, block)) if block.kind in ("prose", "item") else []
+        if block.kind not in ("prose", "item"):
+            led = None
+            continue
+        said = [one for one in of_block(passage.text, block) if not EXAMPLE.fullmatch(one.text)]
         told = [_instruction(passage, one) for one in said if _is_instruction(passage.text, block, one)]
         found += told
         # The last sentence need not be an instruction by itself to lead into code.
-        led = _instruction(passage, said[-1]) if said else None
-        led = next((one for one in told if led and one.quote == led.quote), led)
+        if said:
+            last = _instruction(passage, said[-1])
+            led = next((one for one in told if one.quote == last.quote), last)
     return found
 
 

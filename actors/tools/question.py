@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from actors.tools.index import Name
 from actors.tools.naming import named_by
 from actors.tools.passages import Passage, name_stem
-from actors.tools.phrases import phrases
+from actors.tools.phrases import phrases, telling_words
 from actors.tools.search import TOPICS_MAX
 from actors.tools.vocabulary import synonyms
 from actors.tools.words import content_words, related, stem, stem_set, tokens
 
 RELATED_HIT, HEADING_HIT = 0.6, 0.35
-COVERED_MIN = 0.5  # of a phrase
+COVERED_MIN = 0.6  # of a phrase
 
 # How surely a sentence belongs to a subject, by where the subject's words stand.
 BY_NAME, BY_NAME_PART, BY_SENTENCE, BY_HEADING, BY_PASSAGE = 4.0, 2.5, 2.0, 1.5, 1.0
@@ -58,9 +58,11 @@ class Topic:
         """How much of it the words say, 0 to 1, rare words more than common ones."""
         return sum(part.weight * part.hit(words) for part in self.parts) / self.weight
 
-    def covered(self, words: frozenset[str]) -> bool:
-        """Whether the words say enough of it to speak of it, be they rare or common."""
-        return sum(part.hit(words) for part in self.parts) >= COVERED_MIN * len(self.parts)
+    def covered(self, words: frozenset[str], heading: frozenset[str]) -> bool:
+        """Whether the words speak of it, be they rare or common; a part of it may stand in the heading above."""
+        said = sum(part.hit(words) for part in self.parts)
+        known = sum(part.hit(words | heading) for part in self.parts)
+        return said > 0 and known >= COVERED_MIN * len(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Question:
         """How much of the topics a sentence speaks of, 0 to 1, and which of them it covers itself."""
         if not self.topics:
             return 0.0, []
-        covered = [topic.word for topic in self.topics if topic.covered(words)]
+        covered = [topic.word for topic in self.topics if topic.covered(words, heading)]
         total = sum(
             topic.weight * max(topic.hit(words), HEADING_HIT * (topic.hit(heading) > 0)) for topic in self.topics
         )
@@ -143,7 +145,7 @@ def read_question(text: str, subjects: Sequence[str], passages: list[Passage], a
     else:
         wanted = phrases(text, taken)
     known = _Known(passages)
-    topics = [Topic(name, tuple(known.part(word) for word in words)) for name, words in wanted if words]
+    topics = [Topic(name, tuple(map(known.part, telling_words(words)))) for name, words in wanted if words]
     return Question(text, tuple(distinct.values()), tuple(topics[:TOPICS_MAX]), implied=not subjects)
 
 

@@ -41,7 +41,7 @@ REQUEST_WORDS = word_set(
     document documentation evaluate examine explain extract fact file find finding following gather generate give
     handle handling identify include information insight investigate key know list look main make manage new output
     overview paper part passage pick point produce provide question readme report research result retrieve review say
-    search section set short show side side-by-side source statement study subject summarise summarize summary support
+    search section set short show side side-by-side source statement study subject summarise summarize summary
     task tell text thing topic understand versus vs work write"""
 )
 
