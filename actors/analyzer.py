@@ -51,7 +51,12 @@ class Asked:
     aspects: tuple[str, ...]
 
 
-@agent("analyzer", input_model=AnalyzerInput, description="Selects what the passages say about a question.")
+@agent(
+    "analyzer",
+    input_model=AnalyzerInput,
+    output_model=Analysis,
+    description="Selects what the passages say about a question.",
+)
 async def run(step: AnalyzerInput, ctx: StepContext) -> StepOutput:
     evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, f"reading {len(evidence.passages)} passages")

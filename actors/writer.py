@@ -36,7 +36,7 @@ class WriterInput(AnalyzerInput):
     """What the report is about, and how it is to answer; the fields are the analyzer's."""
 
 
-@agent("writer", input_model=WriterInput, description="Writes a report with checked citations.")
+@agent("writer", input_model=WriterInput, output_model=Report, description="Writes a report with checked citations.")
 async def run(step: WriterInput, ctx: StepContext) -> StepOutput:
     evidence = read_evidence(ctx)
     await ctx.progress(0, 1, "checking citations")

@@ -164,6 +164,7 @@ async def test_agents_are_listed_with_what_they_accept(api: Api) -> None:
     assert {"retriever", "analyzer", "writer"} <= set(by_name)
     assert "text" in by_name["writer"]["input_schema"]["properties"]
     assert (by_name["writer"]["module"], by_name["writer"]["asynchronous"]) == ("actors.writer", True)
+    assert "sources" in by_name["writer"]["output_schema"]["properties"]
     limits = {"output_schema", "deferrals_max", "provider", "gathers", "backoff_ms", "backoff_ms_max"}
     assert all(limits <= set(agent) for agent in agents)
     assert [agent["name"] for agent in agents if agent["gathers"]] == ["retriever"]
