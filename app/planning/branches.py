@@ -17,13 +17,18 @@ OF_SOMETHING = re.compile(r"(?:who|when|where|why)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One part of a task: its short name, what to search for, what to answer and how, on which aspects."""
+    """
+    One part of a task: its short name, what to search for, what to answer and how, on which aspects.
+
+    `sought` is the search in a person's words, where the whole task is one question or statement.
+    """
 
     subject: str
     query: str
     question: str
     intent: Intent = Intent.ANSWER
     aspects: tuple[str, ...] = ()
+    sought: str = ""
 
 
 def part(content: str) -> Branch:

@@ -19,6 +19,8 @@ QUESTIONS_MAX = 24
 WORDS_BEHIND_COLON_MAX = 5
 #: What a summary of everything is asked by: it names nothing to search for.
 EVERYTHING = "Summarise the documents"
+#: Answered by what speaks of the whole sentence, so it is searched for as it stands.
+QUESTIONS = (Intent.ANSWER, Intent.HOWTO, Intent.CHECK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,9 @@ def _single(contents: list[str], goal: str, asked: str = "") -> Reading:
     search = EVERYTHING if about == EVERYTHING else words.query(f"{about} {' '.join(names)}")
     search = search or goal[: words.QUERY_CHARS_MAX]
     asked = "; ".join(claims)[:QUESTION_CHARS_MAX] or asked or search
-    branch = Branch(branches.label(about or search), search, asked, intent, names)
+    whole_question = intent in QUESTIONS and not names and bool(words.query(about))
+    sought = about[: words.QUERY_CHARS_MAX].strip(" .;:!?") if whole_question else ""
+    branch = Branch(branches.label(about or search), search, asked, intent, names, sought)
     return Reading((branch,), asked, intent, names)
 
 

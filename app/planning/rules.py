@@ -49,8 +49,9 @@ def _searches(reading: Reading) -> list[RawStep]:
 
 
 def _search(branch: Branch) -> dict[str, Any]:
+    """A question by itself is searched for as it stands: its small words and their order help to rank."""
     more = {"passages_max": SUMMARY_PASSAGES} if branch.query == EVERYTHING else {}
-    return {"text": branch.query, **more}
+    return {"text": branch.sought or branch.query, **more}
 
 
 def _analyses(reading: Reading) -> list[RawStep]:

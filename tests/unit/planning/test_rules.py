@@ -124,10 +124,19 @@ def test_a_task_is_split_into_the_searches_a_reader_would_draw(draw: Any, goal: 
     """One search per subject or part, each with its own analysis; several meet in a merge; one report at the end."""
     plan = draw(goal)
 
-    assert texts(by_agent(plan, "retriever")) == searches
+    assert [words.query(text) for text in texts(by_agent(plan, "retriever"))] == searches
     assert_branches_meet_in_one_report(plan)
     assert texts(by_agent(plan, "writer")) == [goal]
     assert all(step.reason for step in plan.steps)
+
+
+def test_a_question_by_itself_is_searched_for_as_it_stands(draw: Any) -> None:
+    """Its small words and their order help to rank; of several parts each is searched for by its words."""
+    alone = draw("Please tell me: what happens to the other tasks of a group when one fails?")
+    several = draw("Compare A1 and B1 on how they store files")
+
+    assert texts(by_agent(alone, "retriever")) == ["what happens to the other tasks of a group when one fails"]
+    assert texts(by_agent(several, "retriever")) == ["A1 store files", "B1 store files"]
 
 
 def test_what_to_do_with_the_findings_reaches_the_analysis_and_not_the_search(draw: Any) -> None:
