@@ -12,7 +12,7 @@ from . import contradictions
 from .contradictions import Outcome
 from .questions import HALVES, Half, pairs, questions, real_differences, reports
 from .retrieval import ceiling, score
-from .whole_reports import figures, forged_citations_dropped, score_reports, unanswered
+from .whole_reports import figures, forged_citations, score_reports, unanswered
 
 PARTS = ("retrieval", "reports", "contradictions")
 
@@ -53,10 +53,11 @@ def _reports(half: Half, *, missed: bool) -> None:
     tasks = reports(half)
     tally = score_reports(tasks)
     asked, owned, bad = unanswered(questions(half))
-    forged = [forged_citations_dropped(task) for task in tasks]
+    forged = [forged_citations(task) for task in tasks]
     print(f"\nreports, {half} half: {tally.reports} tasks\n\n| | |\n|---|---|")
     rows = [*figures(tally), ("questions without an answer that are owned up to", f"{owned}/{asked}")]
-    rows.append(("forged citations dropped", f"{sum(kept for _, kept in forged)}/{sum(put for put, _ in forged)}"))
+    put, out, told = (sum(counts) for counts in zip(*forged, strict=True))
+    rows.append(("forged citations kept out, and told as dropped", f"{out}/{put}, {told}"))
     print(*(f"| {name} | {figure} |" for name, figure in rows), sep="\n")
     if missed:
         print("", *tally.faults, *(f"not owned up to: {question}" for question in bad), sep="\n  ")

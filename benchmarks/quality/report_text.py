@@ -9,6 +9,7 @@ from .questions import words
 
 MARK = re.compile(r"(?<![\\\w])\[(\d+)\](?!\()")
 CITED = re.compile(r"(.*?)((?:\s*(?<![\\\w])\[\d+\](?!\())+)", re.DOTALL)
+NUMBERED = re.compile(r"^\d+[.)]\s+")
 HEADING = re.compile(r"^(#{1,6}) (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.MULTILINE | re.DOTALL)
 WORDS_OF_A_SENTENCE = 5
@@ -90,4 +91,6 @@ def _fragments(line: str) -> Iterator[Fragment]:
     in_table = line.lstrip().startswith("|")
     for text, marks in CITED.findall(line):
         own = text.rpartition("|")[2] if in_table else text
-        yield Fragment(own.strip(" -*>"), tuple(int(number) for number in MARK.findall(marks)), in_table)
+        yield Fragment(
+            NUMBERED.sub("", own.strip(" -*>")), tuple(int(number) for number in MARK.findall(marks)), in_table
+        )

@@ -118,23 +118,21 @@ def _faults(
         yield "repeated", sentence
 
 
-def forged_citations_dropped(task: ReportTask) -> tuple[int, int]:
-    """Puts forged findings into the analysis: how many, and how many of them the report is without."""
-    analyses = 0
+def forged_citations(task: ReportTask) -> tuple[int, int, int]:
+    """Puts forged findings into the analyses: how many, without how many the report is, how many it says it dropped."""
 
     def meddle(step: Step, output: StepOutput) -> StepOutput:
-        nonlocal analyses
         if step.agent != "analyzer":
             return output
-        analyses += 1
         data = _data(output)
         pids = ["forged", *list(data["passages"])[:1]]
         forged = [{"text": FORGED, "quote": FORGED, "pid": pid, "terms": data["topics"], "score": 9.0} for pid in pids]
         return output.model_copy(update={"data": {**data, "findings": [*forged, *data["findings"]]}})
 
     run = run_task(task.task, readable(task.corpus), CACHE / "reports", meddle)
-    dropped = _data(run.report)["citations"]["dropped"]
-    return 2, min(2, dropped) if words(FORGED) not in words(str(run.report.text)) else 0
+    kept_out = words(FORGED) not in words(str(run.report.text))
+    # A writer that reads several analyses works from their passages, and never sees what was forged.
+    return 2, 2 * kept_out, min(2, _data(run.report)["citations"]["dropped"])
 
 
 def figures(tally: Tally) -> list[tuple[str, str]]:
