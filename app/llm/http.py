@@ -53,7 +53,9 @@ def http_client(options: LlmOptions) -> httpx2.AsyncClient:
 
     return httpx2.AsyncClient(
         timeout=httpx2.Timeout(None, connect=options.connect_s),
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=options.concurrency_max),
+        # A kept connection may be closed by the server in the moment it is used again, and nobody can tell then whether
+        # the question was heard. A new one costs little beside an answer.
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
         follow_redirects=False,
         event_hooks={"request": [plain], "response": [bounded]},
     )
