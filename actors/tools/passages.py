@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from actors.tools.blocks import Block, scan
+from actors.tools.blocks import OBJECT_LEVEL, Block, scan
 from actors.tools.code_blocks import scan_code
 from actors.tools.inline import COMMENT, IMAGE, ROLE, plain, shorten
 from actors.tools.packing import Section, pack
@@ -108,7 +108,7 @@ def _slices(text: str, sections: Iterable[Section]) -> Iterator[Slice]:
         if not visible(content):
             continue
         line, counted = line + text.count("\n", counted, section.start), section.start
-        heading = " > ".join(name for block in section.path if (name := _heading(block.title)))
+        heading = " > ".join(name for block in section.path if (name := heading_text(block)))
         yield Slice(section.start, section.end, line, heading, section.kind, section.lead, content)
 
 
@@ -158,7 +158,8 @@ def name_stem(name: str) -> str:
 
 
 def heading_text(block: Block) -> str:
-    return _heading(block.title)
+    """What a reader sees of a heading; a signature is shown as it is."""
+    return _heading(block.title) if block.level < OBJECT_LEVEL else shorten(block.title, TITLE_CHARS_MAX)
 
 
 @lru_cache(maxsize=20_000)

@@ -1,9 +1,10 @@
 """Splitting documents into passages, whatever they look like."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.tools import passages as passages_module
 from actors.tools.blocks import scan
 from actors.tools.passages import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX, Passage, split
 from app.model.task import Document
@@ -12,6 +13,11 @@ PIECES = st.sampled_from(
     ["# Head\n", "Title\n=====\n", "text. ", "word ", "- item\n", "```\n", "    code\n", "\n", "\n\n", "> quote\n",
      "| a | b |\n|---|---|\n", "<!-- c -->", ".. note::\n", "::\n", "x" * 500, "\r\n", "\u2028", "é", "[a](b)"]
 )  # fmt: skip
+
+
+CODE_PIECES = st.sampled_from(
+    ["def f(a):\n", "class A:\n", "    ", '"""', "'''", "fn x() {\n", "}\n", "(", "return\n", "# comment\n", "\t"]
+)
 
 
 def _split(text: str, name: str = "doc.md") -> list[Passage]:
@@ -110,3 +116,101 @@ def test_an_id_tells_name_place_and_text_apart_and_nothing_else() -> None:
 def test_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
     """A quadratic pattern would take minutes here."""
     assert len(_split(unit * (400_000 // len(unit)))) <= 20_000
+
+
+def test_a_table_keeps_its_header_and_code_the_sentence_before_it() -> None:
+    """Whole where they fit, whatever their number of words; parts of a longer table are told its header."""
+    rows = "".join(f"| name {n} | value {n} |\n" for n in range(130))
+    code = "```\n" + "a = b + c\n" * 300 + "```"
+    filler = "One sentence of six words here. " * 34
+
+    table = _split(f"# T\n\n{filler}\n\nThe values are:\n\n| Name | Value |\n|---|---|\n{rows}")
+    program = _split(f"# T\n\n{filler}\n\nRun it like this:\n\n{code}\n")
+    long = _split(f"# T\n\n| Name | Value |\n|---|---|\n{rows * 3}")
+
+    assert table[-1].text.startswith("The values are:\n\n| Name | Value |")
+    assert program[-1].text.startswith("Run it like this:\n\n```")
+    assert program[-1].kind == "prose"
+    assert [passage.lead for passage in long] == ["", *["| Name | Value |"] * (len(long) - 1)]
+    assert len(long) > 1
+
+
+def test_a_list_is_not_torn_from_its_lead_in() -> None:
+    """The sentence goes along to the next passage with it; later parts are told what they continue."""
+    filler = "One sentence of six words here. " * 33
+    items = "".join(f"- item number {n} with some more words\n" for n in range(60))
+
+    passages = _split(f"{filler}\n\nThere are these kinds:\n\n{items}")
+
+    torn = _split(f"{filler * 2}\n\nThere are these kinds:\n\n- {'many words of one item ' * 30}\n")
+
+    assert "There are these kinds:\n\n- item number 0" in passages[0].text
+    assert len(passages) > 2
+    assert {passage.lead for passage in passages[1:]} == {"There are these kinds:"}
+    assert torn[-1].text.startswith("There are these kinds:\n\n- many words")
+
+
+def test_what_a_directive_describes_stands_under_its_signature() -> None:
+    """Until the indentation ends; code directives are code, pictures and indexes nothing."""
+    text = (
+        "Module\n======\n\nIntro.\n\n.. function:: join(a, *b)\n              join(c)\n\n   Joins :func:`paths`.\n\n"
+        "   .. code-block:: python\n\n      join(1)\n\n.. index:: x\n\nAfter it.\n\n.. class:: Path\n\n    Text.\n\n"
+        "    .. method:: Path.open()\n\n       Opens.\n"
+    )
+
+    found = [(passage.heading, passage.text.split("\n")[0]) for passage in _split(text, "m.rst")]
+
+    assert found == [
+        ("Module", "Module"),
+        ("Module > join(a, *b)", ".. function:: join(a, *b)"),
+        ("Module", "After it."),
+        ("Module > Path", ".. class:: Path"),
+        ("Module > Path > Path.open()", "    .. method:: Path.open()"),
+    ]
+
+
+def test_program_text_is_cut_at_definitions_and_its_documentation_can_be_quoted() -> None:
+    """Code is of kind code and under its signature; a docstring is prose of its own."""
+    text = (
+        '"""Helpers for paths."""\n\nimport os\n\n\nclass Tree:\n    """A tree of names."""\n\n'
+        "    def grow(self, by: int) -> None:\n        self.size += by\n\n\ndef walk(\n    root,\n):\n    yield root\n"
+    )
+
+    found = [(passage.kind, passage.heading, passage.text) for passage in _split(text, "tree.py")]
+
+    assert found == [
+        ("prose", "", "Helpers for paths."),
+        ("code", "", "import os"),
+        ("prose", "class Tree", "A tree of names."),
+        (
+            "code", "class Tree > def grow(self, by: int) -> None",
+            "    def grow(self, by: int) -> None:\n        self.size += by",
+        ),
+        ("code", "def walk(", "def walk(\n    root,\n):\n    yield root"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["doc.md", "doc.py", "doc.rs"])
+@settings(deadline=None)
+@given(text=st.lists(PIECES | CODE_PIECES, max_size=40).map("".join))
+def test_passages_of_any_format_are_exact_slices(name: str, text: str) -> None:
+    """Program text too, whatever it is made of."""
+    last = 0
+    for passage in _split(text, name):
+        start, end = passage.span
+        assert text[start:end] == passage.text
+        assert passage.line == text.count("\n", 0, start) + 1
+        assert last <= start < end
+        assert len(passage.text) <= PASSAGE_CHARS_MAX
+        last = end
+
+
+def test_a_very_long_document_is_cut_in_parts_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same passages as in one piece, and nothing is dropped."""
+    section = "# Heading {n}\n\nA sentence of section {n} stands here.\n\n```\ncode {n}\n```\n\n"
+    text = "".join(section.format(n=n) for n in range(400))
+    whole = _split(text)
+
+    monkeypatch.setattr(passages_module, "PART_CHARS", 5_000)
+
+    assert _split(text) == whole

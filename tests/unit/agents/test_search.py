@@ -5,7 +5,7 @@ from pathlib import Path
 from actors.tools.corpora import Given
 from actors.tools.index import PassageIndex
 from actors.tools.passages import Passage
-from actors.tools.search import find_passages
+from actors.tools.search import find_passages, search
 from app.model.task import Document
 
 
@@ -83,3 +83,42 @@ def test_five_hundred_documents_are_searched(tmp_path: Path) -> None:
 
     assert [passage.uri for passage in _find(documents, tmp_path, "topic321")] == ["d321.md"]
     assert len(_find(documents, tmp_path, "retries", limit=50)) <= 50
+
+
+def test_a_word_of_a_sentence_is_no_name_of_a_document(tmp_path: Path) -> None:
+    """`string.md` is not what a question about strings in general is about, though it is favoured."""
+    documents = [
+        Document(name="string.md", text="Constants of the module string: digits, letters, punctuation."),
+        *(Document(name=f"d{n}.md", text=f"Chapter {n} handles a string and its parts.") for n in range(20)),
+        Document(name="speed.md", text="The fastest way to join many a string into one is the method join."),
+    ]
+
+    assert _find(documents, tmp_path, "What is the fastest way to join a string with many others?")[0].uri == "speed.md"
+
+
+def test_other_words_for_the_same_find_more(tmp_path: Path) -> None:
+    """What any of the queries finds counts; what most of them find comes first."""
+    documents = [
+        Document(name="a.md", text="Backpressure slows the producers down."),
+        Document(name="b.md", text="A full queue refuses new messages."),
+        Document(name="c.md", text="Nothing of interest stands here."),
+    ]
+    index = PassageIndex(Given(documents), tmp_path)
+
+    found = search([index], "backpressure", 8, ["full queue", "refused messages"])
+
+    assert {passage.uri for passage in found.passages} == {"a.md", "b.md"}
+    assert found.documents == 3
+
+
+def test_several_indexes_are_searched_as_one(tmp_path: Path) -> None:
+    """Their rankings are fused, their documents counted together."""
+    one, other = (
+        PassageIndex(Given([Document(name=f"{name}.md", text=f"The delay of {name} grows.")]), tmp_path)
+        for name in ("first", "second")
+    )
+
+    found = search([one, other], "delay", 8)
+
+    assert [passage.uri for passage in found.passages] == ["first.md", "second.md"]
+    assert found.documents == 2

@@ -1,7 +1,7 @@
 """A page as text: its structure stays, everything around its content goes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.documents.errors import DocumentError
@@ -76,6 +76,7 @@ def test_text_that_looks_like_markup_stays_text() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200))
 def test_any_page_becomes_text(page: str) -> None:
     """Whatever is broken in it."""
