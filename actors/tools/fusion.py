@@ -1,7 +1,7 @@
 """Makes one ranking of several: reciprocal rank fusion, near-duplicates removed, documents given their share."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actors.tools.passages import Passage
 from actors.tools.words import jaccard, stem, tokens
@@ -50,15 +50,17 @@ def shared_out(ranked: Sequence[Passage], share: int) -> list[Passage]:
     return sorted(ranked, key=lambda passage: -worth[passage.pid])
 
 
-def completed(ranked: Sequence[Passage], wanted: Sequence[tuple[str, Passage]], limit: int) -> list[Passage]:
-    """The ranking with passages for wanted stems that its first `limit` lack, on the last quarter of their places."""
-    kept = limit - max(1, limit // 4)
+def completed(
+    ranked: Sequence[Passage], wanted: Sequence[str], limit: int, best_for: Callable[[str], list[Passage]]
+) -> list[Passage]:
+    """The ranking with the best passages for words that its first `limit` lack, on the last quarter of their places."""
     have: set[str] = set()
     for passage in ranked[:limit]:
         have.update(stem(word) for word in tokens(f"{passage.heading} {passage.text}"))
-    lacking = {passage.pid: passage for word, passage in wanted if word not in have}
-    added = list(lacking.values())[: limit - kept]
-    return [*ranked[: limit - len(added)], *added, *ranked[limit - len(added) :]]
+    lacking = [word for word in wanted if stem(word) not in have][: max(1, limit // 4)]
+    added = list({passage.pid: passage for word in lacking for passage in best_for(word)}.values())
+    kept = limit - len(added)
+    return [*ranked[:kept], *added, *ranked[kept:]]
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -107,8 +107,7 @@ class IndexFile:
         if not path.exists():
             raise NoIndex
         try:
-            with closing(connected(path, "rw")) as db:
-                db.execute("PRAGMA query_only=ON")
+            with closing(connected(path, "ro")) as db:
                 db.execute("BEGIN")
                 yield db
         except sqlite3.DatabaseError as error:
@@ -179,7 +178,7 @@ class IndexFile:
 
 
 def connected(path: Path, mode: str) -> sqlite3.Connection:
-    """A connection without implicit transactions; `mode` as in SQLite's addresses: `rw`, or `rwc` to make the file."""
+    """A connection without implicit transactions; `mode` as in SQLite's addresses: `ro`, `rw`, `rwc` makes the file."""
     db = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None)
     try:
         db.execute(f"PRAGMA busy_timeout={BUSY_MS}")

@@ -97,7 +97,8 @@ def _ranked(view: View, text: str, limit: int) -> list[Passage]:
         return (_in_turns if _is_about_named(text, query) else _favouring)(view, query, candidates)
     ranked = shared_out(_about(view, query.words, candidates), share=max(2, limit // 2))
     # The last places are for words that the first passages do not have, so that a report does not miss them.
-    return completed(ranked, _best_of_each(view, query.topic), limit)
+    topic = query.topic[:TOPICS_MAX] if len(query.topic) > 1 else ()
+    return completed(ranked, topic, limit, lambda word: view.search([word], 1))
 
 
 def _is_about_named(text: str, query: Query) -> bool:
@@ -134,12 +135,6 @@ def _about(
     others = [p.model_copy(update={"score": p.score * RELATED_SCORE}) for p in alike if p.pid not in known]
     favour = {name.uri: FAVOUR for name in favoured}
     return reranked([*exact, *others], weighed(frequencies, view.passages), favour)
-
-
-def _best_of_each(view: View, topic: tuple[str, ...]) -> list[tuple[str, Passage]]:
-    """Per word of the topic, by its stem, the passage that speaks of it most."""
-    found = [(stem(word), view.search([word], 1)) for word in topic[:TOPICS_MAX]] if len(topic) > 1 else []
-    return [(word, passage) for word, passages in found for passage in passages]
 
 
 def _from_everywhere(view: View, limit: int) -> list[Passage]:

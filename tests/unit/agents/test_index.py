@@ -157,7 +157,7 @@ STATE = st.dictionaries(st.sampled_from("abcde"), TEXTS, min_size=1)
 EDITS = st.lists(STATE, max_size=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(EDITS)
 def test_an_index_brought_up_to_date_is_the_one_built_anew(
     tmp_path_factory: pytest.TempPathFactory, states: list[dict[str, str]]
@@ -252,17 +252,17 @@ def _builder(folder: Path, *more: str) -> "subprocess.Popen[str]":
 
 
 def test_processes_share_the_work_and_survive_the_death_of_one(tmp_path: Path) -> None:
-    """One is killed in the middle of the writing: what it had finished is kept, the others do the rest."""
+    """One is killed in the middle of the writing: what it had finished is kept, the other does the rest."""
     killed = _builder(tmp_path, "held")
     assert killed.stdout is not None
     assert killed.stdout.readline() == "three\n"
-    others = [_builder(tmp_path) for _ in range(2)]
+    other = _builder(tmp_path)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
 
-    answers = [other.communicate("", timeout=60)[0].strip() for other in others]
+    answer = other.communicate("", timeout=60)[0].strip()
 
-    assert answers == ["5", "5"]
+    assert answer == "5"
     assert sum(path.suffix == ".sqlite" for path in tmp_path.iterdir()) == 1
     with sqlite3.connect(next(tmp_path.glob("*.sqlite"))) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
