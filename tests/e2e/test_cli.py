@@ -194,7 +194,7 @@ BAD_PLAN = [{"step_id": 1, "agent": "poet", "payload": "x", "depends_on": [9]}]
         (["Do it", "--plan", "{bad}"], ["/plan/0/agent: names no agent: 'poet'", "/plan/0/depends_on/0: there is no"]),
         (["Do it", "--plan", "{broken}"], ["is not JSON"]),
         (["Do it", "--plan", "{missing}"], ["cannot be read: No such file"]),
-        (["Do it", "--docs", "{empty}"], ["holds no Markdown"]),
+        (["Do it", "--docs", "{empty}"], ["holds no document"]),
         (["Do it", "--docs", "{missing}"], ["is not a folder"]),
         (["x" * 20_001], ["/task: has 20001 characters"]),
         (["  "], ["/task: "]),
