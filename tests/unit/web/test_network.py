@@ -1,5 +1,6 @@
 """Connections: to the address that was checked, under the name that was asked for."""
 
+import math
 import random
 import socket
 import ssl
@@ -16,8 +17,13 @@ from anyio.abc import AnyByteStream, SocketAttribute
 from anyio.streams.tls import TLSListener
 
 from actors.tools.web.http import Answer, Ask, Http
+from actors.tools.web.manners import Manners
 from actors.tools.web.network import ADDRESSES_TRIED_MAX, LOOKUPS_MAX, PinnedBackend, resolve
+from actors.tools.web.pages import Pages
+from actors.tools.web.robots import Robots
+from actors.tools.web.store import WebStore
 from actors.tools.web.trouble import Unreached
+from app.web.options import WebOptions
 from app.web.policy import WebPolicy, read_entry
 from app.web.urls import parse_url
 from tests.unit.web.site import Site, redirect, reply
@@ -227,6 +233,23 @@ async def test_no_more_than_a_few_names_are_looked_up_at_once(monkeypatch: pytes
             group.start_soon(resolve, f"{n}.example", 80)
 
     assert len(begun) == 3 * LOOKUPS_MAX
+
+
+async def test_a_secure_page_does_not_lead_to_an_insecure_one(tmp_path: Path) -> None:
+    """Whoever listens in between could have written that one."""
+    trusting = ssl.create_default_context(cafile=str(CERTIFICATES / "authority.pem"))
+    async with tls_site([]) as port:
+        policy = WebPolicy(allow=(read_entry(f"127.0.0.1:{port}"),))
+        store = WebStore(tmp_path, bytes_max=1 << 20)
+        manners = Manners(store, interval_s=0.0, deadline_s=math.inf)
+        async with client(PinnedBackend(policy, Names(["127.0.0.1"])), trusting) as http:
+            pages = Pages(http, store, manners, Robots(http, store, manners, policy), WebOptions(policy=policy))
+
+            document = await pages.document(parse_url(f"https://pinned.example:{port}/"))
+            with pytest.raises(Unreached, match="redirects from https to http"):
+                await pages.document(parse_url(f"https://pinned.example:{port}/down"))
+
+    assert document.text.strip() == "Tea is hot."
 
 
 PIECES = [
