@@ -25,6 +25,12 @@ pytestmark = [pytest.mark.full, pytest.mark.anyio]
 
 ROOT = Path(__file__).parent.parent.parent
 MODEL = "smollm2-135m"
+#: The model has some twenty seconds to write; what it does not get to is told in the documents' words.
+PLAN = [
+    {"step_id": 1, "agent": "retriever", "payload": "caffeine in green tea"},
+    {"step_id": 2, "agent": "analyzer", "payload": "How much caffeine is in green tea?"},
+    {"step_id": 3, "agent": "writer", "payload": "How much caffeine is in green tea?", "timeout_ms": 30_000},
+]
 SAID = [Message(role="user", content="Say hello in five words.")]
 
 
@@ -111,7 +117,7 @@ async def test_what_it_cannot_do_is_said(door: LlmDoor) -> None:
 async def test_it_plans_or_leaves_it_to_the_rules(redis_url: str, namespace: str, base_url: str) -> None:
     """Whatever it writes, the task has a valid plan, and its log says whose."""
     async with running(
-        redis_url=redis_url, namespace=namespace, llm_base_url=base_url, llm_model=MODEL, planner_s_max=15.0
+        redis_url=redis_url, namespace=namespace, llm_base_url=base_url, llm_model=MODEL, planner_s_max=10.0
     ) as api:
         reply = await api.http.post("/run-task", json={"task": "Compare tea and coffee", "planner": "llm"})
         events = await api.events(reply.json()["task_id"])
@@ -120,7 +126,6 @@ async def test_it_plans_or_leaves_it_to_the_rules(redis_url: str, namespace: str
     types = [event["type"] for event in events]
     planner = reply.json()["plan"]["planner"]
     assert ("plan.fallback" in types) == (planner == "rules")
-    assert types.count("llm.usage") >= 1
 
 
 def test_a_whole_task_ends_with_a_model_around(bare_stack: Stack, base_url: str) -> None:  # noqa: F811  # the fixture
@@ -129,11 +134,13 @@ def test_a_whole_task_ends_with_a_model_around(bare_stack: Stack, base_url: str)
     bare_stack.api()
     bare_stack.worker()
     documents = [{"name": "tea.md", "text": "# Tea\n\nA cup of green tea holds about 30 mg of caffeine.\n"}]
-    task_id = bare_stack.submit(task="How much caffeine is in green tea?", inputs={"documents": documents})
+    task_id = bare_stack.submit(PLAN, task="How much caffeine is in green tea?", inputs={"documents": documents})
 
     wait_for(lambda: bare_stack.get(f"/tasks/{task_id}")["status"] == "completed", "the task did not end", 120)
 
     figures = bare_stack.get(f"/metrics/{task_id}")
-    assert figures["llm"]["calls"] >= 1
+    told = [event["data"]["message"] for event in bare_stack.get(f"/tasks/{task_id}/events")["events"]
+            if event["type"] == "step.progress"]  # fmt: skip
+    assert "the model writes" in told
     held = figures["citations"]["ok"] + figures["citations"]["repaired"]
     assert held == figures["citations"]["total"] - figures["citations"]["dropped"] > 0
