@@ -17,7 +17,7 @@ from app.model.task import Document
 PIECES = (
     "The broker retries failed messages. ", "It does not. ", "- item\n", "1. Do it:\n\n", "    code\n\n", "```\n",
     "| a | b |\n",
-    "|---|---|\n", "# Heading\n\n", "not ", "never ", "without ", "if ", "10 seconds ", "2024-03-01 ", "1,000 ", 
+    "|---|---|\n", "# Heading\n\n", "not ", "never ", "without ", "if ", "10 seconds ", "2024-03-01 ", "1,000 ",
     "`", "**", "[", "](",
     "<", ":", "::\n\n", "\n\n", "\u017f", "\u212a", "\x00", "\u202e", "caf\u00e9 ", "3.9 ", "e.g. ", "...", "\u3002",
 )  # fmt: skip
