@@ -14,7 +14,7 @@ from actors.agent import StepContext, StepOutput, agent
 from actors.analyzer import AnalyzerInput, analyse_evidence, asked_of
 from actors.tools.checked import Checked, check_analysis
 from actors.tools.compose import OTHER, Composer
-from actors.tools.drafting.brief import brief
+from actors.tools.drafting.brief import SHORT_CHARS_MAX, brief
 from actors.tools.drafting.draft import Draft
 from actors.tools.drafting.model import Dictation
 from actors.tools.endmatter import print_end, print_report
@@ -76,14 +76,17 @@ async def _draft(report: Report, checked: Checked, request: str, press: Press, l
     """In a model's words as far as they hold, in the documents' where they do not."""
     ctx, composer = press.ctx, Composer(checked.analysis)
     await ctx.progress(0, 1, "the model writes")
-    told = brief(checked.analysis, request, composer.labels(), OTHER)
-    draft = Draft(report, composer, told, press)
     await press.put(print_title(report.title))
     await press.end_block()
     kept_s = TIME_KEPT * ctx.remaining_s if ctx.remaining_s < math.inf else 0.0
-    dictation = Dictation(llm, told, lambda: ctx.remaining_s - kept_s)
-    async with aclosing(dictation.parts()) as parts:
-        await draft.take(parts)
+    labels = composer.labels()
+    draft = Draft(report, composer, brief(checked.analysis, request, labels, OTHER), press)
+    dictation = Dictation(llm, draft.brief, lambda: ctx.remaining_s - kept_s)
+    await _dictate(dictation, draft)
+    if dictation.too_long:
+        draft.brief = brief(checked.analysis, request, labels, OTHER, SHORT_CHARS_MAX)
+        dictation = Dictation(llm, draft.brief, dictation.left_s)
+        await _dictate(dictation, draft)
     if dictation.trouble or not draft.drafted:
         reason = dictation.trouble or "has nothing that its sources say"
         await ctx.progress(0, 1, f"the model's answer {reason}; the rest is in the documents' words")
@@ -94,6 +97,11 @@ async def _draft(report: Report, checked: Checked, request: str, press: Press, l
     for part in filter(None, print_end(report)):
         await press.put(part)
         await press.end_block()
+
+
+async def _dictate(dictation: Dictation, draft: Draft) -> None:
+    async with aclosing(dictation.parts()) as parts:
+        await draft.take(parts)
 
 
 def _sum(one: CitationCounts, other: CitationCounts) -> CitationCounts:

@@ -16,6 +16,7 @@ from app.model.llm import Message
 PASSAGES_MAX = 24
 PASSAGE_CHARS_MAX = 2_000
 PASSAGES_CHARS_MAX = 20_000
+SHORT_CHARS_MAX = 5_000  # for a model with little room
 SECTIONS_MAX = 12
 
 RULES = """\
@@ -45,9 +46,15 @@ class Brief:
     sections: dict[str, str]
 
 
-def brief(analysis: Analysis, request: str, labels: Sequence[str], other: str) -> Brief:
-    """The brief for a report on `analysis` with a section per label; the same input gives the same words."""
-    passages = {f"p{at}": passage for at, passage in enumerate(_chosen(analysis), start=1)}
+def brief(
+    analysis: Analysis, request: str, labels: Sequence[str], other: str, chars_max: int = PASSAGES_CHARS_MAX
+) -> Brief:
+    """
+    The brief for a report on `analysis` with a section per label; the same input gives the same words.
+
+    `chars_max` bounds the passages, for a model that cannot read as much.
+    """
+    passages = {f"p{at}": passage for at, passage in enumerate(_chosen(analysis, chars_max), start=1)}
     sections = {f"s{at}": label for at, label in enumerate(labels[:SECTIONS_MAX], start=1)}
     listed = "\n".join(f"{key}: {label or other}" for key, label in sections.items())
     parts = [
@@ -63,7 +70,7 @@ def brief(analysis: Analysis, request: str, labels: Sequence[str], other: str) -
     return Brief([system, Message(role="user", content="\n".join(parts))], passages, sections)
 
 
-def _chosen(analysis: Analysis) -> list[Passage]:
+def _chosen(analysis: Analysis, chars_max: int) -> list[Passage]:
     """Those that the analysis picked first, the best of all first, then others while there is room."""
     picked = [finding.pid for finding in sorted(analysis.findings, key=lambda finding: -finding.score)]
     sides = [side.pid for pair in analysis.differences for side in (pair.a, pair.b)]
@@ -72,7 +79,7 @@ def _chosen(analysis: Analysis) -> list[Passage]:
     chars = 0
     for pid in order:
         chars += min(PASSAGE_CHARS_MAX, len(analysis.passages[pid].text))
-        if chars > PASSAGES_CHARS_MAX or len(chosen) == PASSAGES_MAX:
+        if chars > chars_max or len(chosen) == PASSAGES_MAX:
             break
         chosen.append(analysis.passages[pid])
     return chosen

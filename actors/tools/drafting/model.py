@@ -13,17 +13,23 @@ from app.model.llm import Llm, Pieces
 
 TOKENS_MAX = 1_500
 CHARS_MAX = 20_000  # more than these tokens can be; a server that counts otherwise ends here
+TOO_LONG = "llm_context_too_long"
 CALL = "report"  # the name of the one call: a step that runs again is answered from memory
 
 
 @dataclass(slots=True)
 class Dictation:
-    """One answer of a model, in sentences, while `left_s()` lasts; `trouble` says why it ended early, if it did."""
+    """
+    One answer of a model, in sentences, while `left_s()` lasts.
+
+    `trouble` says why it ended early, if it did; `too_long` that the model has no room for the brief.
+    """
 
     llm: Llm
     brief: Brief
     left_s: Callable[[], float]
     trouble: str = ""
+    too_long: bool = False
 
     async def parts(self) -> AsyncGenerator[Heading | Drafted]:
         """
@@ -57,7 +63,7 @@ class Dictation:
             with anyio.move_on_after(self.left_s()):
                 return await anext(pieces, None)
         except LlmUnusable as error:
-            self.trouble = f"could not be used ({error})"
+            self.trouble, self.too_long = f"could not be used ({error})", error.code == TOO_LONG
             return None
         self.trouble = "took too long"
         return None

@@ -278,6 +278,33 @@ async def test_an_answer_that_is_cut_off_is_finished_in_the_documents_words(benc
     assert any("is cut off" in event.message for event in bench.emitted("step.progress"))
 
 
+async def test_a_model_with_little_room_is_told_less(bench: Bench) -> None:
+    """Once; it writes from the passages that the analysis found best."""
+
+    @dataclass
+    class Small(Said):
+        def stream(
+            self, messages: Sequence[Message], *, name: str, tokens_max: int, temperature: float = 0.0
+        ) -> Pieces:
+            pieces = super().stream(messages, name=name, tokens_max=tokens_max, temperature=temperature)
+            return pieces if len(messages[1].content) < 8_000 else Pieces(self._refuse(), "other")
+
+        async def _refuse(self) -> AsyncGenerator[str]:
+            raise LlmUnusable("too long", code="llm_context_too_long")
+            yield ""
+
+    text = "A queue holds what nobody has fetched. " * 45
+    more = {p.pid: p for n in range(12) for p in split(Document(name=f"more{n}.md", text=f"# More {n}\n\n{text}"))}
+    said = Small(GOOD)
+
+    output = await report(bench, said, made=analysis().model_copy(update={"passages": {**PASSAGES, **more}}))
+
+    long, short = (len(messages[1].content) for messages in said.asked)
+    assert short < 8_000 < long
+    assert section(output, "levels") == "There are three levels of priority in a queue. [2]"
+    assert body(output).count("## Summary") == 1
+
+
 async def test_a_model_that_says_nothing_of_use_is_stopped(bench: Bench) -> None:
     """After a dozen sentences of which none holds; the rest is never asked for."""
     asked: list[str] = []
