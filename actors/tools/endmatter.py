@@ -126,8 +126,9 @@ def _source(source: Source) -> str:
     heading = f", “{escape(' / '.join(path))}”" if path else ""
     numbers = [str(line) for line in dict.fromkeys(quote.line for quote in source.quotes)]
     lines = f"line{'' if len(numbers) == 1 else 's'} {listed(numbers)}"
-    # What leads into a list is quoted for the sake of its items.
-    quotes = [plain(quote.quote) for quote in source.quotes]
+    # What leads into a list is quoted for the sake of its items, and code stands above.
+    quotes = [plain(quote.quote) for quote in source.quotes if not quote.quote.startswith(("```", "~~~"))]
+    quotes = quotes or [plain(source.quotes[0].quote)]
     quotation = next((quote for quote in quotes if not quote.endswith(":")), quotes[0])
     shown = escape(shorten(quotation, QUOTATION_CHARS_MAX))
     return f"{mark(source.number)} {_place(source.uri)}{heading}, {lines}: “{shown}”"
