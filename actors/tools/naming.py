@@ -5,8 +5,8 @@ from actors.tools.passages import name_stem
 from actors.tools.words import tokens
 
 NAMED_BY_MAX = 50  # documents that one word may name
-#: Of all passages: a word that more of them have, outside of the documents called so, is a word like others.
-ORDINARY_SHARE = 0.1
+#: A word that more passages than these, and this part of all, have outside of the documents called so is like others.
+ORDINARY_MIN, ORDINARY_SHARE = 30, 0.1
 
 
 def named_by(word: str, known: list[Name]) -> list[Name]:
@@ -32,7 +32,6 @@ def named_in(view: View, word: str) -> list[Name]:
 
 
 def _is_ordinary(view: View, word: str, named: list[Name]) -> bool:
+    ordinary = max(ORDINARY_MIN, ORDINARY_SHARE * view.passages)
     total = view.frequency(word)
-    if total <= ORDINARY_SHARE * view.passages:
-        return False
-    return total - sum(view.frequency(word, uri=name.uri) for name in named) > ORDINARY_SHARE * view.passages
+    return total > ordinary and total - sum(view.frequency(word, uri=name.uri) for name in named) > ordinary

@@ -41,7 +41,8 @@ OPENING_PASSAGES = 6  # how far to look for the sentence that says what a docume
 SPREAD_PASSAGES = 200  # of one document, when nothing in particular is asked
 NAMED_MAX = 12
 TOPICS_MAX = 8  # words of a question that are looked for one by one
-COMMON_SHARE = 0.2  # of all passages: a word that so many have finds nothing that the others do not
+#: A word that more passages have than these, and this part of all, costs much time and finds what the others do.
+COMMON_MIN, COMMON_SHARE = 2_000, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,8 @@ def _about(
 ) -> list[Passage]:
     """By the words themselves, then, at a lower score, by words that mean nearly the same."""
     frequencies = {word: view.frequency(word) for word in words}
-    common = COMMON_SHARE * view.passages
-    telling = [word for word in words if frequencies[word] <= common] or list(words)
+    common = max(COMMON_MIN, COMMON_SHARE * view.passages)
+    telling = [word for word in words if 0 < frequencies[word] <= common] or list(words)
     exact = view.search(telling, limit, uri=uri)
     alike = view.search(chain.from_iterable(sorted(related(word)) for word in words), limit // 2, uri=uri)
     known = {passage.pid for passage in exact}

@@ -122,3 +122,13 @@ def test_several_indexes_are_searched_as_one(tmp_path: Path) -> None:
 
     assert [passage.uri for passage in found.passages] == ["first.md", "second.md"]
     assert found.documents == 2
+
+
+def test_words_that_every_passage_has_are_found_all_the_same(tmp_path: Path) -> None:
+    """Two documents about one thing: there is nothing rare to look for."""
+    documents = [Document(name=f"{name}.md", text=f"Retries of {name} wait for a delay.") for name in ("one", "two")]
+
+    found = _find(documents, tmp_path, "How do retries work, and how long is the delay?")
+
+    assert [passage.uri for passage in found] == ["one.md", "two.md"]
+    assert all(passage.score > 0 for passage in found)
