@@ -163,6 +163,18 @@ def test_json_is_one_object_per_line_and_the_result_comes_last(up: dict[str, str
     assert done.stdout.isascii()
 
 
+def test_a_report_comes_in_the_form_that_is_asked_for(up: dict[str, str], docs: Path) -> None:
+    """To standard output, as it was streamed and stored."""
+    page = stepstream(up, "run", "How does dramatiq retry?", "--docs", str(docs), "--format", "html")
+    data = stepstream(up, "run", "How does dramatiq retry?", "--docs", str(docs), "--format", "json")
+
+    assert page.stdout.startswith("<!doctype html>")
+    assert page.stdout.rstrip().endswith("</html>")
+    report = json.loads(data.stdout)
+    assert f"<h1>{report['title']}</h1>" in page.stdout
+    assert "dramatiq.md" in {source["uri"] for source in report["sources"]}
+
+
 def test_a_plan_from_a_file_is_run(up: dict[str, str], tmp_path: Path) -> None:
     """The steps of the file are the steps of the task."""
     plan = write_plan(tmp_path, [{"step_id": 7, "agent": "patient", "payload": str(tmp_path)}])
