@@ -81,13 +81,13 @@ def _documents(pair: Pair) -> tuple[list[Document], tuple[Place, Place]]:
 
 
 def _said(run: TaskRun) -> list[tuple[Said, Said]]:
-    """The two sides of every difference, and of every statement that some documents support and others deny."""
-    last: dict[str, Any] = run.left_by("analyzer")[-1]
-    uris = {pid: passage["uri"] for pid, passage in last["passages"].items()}
-    sides = [(difference["a"], difference["b"]) for difference in last["differences"]]
-    for verdict in last.get("verdicts", []):
-        sides += product(verdict["sides"], verdict["against"])
-    told = [((uris[a["pid"]], a["text"]), (uris[b["pid"]], b["text"])) for a, b in sides]
+    """The two sides of every difference of the report, and of every statement that some documents deny."""
+    report: dict[str, Any] = run.report.data  # type: ignore[assignment]
+    uris = {source["number"]: source["uri"] for source in report["sources"]}
+    sides = [(difference["a"], difference["b"]) for difference in report["differences"]]
+    for ruling in report["rulings"]:
+        sides += product(ruling["evidence"], ruling["against"])
+    told = [((uris[a["sources"][0]], a["text"]), (uris[b["sources"][0]], b["text"])) for a, b in sides]
     return list(dict.fromkeys(told))
 
 

@@ -1,0 +1,1 @@
+"""A slice of the evaluation in `benchmarks/quality`, held by a floor."""
