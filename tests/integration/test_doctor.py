@@ -357,6 +357,7 @@ def test_a_sound_installation_has_nothing_to_say(spoiled: "redis.Redis", tmp_pat
             say(401, {"error": {"message": "no: s3cret"}}, "application/json"),
             "fail: The model's server refuses the key",
         ),
+        (say(200, "<html>Hello</html>", "text/html"), "fail: The model's server sent what cannot be read"),
     ],
 )
 def test_the_model_s_server_is_asked_what_it_serves(answer: Answer, said: str) -> None:
