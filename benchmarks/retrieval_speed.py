@@ -111,7 +111,7 @@ def write_texts(folder: Path, size: int) -> int:
     """Documents of that many bytes together: the real ones, then variants in which words have changed places."""
     written = 0
     for number, (name, text) in enumerate(texts()):
-        path = folder / f"{number // 500}" / name
+        path = folder / f"{number // 200}" / f"{number}-{Path(name).name}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         written += len(text.encode())

@@ -55,11 +55,11 @@ def pdf_to_text(name: str, content: bytes) -> str:
 
 def _run(name: str, content: bytes) -> bytes:
     limits = map(str, (MEMORY_BYTES_MAX, CPU_S_MAX, CHARS_MAX, PAGES_MAX))
-    # Without the environment: nothing in it is the parser's business.
+    # Without the environment and this folder: neither is the parser's business.
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "HOME") if key in os.environ}
     try:
         done = subprocess.run(  # noqa: S603  # our own program and numbers
-            [sys.executable, str(CHILD), *limits],
+            [sys.executable, "-P", str(CHILD), *limits],
             input=content, capture_output=True, timeout=WALL_S_MAX, env=environment, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
