@@ -1,8 +1,8 @@
 """
 The analyzer: works out what the passages say about a question, and what they do not.
 
-What was asked and not found may be searched for once more: see `followups`. The steps that do it come back below this
-one, and whatever waits for this one gets their findings too.
+What was asked and not found may be searched for once more: see `followups`. The searches run below this step, and what
+waits for this step, a merge or the writer, gets their passages as well.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ async def run(step: AnalyzerInput, ctx: StepContext) -> StepOutput:
     evidence = read_evidence(ctx, step.subjects)
     await ctx.progress(0, 1, f"reading {len(evidence.passages)} passages")
     analysis = await to_thread.run_sync(analyse_evidence, evidence, asked_of(step, ctx))
-    steps = _steps(step, ctx, analysis, evidence)
+    steps = _steps(step, analysis, evidence)
     analysis.followed_up = bool(steps) or evidence.followed_up
     await ctx.progress(1, 1, _summary(analysis))
     return StepOutput(
@@ -69,12 +69,11 @@ async def run(step: AnalyzerInput, ctx: StepContext) -> StepOutput:
     )
 
 
-def _steps(step: AnalyzerInput, ctx: StepContext, analysis: Analysis, evidence: Evidence) -> list[dict[str, JsonValue]]:
+def _steps(step: AnalyzerInput, analysis: Analysis, evidence: Evidence) -> list[dict[str, JsonValue]]:
     """One round: where an earlier analysis has searched again, nothing does."""
     if evidence.followed_up or not step.follow_ups or "retriever" not in registry:
         return []
-    payload = {**step.model_dump(mode="json", exclude_defaults=True), "text": question_of(step.text, ctx)}
-    return follow_up(analysis, analysis.searched, evidence.passages.values(), step.follow_ups, payload)
+    return follow_up(analysis, analysis.searched, evidence.passages.values(), step.follow_ups)
 
 
 def asked_of(step: AnalyzerInput, ctx: StepContext) -> Asked:

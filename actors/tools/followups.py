@@ -11,6 +11,7 @@ when
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from actors.tools.findings import Analysis, Gap
@@ -29,37 +30,23 @@ REASON_CHARS_MAX = 300
 RawStep = dict[str, Any]
 
 
-def follow_up(
-    analysis: Analysis, searched: Sequence[str], passages: Iterable[Passage], limit: int, payload: RawStep
-) -> list[RawStep]:
-    """
-    The steps that search for what is missing and analyse what they find; empty when there is no point.
-
-    `payload` is that of the analyzer that asks; its successor answers the missing parts alone and adds nothing more.
-    """
+def follow_up(analysis: Analysis, searched: Sequence[str], passages: Iterable[Passage], limit: int) -> list[RawStep]:
+    """The steps that search for what is missing, side by side; empty when there is no point."""
     texts = [stem_set(passage.text) for passage in passages]
-    wanted = [
+    wanted = (
         (gap, words) for gap in _distinct(analysis.gaps) if (words := _queries(gap, analysis.topics, searched, texts))
-    ]
-    wanted = wanted[: min(limit, FOLLOW_UPS_MAX)]
-    if not wanted:
-        return []
-    steps = [_search(at, gap, queries) for at, (gap, queries) in enumerate(wanted, start=1)]
-    # Without a subject a missing word alone says too little: the whole question is asked again.
-    aspects = list(dict.fromkeys(gap.term for gap, _ in wanted if gap.term and gap.subject))
-    again = {**payload, **({"aspects": aspects} if aspects else {}), "follow_ups": 0}
-    missing = "Work out what the further searches add."
-    ids = [step["step_id"] for step in steps]
-    last = {"step_id": len(steps) + 1, "agent": "analyzer", "payload": again, "depends_on": ids, "reason": missing}
-    # What fails here takes nothing away from what was found before.
-    return [{**step, "on_failure": str(OnFailure.CONTINUE)} for step in [*steps, last]]
+    )
+    chosen = islice(wanted, min(limit, FOLLOW_UPS_MAX))
+    return [_search(at, gap, queries) for at, (gap, queries) in enumerate(chosen, start=1)]
 
 
 def _search(at: int, gap: Gap, queries: list[str]) -> RawStep:
     what = f"{gap.term} of {gap.subject}" if gap.term and gap.subject else gap.term or gap.subject
     reason = f"Nothing was found about {what}: search for it by itself and in other words."
     payload = {"text": queries[0], "queries": queries[1:], "passages_max": PASSAGES_MAX}
-    return {"step_id": at, "agent": "retriever", "payload": payload, "depends_on": [], "reason": _cut(reason)}
+    # What fails here takes nothing away from what was found before.
+    more = {"reason": _cut(reason), "on_failure": str(OnFailure.CONTINUE)}
+    return {"step_id": at, "agent": "retriever", "payload": payload, "depends_on": [], **more}
 
 
 def _cut(reason: str) -> str:

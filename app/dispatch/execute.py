@@ -94,7 +94,7 @@ class Executor:
 
     def numbered(self, added: Additions | None, attempt: Attempt, next_step_id: int) -> list[NewStep]:
         """The same steps under ids of the task's plan; raises `Permanent` when needed ones would make it too large."""
-        if added is None:
+        if added is None or (added.optional and not attempt.children):
             return []
         total = attempt.steps_total + next_step_id - attempt.next_step_id
         gap = Gap(attempt.ref.step_id, attempt.children, next_step_id, total)

@@ -34,7 +34,7 @@ class StepOutput(BaseModel):
     people when the step made one, of type `media_type`. Where that is not Markdown, `markdown` may say the same
     to those who read Markdown. `steps` adds work below this step: entries like those of a plan with ids of their own,
     checked like a plan; what depends on this step then waits for them as well. Steps that do not fit fail this one,
-    unless it can do without (`steps_optional`): then they are left out.
+    unless it can do without (`steps_optional`): then they are left out, as they are where nothing waits for this one.
     """
 
     model_config = ConfigDict(extra="forbid")

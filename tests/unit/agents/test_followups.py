@@ -11,7 +11,6 @@ from app.model.agents import StepOutput
 from app.model.task import Document
 from tests.unit.agents.conftest import Bench
 
-PAYLOAD: dict[str, Any] = {"text": "How long is the delay of a retry?", "subjects": ["alpha"]}
 DELAYS = Document(name="alpha.md", text="# alpha\n\nAlpha is a broker. A message that failed waits for five minutes.")
 
 
@@ -20,19 +19,18 @@ def _passages(*texts: str) -> list[Passage]:
 
 
 def _added(gaps: list[Gap], searched: list[str], passages: list[Passage], limit: int = 3) -> list[dict[str, Any]]:
-    return follow_up(Analysis(question="?", gaps=gaps), searched, passages, limit, PAYLOAD)
+    return follow_up(Analysis(question="?", gaps=gaps), searched, passages, limit)
 
 
 def test_a_gap_is_searched_for_by_itself_and_in_other_words() -> None:
-    """Then analysed on the missing aspects alone, by a step that adds nothing more."""
-    search, analysis = _added([Gap(subject="alpha", term="delay")], ["alpha retries delay"], _passages("x"))
+    """And may fail: what was found before is kept."""
+    (search,) = _added([Gap(subject="alpha", term="delay")], ["alpha retries delay"], _passages("x"))
 
     assert search["agent"] == "retriever"
     assert search["payload"]["text"] == "alpha delay"
     assert "alpha pause" in search["payload"]["queries"]
-    assert analysis["payload"] == {**PAYLOAD, "aspects": ["delay"], "follow_ups": 0}
-    assert (analysis["agent"], analysis["depends_on"]) == ("analyzer", [1])
-    assert all(step["reason"] for step in (search, analysis))
+    assert search["on_failure"] == "continue"
+    assert "delay of alpha" in search["reason"]
 
 
 @pytest.mark.parametrize(
@@ -53,15 +51,15 @@ def test_a_subject_and_an_aspect_that_were_never_searched_for_together_are() -> 
     """What one branch asked about one subject, nobody asked about the other."""
     steps = _added([Gap(subject="beta", term="colour")], ["colour of alpha", "beta"], _passages("x"))
 
-    assert [step["agent"] for step in steps] == ["retriever", "analyzer"]
+    assert [step["payload"]["text"] for step in steps] == ["beta colour"]
 
 
-def test_at_most_three_searches_and_one_analysis_are_added() -> None:
+def test_at_most_three_searches_are_added() -> None:
     """However much is missing; fewer where the step says so."""
     gaps = [Gap(subject="alpha", term=f"aspect{n}") for n in range(9)]
 
-    assert [step["agent"] for step in _added(gaps, [], _passages("x"))] == ["retriever"] * 3 + ["analyzer"]
-    assert len(_added(gaps, [], _passages("x"), limit=1)) == 2
+    assert [step["agent"] for step in _added(gaps, [], _passages("x"))] == ["retriever"] * 3
+    assert len(_added(gaps, [], _passages("x"), limit=1)) == 1
     assert _added(gaps, [], _passages("x"), limit=0) == []
 
 
@@ -71,15 +69,16 @@ async def _analysed(bench: Bench, payload: dict[str, Any], inputs: dict[int, Ste
 
 @pytest.mark.anyio
 async def test_only_one_round_is_made(bench: Bench) -> None:
-    """The step that follows up adds nothing, nor does one that works on an analysis which has been followed up."""
-    found = {"query": "alpha delay", "documents": 1, "passages": []}
-    first = await _analysed(bench, {"text": "What is the delay of alpha?"}, {1: StepOutput(data=found)})
-    assert [step["agent"] for step in first.steps] == ["retriever", "analyzer"]
+    """What works on an analysis that has been followed up adds nothing; nor does a step that is told not to."""
+    found = StepOutput(data={"query": "alpha delay", "documents": 1, "passages": []})
+    asked = {"text": "What is the delay of alpha?"}
+    first = await _analysed(bench, asked, {1: found})
+    assert [step["agent"] for step in first.steps] == ["retriever"]
 
-    again = await _analysed(bench, dict(first.steps[-1]["payload"]), {1: StepOutput(data=found)})  # type: ignore[arg-type]
-    merged = await _analysed(bench, {"text": "What is the delay of alpha?"}, {1: first, 2: again})
+    merged = await _analysed(bench, asked, {1: first, 2: found})
+    told = await _analysed(bench, {**asked, "follow_ups": 0}, {1: found})
 
-    assert (again.steps, merged.steps) == ([], [])
+    assert (merged.steps, told.steps) == ([], [])
     assert merged.data["followed_up"]  # type: ignore[index, call-overload]
 
 
@@ -89,11 +88,9 @@ async def test_the_writer_gets_what_the_follow_up_found(bench: Bench) -> None:
     task = "What is the latency of alpha?"
     missed = {"query": "alpha latency", "documents": 1, "passages": []}
     first = await _analysed(bench, {"text": task}, {1: StepOutput(data=missed)})
-    search, analysis = first.steps
+    (search,) = first.steps
 
-    ctx = bench.context(documents=[DELAYS])
-    found = await bench.step("retriever", search["payload"], ctx)  # type: ignore[arg-type]
-    second = await _analysed(bench, dict(analysis["payload"]), {2: found})  # type: ignore[arg-type]
-    report = await bench.step("writer", task, bench.context("writer", task=task, inputs={1: first, 3: second}))
+    found = await bench.step("retriever", search["payload"], bench.context(documents=[DELAYS]))  # type: ignore[arg-type]
+    report = await bench.step("writer", task, bench.context("writer", task=task, inputs={1: first, 2: found}))
 
     assert "waits for five minutes" in str(report.text)
