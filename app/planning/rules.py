@@ -57,13 +57,16 @@ def _search(branch: Branch) -> dict[str, Any]:
 def _analyses(reading: Reading) -> list[RawStep]:
     count = len(reading.branches)
     return [
-        _step(count + index, "analyzer", _asked(branch), [index], reasons.analysis(branch)) | _policy(reading)
+        _step(count + index, "analyzer", _asked(branch, count > 1), [index], reasons.analysis(branch))
+        | _policy(reading)
         for index, branch in enumerate(reading.branches, start=1)
     ]
 
 
-def _asked(branch: Branch) -> dict[str, Any]:
-    return _payload(branch.question, branch.intent, (), branch.aspects)
+def _asked(branch: Branch, merged: bool) -> dict[str, Any]:
+    """What is missing is searched for again by the merge alone, which sees all parts: so the plan stays bounded."""
+    once = {"follow_ups": 0} if merged else {}
+    return _payload(branch.question, branch.intent, (), branch.aspects) | once
 
 
 def _policy(reading: Reading) -> dict[str, Any]:

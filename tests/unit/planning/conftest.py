@@ -24,6 +24,7 @@ class Comparison(StepInput):
     intent: Intent = Intent.ANSWER
     subjects: list[Name] = Field([], max_length=24)
     aspects: list[Name] = Field([], max_length=12)
+    follow_ups: int = Field(3, ge=0, le=3)
 
 
 async def run(step: StepInput, ctx: object) -> StepOutput:
