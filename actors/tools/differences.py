@@ -14,6 +14,7 @@ from actors.tools.candidates import Candidate
 from actors.tools.identity import Identities
 from actors.tools.opposition import Kind, agree, likeness, opposition
 from actors.tools.readings import Reading, read, whole_stems
+from actors.tools.twins import twins
 from actors.tools.vocabulary import PLATFORMS
 from actors.tools.words import stem_set
 
@@ -70,12 +71,16 @@ def compare_sources(candidates: list[Candidate], identities: Identities) -> tupl
     readings = [_Read(candidate, reading) for candidate in best for reading in read(candidate.sentence.text)]
     found: dict[tuple[int, int], Pair] = {}
     alike: list[tuple[float, _Read, _Read]] = []
+    for one, other in twins(best):
+        if one.subject == other.subject and identities.alike(one.passage.uri, other.passage.uri):
+            first, second = sorted((one, other), key=lambda candidate: candidate.place)
+            found[id(first), id(second)] = Pair(first, second, "numbers", 1.0, "")
     for left, right in _likely(readings):
         if not left.reading.near(right.reading):
             continue
         if _may_oppose(left.reading, right.reading) and (pair := _pair(left, right, identities)):
             key = (id(pair.first), id(pair.second))
-            if key not in found or found[key].sure < pair.sure:
+            if key not in found or found[key].sure <= pair.sure:
                 found[key] = pair
         elif sure := _agreement(left, right, identities):
             alike.append((sure, left, right))

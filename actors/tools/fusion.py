@@ -1,8 +1,10 @@
 """Makes one ranking of several: reciprocal rank fusion, near-duplicates removed, documents given their share."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from actors.tools.facts import denials, numbers
 from actors.tools.passages import Passage
 from actors.tools.words import jaccard, stem, tokens
 
@@ -10,6 +12,7 @@ RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 20
 NEAR_DUPLICATE = 0.85
 COMPARED_MAX = 400
 DECAY = 0.93  # per passage of a document beyond its share
+HEADING = re.compile(r"^#.*$", re.MULTILINE)  # a page may bear another number
 
 
 def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) -> list[Passage]:
@@ -27,17 +30,28 @@ def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) 
 
 
 def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passage]:
-    """The first `limit` passages of which no two have nearly the same words, whichever documents they are from."""
+    """
+    The first `limit` passages of which no two have nearly the same words, whichever documents they are from.
+
+    Two documents that say the same with other numbers, or one with a "not" more, do not say the same.
+    """
     kept: list[Passage] = []
-    seen: list[frozenset[str]] = []
+    seen: list[tuple[frozenset[str], Passage]] = []
     for passage in ranked[:COMPARED_MAX]:
         words = frozenset(tokens(passage.text))
-        if not any(_alike(words, other) for other in seen):
+        if not any(_alike(words, other) and not _disagree(passage, known) for other, known in seen):
             kept.append(passage)
-            seen.append(words)
+            seen.append((words, passage))
         if len(kept) == limit:
             break
     return kept
+
+
+def _disagree(one: Passage, other: Passage) -> bool:
+    if one.uri == other.uri:
+        return False
+    mine, theirs = (HEADING.sub("", passage.text) for passage in (one, other))
+    return numbers(mine) != numbers(theirs) or denials(mine) != denials(theirs)
 
 
 def shared_out(ranked: Sequence[Passage], share: int) -> list[Passage]:

@@ -37,6 +37,9 @@ class Identities:
         names = self.names.get(one), self.names.get(other)
         return not (names[0] and names[1] and not names[0] & names[1])
 
+    def alike(self, one: str, other: str) -> bool:
+        return self.comparable(one, other) and self.same_edition(one, other)
+
     def same_edition(self, one: str, other: str) -> bool:
         mine, theirs = self.editions.get(one), self.editions.get(other)
         return not mine or not theirs or mine == theirs

@@ -78,6 +78,16 @@ def test_editions_platforms_and_sections_tell_things_apart(first: tuple[str, str
     assert not _differences(first[1], second[1], (first[0], second[0]))
 
 
+def test_a_copy_that_was_edited_contradicts_its_original() -> None:
+    """Word for word the same but for one of several numbers; another version is another thing."""
+    text = "It raises an error on an integer that exceeds {} bits by default or, when it is told so, 53 bits."
+
+    (pair,) = _differences(text.format(64), text.format(32))
+
+    assert (pair.kind, pair.a.text) == ("numbers", text.format(64))
+    assert not _differences("Version 2 of it keeps 10 connections open.", "Version 3 of it keeps 50 connections open.")
+
+
 def test_a_document_may_contradict_itself() -> None:
     """Where two of its sections speak of the same attribute in nearly the same words."""
     text = "# Settings\n\nThe lease lasts 10 seconds.\n\n# FAQ\n\nBy default the lease lasts 30 seconds."
