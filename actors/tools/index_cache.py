@@ -2,11 +2,13 @@
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from actors.tools.index_file import IndexFile
 
+KINDS = ("texts", "folder")  # how the keys of corpora begin
 INDEXES_MAX = 64
 INDEXES_BYTES_MAX = 16 << 30
 USED_EVERY_S = 60  # how exactly the last use is known
@@ -22,7 +24,7 @@ def used(file: IndexFile) -> None:
 
 def make_room(kept: IndexFile) -> None:
     """Removes indexes beyond the limits, but never `kept` nor one that somebody writes."""
-    locks = sorted(kept.folder.glob("*-*.lock"), key=_used_at, reverse=True)
+    locks = sorted(_all(kept.folder, ".lock"), key=_used_at, reverse=True)
     left = INDEXES_BYTES_MAX - _size(kept.folder, kept.lock)
     for number, lock in enumerate([lock for lock in locks if lock != kept.lock], start=2):
         left -= _size(kept.folder, lock)
@@ -40,11 +42,17 @@ def _remove(folder: Path, lock: Path) -> None:
 
 
 def _sweep(folder: Path, keys: set[str]) -> None:
-    for path in folder.glob("*-*.sqlite*"):
+    for path in _all(folder, ".sqlite*"):
         owned = path.name.rpartition(".sqlite")[0].rpartition("-")[0] in keys
         if not owned and _used_at(path) < time.time() - LEFTOVER_S:
             with suppress(OSError):
                 path.unlink()
+
+
+def _all(folder: Path, ending: str) -> Iterator[Path]:
+    """Files of indexes, and nothing else that may lie in the folder."""
+    for kind in KINDS:
+        yield from folder.glob(f"{kind}-*{ending}")
 
 
 def _size(folder: Path, lock: Path) -> int:
