@@ -71,4 +71,7 @@ def _queries(gap: Gap, topics: Sequence[str], searched: Sequence[str], texts: li
     more = len(texts) >= FOUND_FULL and any(stem(word) in words for word in missing for words in texts)
     if not (untried or fresh or more):
         return []
+    if not gap.subject and not untried:
+        # With the rest of the question the same passages would come first once more.
+        return [" ".join([*missing, *fresh[:SYNONYMS_MAX]])[:QUERY_CHARS_MAX]]
     return [" ".join([*about, *words])[:QUERY_CHARS_MAX] for words in (missing, *([w] for w in fresh[:SYNONYMS_MAX]))]
