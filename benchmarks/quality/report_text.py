@@ -12,6 +12,7 @@ CITED = re.compile(r"(.*?)((?:\s*(?<![\\\w])\[\d+\](?!\())+)", re.DOTALL)
 NUMBERED = re.compile(r"^\d+[.)]\s+")
 HEADING = re.compile(r"^(#{1,6}) (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^(```+|~~~+).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\u201c])")
 WORDS_OF_A_SENTENCE = 5
 NOTHING = re.compile(r"\bnothing\b.{0,60}\banswers?\b|\bno statement\b|\bnot found\b", re.IGNORECASE)
 SOURCES, MISSING = "Sources", "What was not found"
@@ -60,7 +61,8 @@ class ReportText:
 
     def repeated(self) -> list[str]:
         """Sentences that stand in it more than once; cells of a table may repeat what the text says."""
-        said = Counter(words(fragment.text) for fragment in self.fragments if not fragment.in_table)
+        own = (fragment.text for fragment in self.fragments if not fragment.in_table)
+        said = Counter(words(sentence) for text in own for sentence in SENTENCE_END.split(text))
         return [text.strip() for text, times in said.items() if times > 1 and len(text.split()) >= WORDS_OF_A_SENTENCE]
 
 
