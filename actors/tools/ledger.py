@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from actors.tools.citations import normalised
 from actors.tools.findings import Agreement, Quotation
 from actors.tools.inline import plain
+from actors.tools.sentences import sentences
 from actors.tools.sources import Numbering
 from app.model.report import Statement
 
@@ -25,6 +26,7 @@ class Ledger:
     reserved: set[str] = field(default_factory=set)
     agreed: dict[str, Sequence[Quotation]] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
+    said_parts: set[str] = field(default_factory=set)  # the sentences of quotations that have several
 
     def reserve(self, quotations: Iterable[Quotation]) -> None:
         self.reserved.update(normalised(quotation.text) for quotation in quotations)
@@ -39,11 +41,14 @@ class Ledger:
         """Whether it may be said here: neither it nor a part of it is said elsewhere, nor it as a part."""
         text = normalised(quotation.text)
         taken = self.said | self.reserved
-        return text not in taken and not any(_overlap(text, other) for other in taken)
+        if text in taken or not self.said_parts.isdisjoint(_parts(quotation)):
+            return False
+        return not any(_overlap(text, other) for other in taken)
 
     def say(self, quotation: Quotation) -> Statement:
         """The sentence with its numbers; from now on it has been said."""
         self.said.add(normalised(quotation.text))
+        self.said_parts |= _parts(quotation)
         lead = plain(quotation.context) if quotation.form == "item" else ""
         return Statement(text=quotation.text, sources=self.cite(quotation), lead=lead)
 
@@ -60,6 +65,14 @@ class Ledger:
                 self.numbering.number(place.pid, place.context)
             numbers.append(self.numbering.number(place.pid, place.quote))
         return list(dict.fromkeys(numbers))
+
+
+def _parts(quotation: Quotation) -> set[str]:
+    """The sentences of a quotation, as far as they are long enough to be told from others."""
+    if quotation.form != "sentence":
+        return set()
+    texts = (normalised(sentence.text) for sentence in sentences(quotation.text))
+    return {text for text in texts if len(text) >= PART_CHARS_MIN}
 
 
 def _overlap(one: str, other: str) -> bool:

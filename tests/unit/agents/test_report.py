@@ -264,6 +264,20 @@ def test_a_part_of_what_is_said_is_not_said_again() -> None:
     assert body(guide).count(TEN) == body(found).count(MEMORY) == 1
 
 
+def test_two_findings_that_share_a_sentence_do_not_both_say_it() -> None:
+    """A document may begin two of its sections alike."""
+    alike = "The lock is held for the duration of the call."
+    texts = [f"{alike} It raises one error on writing.", f"{alike} It raises another one on reading."]
+    documents = [Document(name=f"{n}.md", text=f"# L\n\n{text}\n") for n, text in enumerate(texts)]
+    passages = {passage.pid: passage for document in documents for passage in split(document)}
+    pids = {text: next(p.pid for p in passages.values() if text in p.text) for text in texts}
+    findings = [Finding(text=text, quote=text, pid=pids[text], score=1.0) for text in texts]
+
+    report = write_report(Analysis(question="q", documents=2, passages=passages, findings=findings), "What is it?")
+
+    assert body(report).count(alike) == 1
+
+
 def test_one_statement_that_nothing_decides() -> None:
     """Is told once: not among what was not found besides."""
     verdict = Verdict(claim="Alpha is free?", verdict="not found")
