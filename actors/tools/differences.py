@@ -5,6 +5,7 @@ Only pairs that share a telling word are looked at, the rarest words first and a
 is bounded however many sentences there are.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ PAIRS_PER_SENTENCE = 2
 ALIKE_ELSEWHERE = 0.6  # of two sentences from documents about different things
 ALIKE_WITHIN, ALIKE_WITHIN_SHORT = 0.7, 0.8  # of two sentences of one document; with one telling word in common
 ABOUT_WORDS_MAX = 5
+ENTRY = re.compile(r"(?:\w+\.)*(\w+)\s?\(|(?:\w+\.)+(\w+)$|(\w*_\w+)$")
 GENERIC_HEADINGS = stem_set(
     "introduction overview configuration configuring settings options faq frequently asked questions usage getting "
     "started quickstart details notes summary background features limits defaults general reference basics about "
@@ -161,7 +163,7 @@ def _pair(left: _Read, right: _Read, identities: Identities) -> Pair | None:
     if one is other or one.subject != other.subject or one.sentence.text == other.sentence.text:
         return None
     found = opposition(left.reading, right.reading)
-    if found is None or not _same_surroundings(left, right):
+    if found is None or not _same_surroundings(left, right) or not _same_entry(left, right):
         return None
     kind, sure = found
     if not _of_one_thing(left, right, sure, identities):
@@ -180,6 +182,17 @@ def _of_one_thing(left: _Read, right: _Read, sure: float, identities: Identities
     if identities.comparable(one.passage.uri, other.passage.uri):
         return True
     return sure >= ALIKE_ELSEWHERE and identities.name_in_common(one.sentence.text, other.sentence.text)
+
+
+def _same_entry(left: _Read, right: _Read) -> bool:
+    """Below the name of a function or setting a sentence is about that, though it does not say so."""
+    mine, theirs = (one.candidate.passage.heading.rpartition(" > ")[2] for one in (left, right))
+    return mine == theirs or (_names_entry(mine, right) and _names_entry(theirs, left))
+
+
+def _names_entry(heading: str, other: _Read) -> bool:
+    name = ENTRY.match(heading)
+    return name is None or next(filter(None, name.groups())).lower() in other.reading.text.lower()
 
 
 def _same_surroundings(left: _Read, right: _Read) -> bool:

@@ -15,6 +15,7 @@ from actors.tools.readings import EXCLUDING, MARK, MARKED, Reading, weight
 SHARED_MANY = 6  # words; sentences this alike speak of the same, whatever else they mention
 
 AGREE_SHARED_MIN = 3
+DENIED_SHARED_MIN = 3  # unless both say nothing else: two words in common may be anything's
 CLAIM_COVERED_MIN = 0.75  # of a claim's words, for a source to speak of it
 
 Kind = Literal["numbers", "dates", "negation"]
@@ -168,7 +169,7 @@ def _denies(left: Reading, right: Reading, like: Likeness) -> bool:
         return False
     if like.contained < 0.7 or like.alike < 0.5 or (like.only_left and like.only_right and like.alike < 0.6):
         return False
-    if len(like.shared) < 2 and (like.only_left or like.only_right):
+    if len(like.shared) < DENIED_SHARED_MIN and (like.only_left or like.only_right):
         return False
     return _opposed(left, right)
 

@@ -78,6 +78,14 @@ def test_editions_platforms_and_sections_tell_things_apart(first: tuple[str, str
     assert not _differences(first[1], second[1], (first[0], second[0]))
 
 
+def test_entries_of_a_reference_speak_of_what_their_headings_name() -> None:
+    """Two functions may return different things; the same one may not."""
+    first, second = "# {}(path)\n\nThe list is sorted.", "# {}(path)\n\nThe list is not sorted."
+
+    assert not _differences(first.format("listdir"), second.format("scandir"))
+    assert _differences(first.format("listdir"), second.format("listdir"))
+
+
 def test_a_copy_that_was_edited_contradicts_its_original() -> None:
     """Word for word the same but for one of several numbers; another version is another thing."""
     text = "It raises an error on an integer that exceeds {} bits by default or, when it is told so, 53 bits."
