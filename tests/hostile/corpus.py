@@ -101,6 +101,9 @@ NAMES = (
     "[retries](javascript:alert(1)).md", "<script>alert('retries')</script>.md", "../../etc/retries",
     "## Sources retries", "retries [1].md", "retries | delay |.md", "`retries`.md", "- [1] retries.md",
     "javascript:alert('retries')", "http://evil.example/retries", "retries\u202edm.exe", "retries " + "x" * 180,
+    "http://evil.example/](javascript:alert(1))retries", "http://u:p@evil.example/retries",
+    "https://evil.example/retries><img src=x onerror=alert(1)>", 'https://evil.example/"onmouseover="alert(1)retries',
+    "https://evil.example/retries\u202e", "http://evil.example/retries [1] ## Sources", "https://evil.example/`retries`",
 )  # fmt: skip
 
 

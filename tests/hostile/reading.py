@@ -16,14 +16,14 @@ HARMLESS_TAGS = word_set(
     """html head meta title style body main header footer nav section article div span h1 h2 h3 h4 h5 h6 p ul ol li a
     strong em code pre blockquote br hr table thead tbody tr th td sup sub del s dl dt dd"""
 )
-HARMLESS_ATTRIBUTES = word_set("href title id class lang charset name content start http-equiv")
+HARMLESS_ATTRIBUTES = word_set("href rel title id class lang charset name content start http-equiv")
 LANGUAGE = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
 def check_markdown(report: str, sources: list[dict[str, Any]], documents: dict[str, str]) -> None:
     """Only our own structure, only listed numbers, each source a real piece of its document."""
     check_characters(report)
-    check_structure(report)
+    check_structure(report, {source["uri"] for source in sources})
     check_numbers(report, sources)
     check_sources(sources, documents)
 
@@ -34,17 +34,21 @@ def check_characters(text: str) -> None:
     assert not bad, sorted(f"U+{ord(char):04X}" for char in bad)
 
 
-def check_structure(report: str) -> None:
-    """No HTML, no picture, no link to anywhere, and the headings of a report, each once."""
+def check_structure(report: str, pages: set[str]) -> None:
+    """No HTML, no picture, no link but to a source that is a page, and the headings of a report, each once."""
     titles: list[str] = []
+    in_sources = False
     tokens = LANGUAGE.parse(report)
     for at, token in enumerate(tokens):
         assert token.type != "html_block", token.content[:200]
         for inline in token.children or []:
             assert inline.type not in ("html_inline", "image"), inline.content[:200]
-            assert inline.type != "link_open", inline.attrs
+            if inline.type == "link_open":
+                assert in_sources, inline.attrs
+                assert inline.attrs["href"] in pages, inline.attrs
         if token.type == "heading_open" and token.tag in ("h1", "h2"):
             titles.append(f"{token.tag} {tokens[at + 1].content}")
+            in_sources = titles[-1] == "h2 Sources"
     assert len(set(titles)) == len(titles), titles
     assert [title[:2] for title in titles].count("h1") == 1, titles
     assert titles[-1] == "h2 Sources" or "h2 Sources" not in titles, titles
