@@ -133,7 +133,8 @@ def _text(payload: str | dict[str, Any]) -> str:
 
 
 def _print_agents(found: list[AgentBody]) -> None:
-    rows = table("agent", "queue", "runs in", "time", "attempts", "batch", "module", "what it does")
+    rows = table("agent", "queue", "runs in", "time", "attempts", "batch", "what it does")
+    rows.columns[-1].no_wrap = False  # what is long goes on below; names stay whole
     for agent in found:
         rows.add_row(
             cell(agent.name),
@@ -142,7 +143,6 @@ def _print_agents(found: list[AgentBody]) -> None:
             cell(f"{agent.timeout_ms / 1000:g} s"),
             cell(agent.max_attempts),
             cell(agent.batch_size_max),
-            cell(agent.module),
             cell(agent.description),
         )
     show_table(rows)

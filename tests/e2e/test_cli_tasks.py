@@ -184,7 +184,7 @@ def test_a_plan_and_the_agents_are_shown_by_a_running_api(shared_api: Stack) -> 
     """`plan` asks it for the steps, `agents` for who may be named in them; neither makes a task."""
     before = shared_api.get("/tasks")
     shown = CliRunner().invoke(cli, ["plan", "Compare A and B", "--url", shared_api.url, "--no-json"])
-    listed = CliRunner().invoke(cli, ["agents", "--url", shared_api.url, "--no-json"])
+    listed = CliRunner(env={"COLUMNS": "80"}).invoke(cli, ["agents", "--url", shared_api.url, "--no-json"])
     records = CliRunner().invoke(cli, ["agents", "--url", shared_api.url, "--json"])
 
     assert "plan by rules: 6 steps, nothing has run" in shown.stdout

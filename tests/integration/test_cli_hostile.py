@@ -40,6 +40,11 @@ WORKER = {
     "silent_ms": 10**18, "queues": [EVIL], "threads": 1, "in_flight": 1,
     "running": [{"task_id": EVIL, "step_id": 1, "agent": EVIL, "attempt": 1, "running_ms": 5}],
 }  # fmt: skip
+AGENT = {
+    "name": EVIL, "description": EVIL, "module": EVIL, "asynchronous": True, "queue": EVIL, "provider": EVIL,
+    "input_schema": {EVIL: EVIL}, "output_schema": {EVIL: EVIL}, "gathers": True, "timeout_ms": 1, "max_attempts": 1,
+    "backoff_ms": 1, "backoff_ms_max": 1, "batch_size_max": 1, "deferrals_max": 1,
+}  # fmt: skip
 REPORT = (
     f"# {EVIL}\n\n&#x1b;[2J &#x202e; &#155; [{EVIL}](http://{EVIL})\n\n```\n{EVIL}\n```\n\n| a |\n|---|\n| {EVIL} |\n"
 )
@@ -80,6 +85,10 @@ def answer(request: BaseHTTPRequestHandler) -> tuple[str, str]:
         found = {"tasks": [SUMMARY], "next": None}
     elif path == "/workers":
         found = [WORKER]
+    elif path == "/agents":
+        found = [AGENT]
+    elif path == "/plan":
+        found = {"planner": "rules", "steps": [STEP]}
     elif path == "/run-task" or path.endswith("/fork"):
         found = ACCEPTED
     elif path.startswith("/metrics"):
@@ -142,6 +151,8 @@ def hostile_redis(
 CALLS: dict[str, list[str]] = {
     "run": ["run", "Do it"],
     "demo": ["demo", "Do it"],
+    "plan": ["plan", "Do it"],
+    "agents": ["agents"],
     "tasks ls": ["tasks", "ls"],
     "tasks show": ["tasks", "show", TASK],
     "tasks cancel": ["tasks", "cancel", TASK, TASK],
@@ -164,7 +175,7 @@ CALLS: dict[str, list[str]] = {
     "doctor": ["doctor"],
 }
 LOGS = {"up", "api", "worker"}
-OF_THE_API = {"run", "demo", "workers", "doctor"}
+OF_THE_API = {"run", "demo", "plan", "agents", "workers", "doctor"}
 
 
 def commands() -> Iterator[str]:

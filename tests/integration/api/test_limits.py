@@ -12,6 +12,7 @@ import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.access import limiter
 from app.access.keyring import Keyring
 from app.access.limiter import WINDOW_S, Window
 from app.access.principal import Rates, Scope
@@ -40,6 +41,12 @@ async def api(redis_url: str, shared_namespace: str) -> AsyncIterator[Guarded]:
 @pytest.fixture
 def ring(redis_client: "redis.Redis", shared_namespace: str) -> Keyring:
     return Keyring(redis_client, Keys(shared_namespace))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine lets nobody pass uncounted here."""
+    monkeypatch.setattr(limiter, "PATIENCE_S", 30.0)
 
 
 def key(ring: Keyring, **rates: int) -> dict[str, str]:

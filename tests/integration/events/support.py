@@ -46,11 +46,14 @@ class Writer:
             await self.append(push=push)
 
     async def lose_tail(self, keep: int) -> None:
-        """Rolls the log back to its first `keep` events, as a failover does."""
-        rows = await self.client.xrange(self.keys.events(self.task_id))
-        await self.client.delete(self.keys.events(self.task_id))
-        for entry_id, fields in rows[:keep]:
-            await self.client.xadd(self.keys.events(self.task_id), fields, id=entry_id)
+        """Rolls the log back to its first `keep` events, as a failover does: nobody sees it without them."""
+        key = self.keys.events(self.task_id)
+        rows = await self.client.xrange(key)
+        async with self.client.pipeline(transaction=True) as act:
+            act.delete(key)
+            for entry_id, fields in rows[:keep]:
+                act.xadd(key, fields, id=entry_id)
+            await act.execute()
         self.seq = keep
         self.written = self.written[:keep]
 
