@@ -185,7 +185,10 @@ def _of_one_thing(left: _Read, right: _Read, sure: float, identities: Identities
 
 
 def _same_entry(left: _Read, right: _Read) -> bool:
-    """Below the name of a function or setting a sentence is about that, though it does not say so."""
+    """A row is about what its first cell names; below the name of a function a sentence is about that, unsaid."""
+    rows = [one.candidate.sentence.text for one in (left, right) if one.candidate.sentence.form == "row"]
+    if len({row.partition(";")[0].casefold() for row in rows}) > 1:
+        return False
     mine, theirs = (one.candidate.passage.heading.rpartition(" > ")[2] for one in (left, right))
     return mine == theirs or (_names_entry(mine, right) and _names_entry(theirs, left))
 

@@ -49,6 +49,16 @@ def test_a_difference_quotes_both_sides_and_says_what_it_is_about() -> None:
     assert (pair.b.quote, pair.about) == ("By default the worker lease lasts 30 s.", "worker lease")
 
 
+def test_rows_of_a_table_are_about_what_their_first_cell_names() -> None:
+    """Two editions of a table: the same row may differ, another row may not."""
+    head = "| Package | 99th percentile | 95th percentile | 50th percentile |\n|---|---|---|---|\n"
+    table = head + "| alpha | {} ms | 1.0 ms | 0.2 ms |\n| alpha-normalizer | 1.9 ms | 0.9 ms | 0.2 ms |\n"
+
+    assert not _differences(table.format("2.7"), table.format("2.7"))
+    (pair,) = _differences(table.format("2.7"), table.format("4.1"))
+    assert {pair.a.text.partition(";")[0], pair.b.text.partition(";")[0]} == {"Package: alpha"}
+
+
 def test_readmes_of_two_products_do_not_contradict_each_other() -> None:
     """Though their sentences name no product; the same sentences in two manuals of one do."""
     first, second = "The pool holds 10 connections.", "The pool holds 50 connections."
