@@ -10,6 +10,7 @@ from actors.tools.words import jaccard, stem, tokens
 
 RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 2009): later ranks still count
 NEAR_DUPLICATE = 0.85
+EDITIONS_MAX = 2
 COMPARED_MAX = 400
 DECAY = 0.93  # per passage of a document beyond its share
 HEADING = re.compile(r"^#.*$", re.MULTILINE)  # a page may bear another number
@@ -33,13 +34,15 @@ def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passa
     """
     The first `limit` passages of which no two have nearly the same words, whichever documents they are from.
 
-    Two documents that say the same with other numbers, or one with a "not" more, do not say the same.
+    Two documents that say the same with other numbers, or one with a "not" more, do not say the same; of those
+    `EDITIONS_MAX` are kept beside the first, so that hundreds of one kind leave room for others.
     """
     kept: list[Passage] = []
     seen: list[tuple[frozenset[str], Passage]] = []
     for passage in ranked[:COMPARED_MAX]:
         words = frozenset(tokens(passage.text))
-        if not any(_alike(words, other) and not _disagree(passage, known) for other, known in seen):
+        alike = [known for other, known in seen if _alike(words, other)]
+        if len(alike) <= EDITIONS_MAX and all(_disagree(passage, known) for known in alike):
             kept.append(passage)
             seen.append((words, passage))
         if len(kept) == limit:

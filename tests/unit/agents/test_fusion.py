@@ -45,11 +45,22 @@ def test_fusing_keeps_every_passage_once(rankings: list[list[Passage]]) -> None:
 
 def test_near_duplicates_of_other_documents_are_dropped() -> None:
     """The better one stays; two hundred candidates are compared in one go."""
-    text = " ".join(f"word{n}" for n in range(60))
-    candidates = [_passage(str(n), f"{n}.md", text=f"{text} only{n}") for n in range(200)]
+    letters = [f"{one}{other}" for one in "abcdefghijklmnop" for other in "abcdefghijklmnop"]
+    text = " ".join(f"word{pair}" for pair in letters[:60])
+    candidates = [_passage(str(n), f"{n}.md", text=f"{text} only{letters[n]}") for n in range(200)]
     candidates.append(_passage("other", text="Something else altogether stands here."))
 
     assert [passage.pid for passage in without_near_duplicates(candidates, 8)] == ["0", "other"]
+
+
+def test_editions_of_one_document_are_kept_but_not_hundreds_of_them() -> None:
+    """Other numbers or a denial may contradict; what is set against them has room as well."""
+    text = " ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    candidates = [_passage(str(n), f"{n}.md", text=f"{text} lasts {n} seconds") for n in range(10, 200)]
+    candidates.insert(1, _passage("denied", "d.md", text=f"{text} not lasts 10 seconds"))
+    candidates.append(_passage("other", text="Something else altogether stands here."))
+
+    assert [passage.pid for passage in without_near_duplicates(candidates, 8)] == ["10", "denied", "11", "other"]
 
 
 def test_a_document_that_had_its_share_waits_for_others_as_good() -> None:
