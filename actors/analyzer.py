@@ -12,11 +12,11 @@ from anyio import to_thread
 from pydantic import Field, JsonValue
 
 from actors.agent import StepContext, StepInput, StepOutput, agent
-from actors.tools.analysis import analyse
-from actors.tools.evidence import Evidence, read_evidence
-from actors.tools.findings import Analysis
-from actors.tools.followups import FOLLOW_UPS_MAX, follow_up
-from actors.tools.question import asks_something
+from actors.tools.analysing.analysis import analyse
+from actors.tools.analysing.evidence import Evidence, read_evidence
+from actors.tools.analysing.findings import Analysis
+from actors.tools.analysing.followups import FOLLOW_UPS_MAX, follow_up
+from actors.tools.analysing.question import asks_something
 from app.model.agents import registry
 from app.model.plan import Intent
 

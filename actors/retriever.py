@@ -6,10 +6,10 @@ from anyio import to_thread
 from pydantic import Field
 
 from actors.agent import StepContext, StepInput, StepOutput, agent
-from actors.tools.documents import open_indexes
-from actors.tools.index import PassageIndex
-from actors.tools.passages import Passage
-from actors.tools.search import QUERIES_MAX, Found, search
+from actors.tools.retrieval.documents import open_indexes
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.search import QUERIES_MAX, Found, search
+from actors.tools.splitting.passages import Passage
 from actors.tools.web import Failures, web_documents
 from app.documents.folder import Skipped
 

@@ -12,17 +12,17 @@ from anyio import to_thread
 
 from actors.agent import StepContext, StepOutput, agent
 from actors.analyzer import AnalyzerInput, analyse_evidence, asked_of
-from actors.tools.checked import Checked, check_analysis
-from actors.tools.compose import OTHER, Composer
+from actors.tools.analysing.evidence import Evidence, read_evidence
+from actors.tools.analysing.findings import Analysis
 from actors.tools.drafting.brief import SHORT_CHARS_MAX, brief
 from actors.tools.drafting.draft import Draft
 from actors.tools.drafting.model import Dictation
-from actors.tools.endmatter import print_end, print_report
-from actors.tools.evidence import Evidence, read_evidence
-from actors.tools.findings import Analysis
-from actors.tools.markdown import print_title
-from actors.tools.press import Press
-from actors.tools.report import begin
+from actors.tools.reporting.checked import Checked, check_analysis
+from actors.tools.reporting.compose import OTHER, Composer
+from actors.tools.reporting.endmatter import print_end, print_report
+from actors.tools.reporting.markdown import print_title
+from actors.tools.reporting.press import Press
+from actors.tools.reporting.report import begin
 from app.model.llm import Llm
 from app.model.output import OutputFormat
 from app.model.plan import Intent

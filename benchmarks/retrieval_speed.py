@@ -23,10 +23,10 @@ from contextlib import closing
 from pathlib import Path
 from statistics import fmean, median, quantiles
 
-from actors.tools.corpora import Folder
-from actors.tools.index import PassageIndex
-from actors.tools.passages import cut, visible
-from actors.tools.search import find_passages
+from actors.tools.retrieval.corpora import Folder
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.search import find_passages
+from actors.tools.splitting.passages import cut, visible
 from app.documents.folder import list_folder, read_entry
 from app.documents.readers import read
 from benchmarks.quality.corpora import corpus

@@ -12,10 +12,10 @@ from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
-from actors.tools.corpora import Given
-from actors.tools.index import PassageIndex
-from actors.tools.passages import Passage, split
-from actors.tools.search import find_passages, search
+from actors.tools.retrieval.corpora import Given
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.search import find_passages, search
+from actors.tools.splitting.passages import Passage, split
 from app.model.task import Document
 from benchmarks.rival_catalogue import Rival
 from benchmarks.rival_environments import environment_of

@@ -12,9 +12,9 @@ GROWTH_BYTES_MAX = 96 << 20
 PROGRAM = """
 import resource, sys
 from pathlib import Path
-from actors.tools.corpora import Folder
-from actors.tools.index import PassageIndex
-from actors.tools.search import find_passages
+from actors.tools.retrieval.corpora import Folder
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.search import find_passages
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -8,7 +8,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from actors.tools.words import word_set
+from actors.tools.text.words import word_set
 
 MARK = re.compile(r"(?<![\\\w])\[(\d+)\](?!\()")
 SOURCE = re.compile(r"^- \[(\d+)\] ", re.MULTILINE)

@@ -8,8 +8,8 @@ sees an address, so it cannot make one up that looks right.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from actors.tools.findings import Analysis
-from actors.tools.passages import Passage
+from actors.tools.analysing.findings import Analysis
+from actors.tools.splitting.passages import Passage
 from app.llm.fence import DATA_RULE, fenced
 from app.model.llm import Message
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from actors.tools.inline import plain
-from actors.tools.sentences import sentences
+from actors.tools.text.inline import plain
+from actors.tools.text.sentences import sentences
 
 PARAGRAPH_CHARS_MAX = 4_000  # what is longer is cut there
 SENTENCE_CHARS_MAX = 600

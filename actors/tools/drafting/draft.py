@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from anyio import to_thread
 
-from actors.tools.citations import normalised
-from actors.tools.compose import OTHER, Composer
 from actors.tools.drafting.brief import Brief
 from actors.tools.drafting.cutter import Drafted, Heading, closed
 from actors.tools.drafting.support import Place, find_elsewhere, find_support
-from actors.tools.markdown import (
+from actors.tools.reporting.citations import normalised
+from actors.tools.reporting.compose import OTHER, Composer
+from actors.tools.reporting.markdown import (
     FINDINGS,
     print_evidence,
     print_section,
@@ -25,9 +25,9 @@ from actors.tools.markdown import (
     section_heading,
     sentence,
 )
-from actors.tools.opening import disagreements
-from actors.tools.press import Press
-from actors.tools.words import stems
+from actors.tools.reporting.opening import disagreements
+from actors.tools.reporting.press import Press
+from actors.tools.text.words import stems
 from app.model.report import CitationCounts, Report, Section, Statement
 
 SECTION_SENTENCES_MAX = 12

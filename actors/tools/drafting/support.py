@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from actors.tools.citations import locate, normalised
-from actors.tools.facts import denies, numbers
-from actors.tools.inline import ADDRESS, CODE_SPAN, plain
-from actors.tools.passages import Passage
-from actors.tools.sentences import Sentence, sentences
-from actors.tools.words import STOP_WORDS, stem, stem_set, stems, tokens
+from actors.tools.contradictions.facts import denies, numbers
+from actors.tools.reporting.citations import locate, normalised
+from actors.tools.splitting.passages import Passage
+from actors.tools.text.inline import ADDRESS, CODE_SPAN, plain
+from actors.tools.text.sentences import Sentence, sentences
+from actors.tools.text.words import STOP_WORDS, stem, stem_set, stems, tokens
 
 WINDOW_SENTENCES = 2
 SHORT_WORDS = 6  # as few stand in one sentence, or it mixes two

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.tools.citations import locate
-from actors.tools.passages import split
+from actors.tools.reporting.citations import locate
+from actors.tools.splitting.passages import split
 from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.task import Document

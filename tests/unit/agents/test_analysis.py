@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-from actors.tools.analysis import analyse
-from actors.tools.findings import Analysis
-from actors.tools.passages import split
-from actors.tools.question import read_question
-from actors.tools.words import content_words, stem
+from actors.tools.analysing.analysis import analyse
+from actors.tools.analysing.findings import Analysis
+from actors.tools.analysing.question import read_question
+from actors.tools.splitting.passages import split
+from actors.tools.text.words import content_words, stem
 from app.model.task import Document
 
 
@@ -144,7 +144,7 @@ def test_no_passages_give_an_empty_analysis_with_gaps() -> None:
 def test_every_process_comes_to_the_same_analysis() -> None:
     """The order of sets must not show, whatever the hash seed."""
     program = (
-        "from actors.tools.analysis import analyse; from actors.tools.passages import split; "
+        "from actors.tools.analysing.analysis import analyse; from actors.tools.splitting.passages import split; "
         "from app.model.task import Document; import importlib.metadata as m; "
         "names = ['lupa', 'orjson', 'rich']; "
         "ps = [p for n in names for p in split(Document(name=n + '.md', text=str(m.metadata(n).get_payload())))]; "

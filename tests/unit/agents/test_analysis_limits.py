@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools.analysis import analyse
-from actors.tools.citations import Claim, verify
-from actors.tools.passages import Passage, split
+from actors.tools.analysing.analysis import analyse
+from actors.tools.reporting.citations import Claim, verify
+from actors.tools.splitting.passages import Passage, split
 from app.model.plan import Intent
 from app.model.task import Document
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.tools.citations import Claim, locate, verify
-from actors.tools.findings import Analysis, Difference, Finding, Side
-from actors.tools.passages import Passage, split
-from actors.tools.report import write_report
-from actors.tools.sentences import sentences
+from actors.tools.analysing.findings import Analysis, Difference, Finding, Side
+from actors.tools.reporting.citations import Claim, locate, verify
+from actors.tools.reporting.report import write_report
+from actors.tools.splitting.passages import Passage, split
+from actors.tools.text.sentences import sentences
 from app.model.report import CitationCounts
 from app.model.task import Document
 

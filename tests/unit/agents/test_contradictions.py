@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools.analysis import analyse
-from actors.tools.dates import dates
-from actors.tools.findings import Difference
-from actors.tools.passages import split
-from actors.tools.quantities import quantities, versions
-from actors.tools.readings import read
+from actors.tools.analysing.analysis import analyse
+from actors.tools.analysing.findings import Difference
+from actors.tools.contradictions.dates import dates
+from actors.tools.contradictions.quantities import quantities, versions
+from actors.tools.contradictions.readings import read
+from actors.tools.splitting.passages import split
 from app.model.task import Document
 from tests.unit.agents.pairs import COMPATIBLE, CONTRADICTING
 

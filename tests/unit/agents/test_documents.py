@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from actors.tools.corpora import Given
-from actors.tools.index_file import IndexFile
+from actors.tools.retrieval.corpora import Given
+from actors.tools.retrieval.index_file import IndexFile
 from app.errors import Permanent, Retryable
 from app.model.task import Document
 from tests.unit.agents.conftest import Bench

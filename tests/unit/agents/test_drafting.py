@@ -10,11 +10,11 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools.checked import check_analysis
+from actors.tools.analysing.findings import Analysis, Difference, Finding, Side
 from actors.tools.drafting.brief import brief
 from actors.tools.drafting.cutter import Cutter, Drafted, Heading
-from actors.tools.findings import Analysis, Difference, Finding, Side
-from actors.tools.passages import split
+from actors.tools.reporting.checked import check_analysis
+from actors.tools.splitting.passages import split
 from app.errors import LlmUnusable
 from app.model.agents import StepOutput
 from app.model.llm import M, Message, Reply

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from actors.tools.findings import Analysis, Gap
-from actors.tools.followups import follow_up
-from actors.tools.passages import Passage
+from actors.tools.analysing.findings import Analysis, Gap
+from actors.tools.analysing.followups import follow_up
+from actors.tools.splitting.passages import Passage
 from app.model.agents import StepOutput
 from app.model.task import Document
 from tests.unit.agents.conftest import Bench

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools.fusion import completed, fused, shared_out, without_near_duplicates
-from actors.tools.passages import Passage
-from actors.tools.words import stem
+from actors.tools.retrieval.fusion import completed, fused, shared_out, without_near_duplicates
+from actors.tools.splitting.passages import Passage
+from actors.tools.text.words import stem
 
 
 def _passage(pid: str, uri: str = "a.md", score: float = 1.0, text: str = "") -> Passage:

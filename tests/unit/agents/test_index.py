@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools import index_cache, indexing
-from actors.tools.corpora import Content, Corpus, Folder, Given, Item
-from actors.tools.index import PassageIndex, match_expression
-from actors.tools.index_file import IndexFile
-from actors.tools.indexing import Done, Stopped, Watch
+from actors.tools.retrieval import index_cache, indexing
+from actors.tools.retrieval.corpora import Content, Corpus, Folder, Given, Item
+from actors.tools.retrieval.index import PassageIndex, match_expression
+from actors.tools.retrieval.index_file import IndexFile
+from actors.tools.retrieval.indexing import Done, Stopped, Watch
 from app.documents.folder import Skipped
 from app.errors import Retryable
 from app.model.task import Document
@@ -223,15 +223,15 @@ def test_threads_that_need_the_same_index_build_it_once(tmp_path: Path) -> None:
 BUILDER = """
 import sys
 from pathlib import Path
-from actors.tools.corpora import Given
-from actors.tools.index import PassageIndex
-from actors.tools.indexing import Watch
+from actors.tools.retrieval.corpora import Given
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.indexing import Watch
 from app.model.task import Document
 
 documents = [Document(name=f"{n}.md", text=f"# T{n}\\n\\n" + "retry words and more. " * 3000) for n in range(5)]
 index = PassageIndex(Given(documents), Path(sys.argv[1]))
 if sys.argv[2:]:
-    import actors.tools.indexing as indexing
+    import actors.tools.retrieval.indexing as indexing
     indexing.COMMIT_BYTES = 1
     def told(done):
         if done.documents == 3:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from actors.tools.inline import escape, escape_line, plain, shorten
+from actors.tools.text.inline import escape, escape_line, plain, shorten
 
 # Tables and strikethrough as on code hosts, raw HTML let through: the worst viewer a report may meet.
 VIEWER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from actors.tools.analysis import analyse
-from actors.tools.checks import claims_of
-from actors.tools.findings import Analysis
-from actors.tools.passages import Passage, split
+from actors.tools.analysing.analysis import analyse
+from actors.tools.analysing.checks import claims_of
+from actors.tools.analysing.findings import Analysis
+from actors.tools.splitting.passages import Passage, split
 from app.model.plan import Intent
 from app.model.task import Document
 

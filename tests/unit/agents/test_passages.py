@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.tools import passages as passages_module
-from actors.tools.blocks import scan
-from actors.tools.passages import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX, Passage, split
+from actors.tools.splitting import passages as passages_module
+from actors.tools.splitting.blocks import scan
+from actors.tools.splitting.passages import PASSAGE_CHARS_MAX, PASSAGE_WORDS_MAX, Passage, split
 from app.model.task import Document
 
 PIECES = st.sampled_from(

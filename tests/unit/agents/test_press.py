@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from actors.tools.inline import plain
+from actors.tools.text.inline import plain
 from app import page
 from app.model.agents import StepOutput
 from app.model.output import OutputFormat

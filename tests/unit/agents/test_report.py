@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.tools.citations import Claim, normalised, verify
-from actors.tools.findings import (
+from actors.tools.analysing.findings import (
     Agreement,
     Analysis,
     Code,
@@ -24,8 +23,9 @@ from actors.tools.findings import (
     Side,
     Verdict,
 )
-from actors.tools.passages import Passage, split
-from actors.tools.report import Written, write_report
+from actors.tools.reporting.citations import Claim, normalised, verify
+from actors.tools.reporting.report import Written, write_report
+from actors.tools.splitting.passages import Passage, split
 from app.model.plan import Intent
 from app.model.report import Missing, Report, Unread
 from app.model.task import Document

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from actors.tools.corpora import Given
-from actors.tools.index import PassageIndex
-from actors.tools.passages import Passage
-from actors.tools.search import find_passages, search
+from actors.tools.retrieval.corpora import Given
+from actors.tools.retrieval.index import PassageIndex
+from actors.tools.retrieval.search import find_passages, search
+from actors.tools.splitting.passages import Passage
 from app.model.task import Document
 
 

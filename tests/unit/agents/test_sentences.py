@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.tools.inline import plain
-from actors.tools.passages import Passage, split
-from actors.tools.quality import statements, weight
-from actors.tools.sentences import Sentence, sentences
+from actors.tools.analysing.quality import statements, weight
+from actors.tools.splitting.passages import Passage, split
+from actors.tools.text.inline import plain
+from actors.tools.text.sentences import Sentence, sentences
 from app.model.task import Document
 
 MARKUP = st.sampled_from(

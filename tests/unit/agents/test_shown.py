@@ -2,10 +2,10 @@
 
 import pytest
 
-from actors.tools.citations import Claim, verify
-from actors.tools.findings import Side
-from actors.tools.passages import split
-from actors.tools.shown import cells
+from actors.tools.analysing.findings import Side
+from actors.tools.reporting.citations import Claim, verify
+from actors.tools.splitting.passages import split
+from actors.tools.text.shown import cells
 from app.model.task import Document
 
 TEXT = (

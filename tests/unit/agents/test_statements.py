@@ -2,10 +2,10 @@
 
 import pytest
 
-from actors.tools.citations import Claim, verify
-from actors.tools.findings import Side
-from actors.tools.passages import Passage, split
-from actors.tools.quality import statements
+from actors.tools.analysing.findings import Side
+from actors.tools.analysing.quality import statements
+from actors.tools.reporting.citations import Claim, verify
+from actors.tools.splitting.passages import Passage, split
 from app.model.task import Document
 
 LIST = """# Limits

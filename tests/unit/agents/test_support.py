@@ -3,7 +3,7 @@
 import pytest
 
 from actors.tools.drafting.support import find_elsewhere, find_support
-from actors.tools.passages import Passage
+from actors.tools.splitting.passages import Passage
 
 TEXTS = {
     "broker": (

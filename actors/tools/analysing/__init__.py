@@ -1,0 +1,1 @@
+"""What passages say about a question."""

@@ -1,0 +1,1 @@
+"""Where documents contradict each other, and where they agree."""

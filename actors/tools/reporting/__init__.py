@@ -1,0 +1,1 @@
+"""Reports whose every citation has been checked."""

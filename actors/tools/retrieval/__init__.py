@@ -1,0 +1,1 @@
+"""Documents, their full-text indexes, and the search in them."""

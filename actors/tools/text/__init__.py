@@ -1,0 +1,1 @@
+"""Words, sentences and markup, as all agents read them."""
