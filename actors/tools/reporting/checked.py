@@ -10,7 +10,6 @@ from actors.tools.analysing.findings import (
     Difference,
     Instruction,
     Procedure,
-    Quotation,
     Side,
     Verdict,
     find_gaps,
@@ -30,7 +29,7 @@ class Checked:
 
 def check_analysis(analysis: Analysis, passages: Mapping[str, Passage]) -> Checked:
     """Verifies every quotation; gaps and verdicts are worked out again where something had to go."""
-    verification = verify(map(Claim.of, _quotations(analysis)), passages)
+    verification = verify(map(Claim.of, analysis.quotations), passages)
     pieces = [code for procedure in analysis.procedures for step in procedure.instructions for code in step.code]
     forged = sum(not _stands(code, passages) for code in pieces)
     counts = verification.counts
@@ -54,18 +53,6 @@ def check_analysis(analysis: Analysis, passages: Mapping[str, Passage]) -> Check
             dropped=counts["dropped"] + forged,
         ),
     )
-
-
-def _quotations(analysis: Analysis) -> Iterable[Quotation]:
-    yield from analysis.findings
-    for pair in analysis.differences:
-        yield from (pair.a, pair.b)
-    for agreement in analysis.agreements:
-        yield from agreement.sides
-    for verdict in analysis.verdicts:
-        yield from [*verdict.sides, *verdict.against]
-    for procedure in analysis.procedures:
-        yield from procedure.instructions
 
 
 def _held(quotations: Iterable[Q], verification: Verification) -> list[Q]:
