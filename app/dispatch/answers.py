@@ -1,5 +1,6 @@
 """A step's memory of what a model has answered: a redelivered step does not pay twice."""
 
+import hashlib
 from typing import Any, cast
 
 from app.dispatch.memos import Memos, decoded
@@ -10,14 +11,16 @@ from app.model.llm import Reply
 PART_CHARS = 10_000
 #: Two million characters; no model answers that much, and a task has room for other things.
 PARTS_MAX = 200
+HASH_CHARS = 16
 
 
 class KeptAnswers:
     """
     Answers among the memos of a step, long ones in several.
 
-    The part that says how many there are is written last: what a crash left unfinished was never there. A person who
-    has the step run again wants other answers than those it failed with: they are kept per `run`.
+    What says how many parts there are is written last, and parts go by the hash of the whole answer: what a crash left
+    unfinished was never there, and is no part of the next answer. A person who has the step run again wants other
+    answers than those it failed with: they are kept per `run`.
     """
 
     def __init__(self, memos: Memos, run: int = 0) -> None:
@@ -30,9 +33,9 @@ class KeptAnswers:
         if head is None:
             return None
         members = cast("dict[str, Any]", decoded(head))
-        texts = []
+        texts, of = [], members.pop("of")
         for number in range(members.pop("parts")):
-            part = await self._memos.recall(self._key(name, number))
+            part = await self._memos.recall(self._key(name, of, number))
             if part is None:
                 return None
             texts.append(str(decoded(part)))
@@ -43,13 +46,14 @@ class KeptAnswers:
         parts = [reply.text[start : start + PART_CHARS] for start in range(0, len(reply.text), PART_CHARS)]
         if len(parts) > PARTS_MAX:
             return
-        members = reply.model_dump(exclude={"text"}) | {"parts": len(parts)}
+        of = hashlib.sha256(reply.text.encode()).hexdigest()[:HASH_CHARS]
+        members = reply.model_dump(exclude={"text"}) | {"parts": len(parts), "of": of}
         try:
             for number, part in enumerate(parts):
-                await self._memos.keep(self._key(name, number), part)
+                await self._memos.keep(self._key(name, of, number), part)
             await self._memos.keep(self._key(name), members)
         except Permanent:
             return
 
-    def _key(self, name: str, part: int | None = None) -> str:
-        return f"llm:{self._run}:{name}" if part is None else f"llm:{self._run}:{name}:{part}"
+    def _key(self, name: str, *part: object) -> str:
+        return ":".join(map(str, ("llm", self._run, name, *part)))

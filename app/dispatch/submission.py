@@ -18,10 +18,6 @@ from app.web.urls import BadUrl
 
 DELAY_MS_MAX = 366 * 86_400_000
 CONCURRENCY_MAX = 100_000
-#: What tells one request from another, besides its documents.
-ASKED_FOR = (
-    "task", "plan", "planner", "collection", "priority", "labels", "deadline", "not_before", "concurrency",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The full-text index: built once, shared, kept up to date piece by piece, rebuilt when damaged, bounded."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from actors.tools.retrieval import index_cache, indexing
 from actors.tools.retrieval.corpora import Content, Corpus, Folder, Given, Item
 from actors.tools.retrieval.index import PassageIndex, match_expression
-from actors.tools.retrieval.index_file import IndexFile
+from actors.tools.retrieval.index_file import MADE_BY, ROOT, IndexFile, made_by
 from actors.tools.retrieval.indexing import Done, Stopped, Watch
 from app.documents.folder import Skipped
 from app.errors import Retryable
@@ -328,7 +329,24 @@ def test_documents_without_text_give_an_empty_index(tmp_path: Path) -> None:
         assert view.names() == []
 
 
-def test_another_program_makes_another_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [
+        "actors/tools/retrieval/indexing.py",
+        "actors/tools/splitting/passages.py",
+        "actors/tools/text/words.py",
+        "app/documents/html.py",
+    ],
+)
+def test_another_program_makes_another_index(tmp_path: Path, program: str) -> None:
     """The file is named after the code that fills it too, so an upgrade never reads what it would not have written."""
-    assert IndexFile(tmp_path, "key").key.startswith("key-")
-    assert len(IndexFile(tmp_path, "key").key) == len("key-") + 12
+    for folder in MADE_BY:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert made_by(tmp_path) == made_by()
+
+    with (tmp_path / program).open("a") as file:
+        file.write("# changed\n")
+
+    made_by.cache_clear()
+    assert made_by(tmp_path) != made_by()
+    assert IndexFile(tmp_path, "key").key == f"key-{made_by()}"

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from app.dispatch.attempt import Fenced
 from app.llm.options import Price
 from tests.llm_script import USAGE, asked, chunk, refuses, stalls, whole, writes
 
@@ -171,6 +172,32 @@ async def test_a_step_that_runs_again_is_answered_from_memory(talk: Talk) -> Non
     assert len(pieces) > 100
     assert "".join(pieces) == long
     assert (len(asked(talk.server)), len(talk.usage)) == (1, 1)
+
+
+async def test_what_a_crash_left_of_an_answer_is_no_part_of_the_next(talk: Talk) -> None:
+    """A step that died while it kept a long answer is answered otherwise, and remembers that whole."""
+    first, second = "a" * 25_000, "b" * 25_000
+    talk.server.answers = [writes(first), writes(second)]
+    keep, left = talk.memos.keep, 2
+
+    async def dies(name: str, value: object) -> bytes:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Fenced
+        return await keep(name, value)
+
+    talk.memos.keep = dies  # type: ignore[method-assign]
+    async with talk.open() as llm:
+        with pytest.raises(Fenced):
+            await llm.complete(SAID, name="draft", tokens_max=50)
+    talk.memos.keep = keep  # type: ignore[method-assign]
+    async with talk.open() as llm:
+        await llm.complete(SAID, name="draft", tokens_max=50)
+        again = await llm.complete(SAID, name="draft", tokens_max=50)
+
+    assert again.text == second
+    assert len(asked(talk.server)) == 2
 
 
 async def test_another_question_is_not_answered_from_memory(talk: Talk) -> None:
