@@ -10,6 +10,7 @@ from actors.tools.retrieval.documents import open_indexes
 from actors.tools.retrieval.index import PassageIndex
 from actors.tools.retrieval.search import QUERIES_MAX, Found, search
 from actors.tools.splitting.passages import Passage
+from actors.tools.text.inline import amount
 from actors.tools.web import Failures, web_documents
 from app.documents.folder import Skipped
 
@@ -66,7 +67,7 @@ def _listed(found: Sequence[Skipped]) -> list[dict[str, str]]:
 
 def _told(found: Found) -> str:
     """How many documents were searched, and which ones were not."""
-    searched = f"searched {_count(found.documents, 'document')}"
+    searched = f"searched {amount(found.documents, 'document')}"
     if not found.skipped:
         return searched
     named = "; ".join(f"{document.name} {document.reason}" for document in found.skipped[:TOLD_MAX])
@@ -76,9 +77,5 @@ def _told(found: Found) -> str:
 
 def _summary(found: list[Passage], searched: int) -> str:
     if not found:
-        return f"nothing found in {_count(searched, 'document')}"
-    return f"{_count(len(found), 'passage')} from {_count(len({passage.uri for passage in found}), 'document')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+        return f"nothing found in {amount(searched, 'document')}"
+    return f"{amount(len(found), 'passage')} from {amount(len({passage.uri for passage in found}), 'document')}"

@@ -23,6 +23,7 @@ from actors.tools.reporting.endmatter import print_end, print_report
 from actors.tools.reporting.markdown import print_title
 from actors.tools.reporting.press import Press
 from actors.tools.reporting.report import begin
+from actors.tools.text.inline import amount
 from app.model.llm import Llm
 from app.model.output import OutputFormat
 from app.model.plan import Intent
@@ -114,7 +115,7 @@ async def _finish(report: Report, press: Press) -> StepOutput:
     markdown = None if press.form is OutputFormat.MARKDOWN else "".join(press.markdown)
     held = counts.ok + counts.repaired
     return StepOutput(
-        summary=f"{held} citations from {len(report.sources)} passages, {counts.dropped} dropped",
+        summary=f"{amount(held, 'citation')} from {amount(len(report.sources), 'passage')}, {counts.dropped} dropped",
         text=press.text,
         media_type=press.form.media_type,
         markdown=markdown,

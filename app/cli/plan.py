@@ -13,7 +13,7 @@ from app.cli.exits import Exit
 from app.cli.inputs import read_plan, read_task
 from app.cli.records import Json, for_programs, say_record, say_records, show_table, table, wide_console
 from app.cli.reporting import reported
-from app.cli.terminal import cell, end, one_line, say, tell
+from app.cli.terminal import cell, counted, end, one_line, say, tell
 from app.config import Settings
 from app.errors import InvalidRequest, Problem
 from app.model.answers import AgentBody
@@ -94,7 +94,7 @@ def _refuse(problems: Sequence[Problem]) -> NoReturn:
 
 
 def _print(found: Plan) -> None:
-    say(f"plan by {found.planner}: {_counted(len(found.steps), 'step')}, nothing has run\n")
+    say(f"plan by {found.planner}: {counted(len(found.steps), 'step')}, nothing has run\n")
     width = min(WIDTH_MAX, wide_console().width)
     for number, steps in enumerate(_stages(found)):
         say(f"{'then' if number else 'first'}{', side by side' if len(steps) > 1 else ''}:")
@@ -146,7 +146,3 @@ def _print_agents(found: list[AgentBody]) -> None:
             cell(agent.description),
         )
     show_table(rows)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.cli.terminal import json_line, one_line
+from app.cli.terminal import counted, json_line, one_line
 from app.model.events import Event
 from app.model.fire import FireEvent
 
@@ -36,7 +36,7 @@ def _asked(found: Mapping[str, Any]) -> str:
 TASK_LINES: dict[str, Tell] = {
     "llm.usage": _asked,
     "plan.fallback": lambda d: f"planned by {d.get('planner')} instead of {d.get('instead_of')}: {d.get('reason')}",
-    "plan.created": lambda d: f"plan: {len(d.get('steps', []))} steps, planned by {d.get('planner')}",
+    "plan.created": lambda d: f"plan: {counted(len(d.get('steps', [])), 'step')}, planned by {d.get('planner')}",
     "events.truncated": lambda d: f"from here on only transitions are recorded (limit {d.get('limit')})",
     "task.completed": lambda d: f"task done in {seconds(d.get('duration_ms'))}{taken(d.get('totals') or {})}",
     "task.failed": lambda d: f"task failed in step {d.get('failed_step')}: {_error(d)}",
@@ -45,7 +45,7 @@ TASK_LINES: dict[str, Tell] = {
     "task.cancel_requested": lambda d: f"asked to end ({d.get('mode')}) by {d.get('by')}",
     "task.paused": lambda d: f"paused by {d.get('by')}",
     "task.resumed": lambda d: f"resumed by {d.get('by')}",
-    "task.retried": lambda d: f"{len(d.get('steps', []))} steps run again, asked by {d.get('by')}",
+    "task.retried": lambda d: f"{counted(len(d.get('steps', [])), 'step')} to run again, asked by {d.get('by')}",
 }
 STEP_LINES: dict[str, tuple[str, Tell]] = {
     "step.queued": ("queued", lambda _: ""),

@@ -34,6 +34,11 @@ def one_line(text: object, chars_max: int = 200) -> str:
     return line if len(line) <= chars_max else line[: chars_max - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def json_line(value: Any) -> str:
     """One line of ASCII JSON, the same for a terminal and for a program."""
     found = value.model_dump(mode="json") if isinstance(value, BaseModel) else value

@@ -39,7 +39,7 @@ class StepOutput(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    summary: str = Field("", max_length=1000)
+    summary: str = Field(default="", max_length=1000)
     data: JsonValue = None
     text: str | None = None
     media_type: str = MARKDOWN

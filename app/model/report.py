@@ -31,7 +31,9 @@ class Cell(BaseModel):
     """What was found of one subject on one aspect; without sources when that is nothing."""
 
     text: str = Field("", description="The gist, or nothing where the numbers say enough.")
-    sources: list[int] = Field([], description="Numbers of the sources that speak of it.")
+    sources: list[int] = Field(
+        [], description="Numbers of the sources of the gist; without one, of all that speak of it."
+    )
 
 
 class Row(BaseModel):

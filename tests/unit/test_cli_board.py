@@ -166,7 +166,16 @@ def test_steering_is_told_too() -> None:
         "step 1 retriever again soon: in 2.00 s, library asked for patience",
         "asked to end (force) by api",
         "task cancelled: late",
-        "2 steps run again, asked by api",
+        "2 steps to run again, asked by api",
         "task expired: deadline",
     ]
     assert not board.completed
+
+
+def test_one_is_not_said_in_the_plural() -> None:
+    """A plan may have a single step."""
+    board = Board()
+
+    lines = [board.apply(event) for event in events(("plan.created", None, {"steps": PLAN[:1], "planner": "client"}))]
+
+    assert lines == ["plan: 1 step, planned by client"]

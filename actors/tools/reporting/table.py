@@ -36,7 +36,8 @@ def _cell(findings: list[Finding], ledger: Ledger) -> Cell:
         return Cell()
     free = [finding for finding in ranked if ledger.is_free(finding)]
     best = next((finding for finding in free if len(finding.text) <= CELL_CHARS_MAX), free[0] if free else None)
-    sources = [number for finding in ranked for number in ledger.cite(finding)]
+    cited = [best] if best else ranked  # another source need not say what the cell says
+    sources = [number for finding in cited for number in ledger.cite(finding)]
     text = _gist(best, ledger) if best else ""
     return Cell(text=text, sources=list(dict.fromkeys(sources)))
 

@@ -86,6 +86,11 @@ def clean(text: str) -> str:
     return " ".join(visible.split())
 
 
+def amount(number: int, noun: str) -> str:
+    """`1 passage`, `2 passages`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def shorten(text: str, chars_max: int) -> str:
     """The text, or its beginning up to a word's end and an ellipsis."""
     if len(text) <= chars_max:

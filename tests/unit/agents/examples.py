@@ -1,4 +1,4 @@
-"""The code of docs/agents.md, as files."""
+"""The code of docs/agents.md, and of the agent in docs/llm.md, as files."""
 
 import re
 from pathlib import Path
@@ -14,3 +14,10 @@ def write_examples(folder: Path) -> dict[str, Path]:
     for name, code in found.items():
         (folder / name).write_text(code)
     return {name: folder / name for name in found}
+
+
+def write_brief(folder: Path) -> dict[str, Path]:
+    """The agent that asks a language model."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.with_name("llm.md").read_text(), flags=re.S)
+    (folder / "brief.py").write_text(code)
+    return {"brief.py": folder / "brief.py"}

@@ -150,6 +150,17 @@ def test_a_comparison_has_a_table_by_aspect() -> None:
     assert [cell.sources for cell in wide.report.table.rows[0].cells] == [[1], [1]] if wide.report.table else False
 
 
+def test_a_cell_cites_only_the_sources_of_what_it_says() -> None:
+    """What else was found of the subject stands below with its own number; it may say the contrary."""
+    ten = finding(TEN, subject="Alpha", terms=["lease"], score=0.9)
+    thirty = finding(THIRTY, subject="Alpha", terms=["lease"], score=0.8)
+
+    report = written(intent=Intent.COMPARISON, subjects=["Alpha", "Beta"], topics=["lease"], findings=[ten, thirty])
+
+    assert f"| **Alpha** | {TEN} [1] |" in report.text
+    assert f"- {THIRTY} [2]" in report.text
+
+
 def test_a_long_sentence_has_its_beginning_in_the_cell() -> None:
     """And is whole among the findings."""
     text = "Delta stores what it is given in a log on disk, which it reads from the start after every crash it has."

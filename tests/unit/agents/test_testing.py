@@ -15,7 +15,7 @@ from actors.testing import Memos, run_agent, run_agent_async
 from app.model.agents import registry
 from app.model.task import Document
 
-from .examples import write_examples
+from .examples import write_brief, write_examples
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +56,8 @@ def test_the_examples_of_the_page_work(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.full
 def test_the_examples_of_the_page_are_typed(tmp_path: Path) -> None:
-    """mypy in strict mode has nothing to say about them."""
-    files = write_examples(tmp_path)
+    """mypy in strict mode has nothing to say about them, nor about the agent that asks a model."""
+    files = write_examples(tmp_path) | write_brief(tmp_path)
     done = python(tmp_path, "mypy", "--strict", *(name for name in files if name.endswith(".py")))
     assert done.returncode == 0, done.stdout + done.stderr
 
