@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import local_redis
+
+# How long an example takes says something of the machine and nothing of the code; the rest as it was found.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,8 @@ from app.documents.html_tables import Table
 
 #: The parser's time grows with length times depth; no page that people read nests like this.
 DEPTH_MAX = 500
+#: Levels of lists and quotations that a line shows: with all of them a page would become hundreds of times its size.
+LEVELS_MAX = 10
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 BLOCKS = word_set(
@@ -128,7 +130,7 @@ class _Walker(HTMLParser):
         number = self.lists[-1] if self.lists else 0
         if number:
             self.lists[-1] += 1
-        self.marker = f"{'  ' * (len(self.lists) - 1)}{f'{number}.' if number else '-'} "
+        self.marker = f"{_indent(len(self.lists) - 1)}{f'{number}.' if number else '-'} "
 
     def handle_endtag(self, tag: str) -> None:
         if tag in VOID or not self.open:
@@ -172,10 +174,10 @@ class _Walker(HTMLParser):
         self.text.clear()
         if not text.strip("`"):
             return
-        lead = prefix or self.marker or "  " * len(self.lists)
+        lead = prefix or self.marker or _indent(len(self.lists))
         tight = bool(self.lists or self.marker) and not prefix
         self.marker = ""
-        self._add("> " * self.quotes + lead + (text if prefix else _guarded(text)), tight=tight)
+        self._add("> " * min(self.quotes, LEVELS_MAX) + lead + (text if prefix else _guarded(text)), tight=tight)
 
     def _add(self, text: str, *, tight: bool = False, table: bool = False) -> None:
         self.blocks.append(Block(text, bool(self.main), bool(self.boilerplate), tight, table))
@@ -211,6 +213,10 @@ class _Walker(HTMLParser):
 
     def _in(self, tag: str) -> bool:
         return any(name == tag for name, _, _ in self.open[-6:])
+
+
+def _indent(levels: int) -> str:
+    return "  " * min(levels, LEVELS_MAX)
 
 
 def _escaped(text: str) -> str:

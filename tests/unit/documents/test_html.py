@@ -92,6 +92,14 @@ def test_hostile_pages_cost_no_more_than_their_length(unit: str) -> None:
     assert isinstance(html_to_text(unit * (300_000 // len(unit))), str)
 
 
+@pytest.mark.parametrize("deep", ["<ul><li>", "<ol><li>", "<blockquote>"])
+def test_a_page_becomes_no_text_that_is_many_times_its_size(deep: str) -> None:
+    """Each line shows how deep it stands, but not all four hundred levels."""
+    page = deep * 400 + ("<li>x" if "li" in deep else "<p>x") * 20_000
+
+    assert len(html_to_text(page)) < 10 * len(page)
+
+
 def test_a_page_that_is_too_long_is_refused() -> None:
     """In one sentence."""
     with pytest.raises(DocumentError, match=r"^'a\.html' is a page of more than 16 Mi characters"):
