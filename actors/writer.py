@@ -82,11 +82,11 @@ async def _draft(report: Report, checked: Checked, request: str, press: Press, l
     kept_s = TIME_KEPT * ctx.remaining_s if ctx.remaining_s < math.inf else 0.0
     labels = composer.labels()
     draft = Draft(report, composer, brief(checked.analysis, request, labels, OTHER), press)
-    dictation = Dictation(llm, draft.brief, lambda: ctx.remaining_s - kept_s)
+    dictation = Dictation(llm, draft.brief, lambda: ctx.remaining_s - kept_s, ctx.last_attempt)
     await _dictate(dictation, draft)
     if dictation.too_long:
         draft.brief = brief(checked.analysis, request, labels, OTHER, SHORT_CHARS_MAX)
-        dictation = Dictation(llm, draft.brief, dictation.left_s)
+        dictation = Dictation(llm, draft.brief, dictation.left_s, ctx.last_attempt)
         await _dictate(dictation, draft)
     if dictation.trouble or not draft.drafted:
         reason = dictation.trouble or "has nothing that its sources say"

@@ -70,6 +70,8 @@ class StepContext(Reports):
     #: How the web may be used by the tools that fetch.
     web: WebOptions = field(default_factory=WebOptions)
     llm: Llm | None = None
+    #: When this attempt fails the step fails: an agent that has another way takes it now.
+    last_attempt: bool = False
 
     @property
     def sync(self) -> SyncReports:

@@ -17,6 +17,7 @@ from app.dispatch.invoke import Invoker
 from app.dispatch.memos import Memos
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.reader import TaskReader
+from app.dispatch.retry import attempts_max
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
@@ -63,8 +64,7 @@ class Executor:
         spec = self.registry.get(attempt.step.agent)
         if spec is None:
             raise Permanent(f"This worker has no agent {attempt.step.agent!r}.", code="unknown_agent")
-        timeout_s = (attempt.step.timeout_ms or spec.timeout_ms) / 1000
-        context = await self._context(running, buffer, timeout_s)
+        context = await self._context(running, buffer, spec)
         step = read_input(spec, attempt.step.payload)
         async with self._model(context, buffer):
             called = await self._called(spec, step, context, running)
@@ -105,7 +105,7 @@ class Executor:
                 return []
             raise
 
-    async def _context(self, running: Running, buffer: ProgressBuffer, timeout_s: float) -> StepContext:
+    async def _context(self, running: Running, buffer: ProgressBuffer, spec: AgentSpec) -> StepContext:
         attempt = running.attempt
         ref = attempt.ref
         task_left_s = math.inf if attempt.deadline_ms is None else attempt.deadline_ms / 1000
@@ -119,7 +119,7 @@ class Executor:
             inputs=await self._inputs(attempt),
             emit=only_reports(buffer.emit),
             memos=self._memos(attempt),
-            timeout_s=timeout_s,
+            timeout_s=(attempt.step.timeout_ms or spec.timeout_ms) / 1000,
             deadline_s=time.monotonic() + task_left_s,
             cancelled=lambda: running.scope.cancel_called,
             depends_on=attempt.depends_on,
@@ -129,6 +129,7 @@ class Executor:
             collections=self.options.collections,
             cache_dir=self.options.cache_dir,
             web=self.options.web,
+            last_attempt=attempt.failures + 1 >= attempts_max(attempt, spec),
         )
 
     @asynccontextmanager

@@ -56,11 +56,16 @@ def _judge(error: Exception, attempt: Attempt, spec: AgentSpec | None) -> Failur
         error=describe(error),
         retryable=not isinstance(error, Permanent),
         delay_ms=_delay_ms(error, attempt, spec),
-        max_attempts=attempt.step.max_attempts or (spec.max_attempts if spec else 1),
+        max_attempts=attempts_max(attempt, spec),
     )
     if isinstance(error, RateLimited) and spec is not None:
         return Deferral(error.provider or spec.provider, failure.delay_ms, spec.deferrals_max, failure)
     return failure
+
+
+def attempts_max(attempt: Attempt, spec: AgentSpec | None) -> int:
+    """How many attempts may fail before the step does."""
+    return attempt.step.max_attempts or (spec.max_attempts if spec else 1)
 
 
 def internal_failure(error: Exception) -> Failure:

@@ -8,7 +8,7 @@ import anyio
 
 from actors.tools.drafting.brief import Brief
 from actors.tools.drafting.cutter import Cutter, Drafted, Heading
-from app.errors import LlmUnusable
+from app.errors import AgentError, LlmUnusable, Permanent, Retryable
 from app.model.llm import Llm, Pieces
 
 TOKENS_MAX = 1_500
@@ -20,7 +20,7 @@ CALL = "report"  # the name of the one call: a step that runs again is answered 
 @dataclass(slots=True)
 class Dictation:
     """
-    One answer of a model, in sentences, while `left_s()` lasts.
+    One answer of a model, in sentences, while `left_s()` lasts; `last` says that there is no later attempt.
 
     `trouble` says why it ended early, if it did; `too_long` that the model has no room for the brief.
     """
@@ -28,6 +28,7 @@ class Dictation:
     llm: Llm
     brief: Brief
     left_s: Callable[[], float]
+    last: bool = False
     trouble: str = ""
     too_long: bool = False
 
@@ -35,7 +36,8 @@ class Dictation:
         """
         What the model writes, as it writes it.
 
-        Never raises `LlmUnusable`; that the model is busy or away is for dispatch, which runs the step again.
+        That the model is busy (`RateLimited`) or away (`Retryable`) is for dispatch, which runs the step again, as long
+        as there are attempts left. Whatever else it refuses is trouble: asking again would change nothing.
         """
         cutter = Cutter()
         async with aclosing(self._pieces()) as pieces:
@@ -65,5 +67,13 @@ class Dictation:
         except LlmUnusable as error:
             self.trouble, self.too_long = f"could not be used ({error})", error.code == TOO_LONG
             return None
+        except (Permanent, Retryable) as error:
+            if not self._is_final(error):
+                raise
+            self.trouble = f"is not to be had ({error})"
+            return None
         self.trouble = "took too long"
         return None
+
+    def _is_final(self, error: AgentError) -> bool:
+        return self.last or isinstance(error, Permanent)

@@ -116,6 +116,29 @@ async def test_a_server_that_asks_for_patience_puts_the_step_off(
     assert view.steps[0].deferrals >= 1
 
 
+async def test_an_agent_knows_its_last_attempt(bench: Bench, door: LlmDoor, model: ScriptedServer) -> None:
+    """A server that stays away costs a report the model's words and not itself: what else can be done is done then."""
+    model.answers = [refuses(503, "busy"), refuses(503, "busy"), refuses(503, "busy")]
+    last: list[bool] = []
+
+    async def agent(step: Any, ctx: StepContext) -> StepOutput:
+        assert ctx.llm is not None
+        last.append(ctx.last_attempt)
+        try:
+            await ctx.llm.complete(SAID, name="draft", tokens_max=9)
+        except Retryable:
+            if not ctx.last_attempt:
+                raise
+        return StepOutput(summary="without it")
+
+    task_id = await bench.submit([{**ONE[0], "max_attempts": 3, "backoff_ms": 1}])
+    await bench.deliver(runner(bench, door, agent))
+
+    view = await bench.reader.view(task_id)
+    assert last == [False, False, True]
+    assert (view.status, view.steps[0].failures) == (TaskStatus.COMPLETED, 2)
+
+
 async def test_a_person_who_retries_a_step_gets_other_answers(
     bench: Bench, door: LlmDoor, model: ScriptedServer
 ) -> None:
