@@ -13,7 +13,7 @@ from rich.table import Table
 
 from app.cli.terminal import cell
 
-TASK = "Compare how dramatiq, fastapi and redis handle errors and retries, and write a summary"
+TASK = "Compare httpx2, starlette and uvicorn on async support, HTTP/2 and WebSockets, and write a summary"
 README_CHARS_MIN = 200
 OWN_NAME = "stepstream"
 DOCUMENTS_MAX = 300

@@ -104,11 +104,13 @@ class Missing(BaseModel):
 
 
 class Unread(BaseModel):
-    """A document that could not be used, or a part of the task whose steps failed."""
+    """A document that could not be used or was read with some doubt, or a part of the task whose steps failed."""
 
     uri: str = Field(description="Its address or name.")
-    reason: str = Field("", description="Why not.")
-    kind: Literal["document", "part"] = Field("document", description="What it is.")
+    reason: str = Field("", description="Why not; of a `note` the doubt.")
+    kind: Literal["document", "part", "note"] = Field(
+        "document", description="What it is; a `note` is about a document that was used."
+    )
 
 
 class Quote(BaseModel):

@@ -13,7 +13,7 @@ import re
 from itertools import islice
 
 from app.planning import words
-from app.planning.sentences import INSTRUCTION, SENTENCE_END, polite_part
+from app.planning.sentences import INSTRUCTION, SENTENCE_END, TAIL, polite_part
 
 CLAIMS_MAX = 40
 CLAIM_WORDS_MIN = 2
@@ -25,7 +25,7 @@ _CLAIMS = r"(?:claims?|statements?|assertions?|facts?|allegations?)"
 #: What stands before a statement that is to be checked.
 OPENING = re.compile(
     rf"(?:is it (?:really |actually )?{_TRUE}(?: that)?|true or false|"
-    rf"fact-? ?check(?:ing)?(?: that| whether| if| these| this)?|"
+    rf"{_VERIFY}(?=:)|fact-? ?check(?:ing)?(?: that| whether| if| these| this)?|"
     rf"{_WHETHER} (?:for me )?(?:whether|if|that)(?: it is {_TRUE} that)?|"
     rf"(?:{_VERIFY}|are|is) (?:for me )?(?:(?:whether|if|the|these|this|those|all|following|my|our|truth of) ){{1,4}}"
     rf"(?:[^ ]{{1,20}} )?{_CLAIMS}(?: (?:is|are))?(?: {_TRUE})?(?: that| below)?)(?:[:,?] ?| |$)",
@@ -100,6 +100,21 @@ def claims(contents: list[str], items: list[str]) -> list[str]:
         if opening := OPENING.match(polite_part(content)):
             return _statements([polite_part(content)[opening.end() :], *contents[place + 1 :]])
     return [text] if len(contents) == 1 and DOUBTING.match(text) else []
+
+
+def enumerated(text: str) -> tuple[str, list[str], str]:
+    """(what asks, the statements, what else is wanted) of "check: A; B; C"; no statements unless there are two."""
+    asking = polite_part(text)
+    opening = OPENING.match(asking)
+    if not opening or not opening[0].rstrip().endswith(":") or ";" not in asking:
+        return text, [], ""
+    pieces = SENTENCE_END.split(asking[opening.end() :])
+    wishes = [piece for piece in pieces if INSTRUCTION.match(polite_part(piece))]
+    claims = [piece.rstrip(" ;.") for piece in pieces if piece not in wishes]
+    if claims and (tail := TAIL.search(claims[-1])):
+        wishes.insert(0, claims[-1][tail.start() :].lstrip(" ,"))
+        claims[-1] = claims[-1][: tail.start()]
+    return (opening[0], claims[:CLAIMS_MAX], " ".join(wishes)) if len(claims) > 1 else (text, [], "")
 
 
 def _statements(texts: list[str]) -> list[str]:

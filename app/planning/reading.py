@@ -81,6 +81,8 @@ def read(goal: str) -> Reading:
 
 def _shaped(lines: list[str], goal: str) -> Reading:
     intro, items, outro = listed(lines)
+    if not items:
+        intro, items, outro = intents.enumerated(intro)
     contents, wishes = sorted_sentences([intro, outro] if items else [" ".join(lines)])
     contents = [content for content in contents if words.topic(content)] or contents
     asked = _sentence([*contents, *items, *wishes])

@@ -179,6 +179,7 @@ def test_the_demonstration_works(run: Command) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "metrics of this task" in done.stdout
+    assert done.stdout.count("| not found |") <= 1
 
 
 def test_up_works_beside_packages_with_our_names(programs: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ def test_the_documents_are_the_readmes_of_the_installed_packages(tmp_path: Path)
     write_documents(folder)
 
     documents = {document.name: document.text for document in read_folder(folder).documents}
-    assert {"dramatiq.md", "fastapi.md", "redis.md"} <= set(documents)
+    assert {"httpx2.md", "starlette.md", "uvicorn.md"} <= set(documents)
     assert "gone.md" not in documents
     assert all(len(text) >= 200 for text in documents.values())
 

@@ -108,7 +108,9 @@ def _read_output(output: Any, evidence: Evidence) -> list[list[Passage]]:
     if isinstance(passages, list):
         found = PASSAGES.validate_python(passages)
         evidence.searches.append(str(output.get("query", "")))
-        _note_unread(evidence, [*_unread(output.get("unreachable")), *_unread(output.get("skipped"))])
+        left_out = [*_unread(output.get("unreachable")), *_unread(output.get("skipped"))]
+        doubted = [entry.model_copy(update={"kind": "note"}) for entry in _unread(output.get("notes"))]
+        _note_unread(evidence, [*left_out, *doubted])
         evidence.documents = max(evidence.documents, _count(output), len({passage.uri for passage in found}))
         return [found]
     if isinstance(passages, dict) and "findings" in output:

@@ -116,9 +116,15 @@ def _with_lead(sentence: Sentence) -> Sentence | None:
     lead = plain(sentence.lead)
     if len(lead.split()) < LEAD_WORDS_MIN or len(text.split()) > JOINED_WORDS_MAX or POINTER.search(lead):
         return None
-    if EXAMPLE_LEAD.search(lead) or not weight(replace(sentence, item=True)):
+    few = any(map(str.isalpha, sentence.text)) and len(sentence.text.split()) < WORDS_MIN
+    if EXAMPLE_LEAD.search(lead) or not (_is_speakable(sentence) if few else weight(replace(sentence, item=True))):
         return None
     return replace(sentence, text=text, context=sentence.lead, form="item")
+
+
+def _is_speakable(item: Sentence) -> bool:
+    """Of one or two words: "Connection pooling." says something behind "It has these features:"."""
+    return not _is_rubbish(item)
 
 
 def _is_whole(text: str) -> bool:

@@ -12,6 +12,7 @@ DUPLICATE = 0.8
 RELATIVE_SCORE_MIN = 0.55  # of the group's best; below that a sentence is padding
 DIVERSITY = 0.3
 INTRODUCTION_MIN = 0.3
+ANSWERS_MIN = 0.5  # of a question none of whose topics is spoken of: the best relevance, or nothing answers
 ELSEWHERE_RELEVANCE = 0.5  # of a sentence that speaks of none of the subjects read from the question
 
 Group = tuple[str, list[Candidate]]
@@ -42,6 +43,8 @@ def grouped(question: Question, candidates: list[Candidate], floor: float = RELA
 def _near_the_best(question: Question, candidates: list[Candidate], floor: float) -> list[Candidate]:
     ranked = sorted(candidates, key=lambda candidate: (-candidate.score, candidate.place))
     firsts = [next((c for c in ranked if topic.word in c.covers), None) for topic in question.topics]
+    if not any(firsts) and max((c.relevance for c in candidates), default=0.0) < ANSWERS_MIN:
+        return []
     kept = {id(candidate) for candidate in firsts if candidate}
     return [c for c in candidates if c.score >= floor * ranked[0].score or id(c) in kept]
 

@@ -96,6 +96,8 @@ def _unread(document: Unread) -> str:
     reason = f": {escape(document.reason).rstrip('.')}" if document.reason else ""
     if document.kind == "part":
         return f"**{escape(document.uri)}**: could not be worked on{reason}."
+    if document.kind == "note":
+        return f"{escape(document.uri)} may not have been understood as it was meant{reason}."
     return f"{escape(document.uri)} could not be read{reason}."
 
 

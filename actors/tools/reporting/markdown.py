@@ -22,6 +22,7 @@ from app.model.report import (
 )  # fmt: skip
 
 FINDINGS = "\n## Findings\n"
+ENDED = re.compile(r"[.!?:…\u3002\uff01\uff1f][\"'”\u2019)\]*_`]*$")
 
 
 def print_title(title: str) -> str:
@@ -29,7 +30,14 @@ def print_title(title: str) -> str:
 
 
 def print_summary(statements: Sequence[Statement]) -> str:
-    return "\n## Summary\n\n" + " ".join(map(sentence, statements)) + "\n"
+    return "\n## Summary\n\n" + " ".join(sentence(ended(statement)) for statement in statements) + "\n"
+
+
+def ended(statement: Statement) -> Statement:
+    """With an end, so that it does not run into the next one: items of lists have none."""
+    if not statement.text or ENDED.search(statement.text):
+        return statement
+    return statement.model_copy(update={"text": f"{statement.text}."})
 
 
 def print_evidence(report: Report) -> Iterator[str]:

@@ -21,6 +21,15 @@ ASKING = frozenset(
 )
 
 
+#: In what form the answer is wanted.
+FORM = re.compile(
+    r"\bin (?:(?:about|at most|under|no more than) )?"
+    r"(?:\d{1,4}|an?|one|two|three|four|five|six|seven|eight|nine|ten|a few) "
+    r"(?:(?:short|brief|concise|simple|single|plain) )?"
+    r"(?:bullets?(?: points?)?|points|sentences?|words|paragraphs?|lines?)\b|\bin bullets?(?: points?)?\b|"
+    r"\bas an? (?:short )?(?:table|list|bullet(?:ed)? list)\b|\bfor (?:an? )?(?:absolute )?(?:beginners?|newcomers?)\b",
+    re.IGNORECASE,
+)
 #: "How long", "how fast": the measure that is asked for.
 HOW = re.compile(rf"\bhow ({'|'.join(sorted(_GRADES))})\b", re.IGNORECASE)
 #: Nouns that add nothing to another one: "retry behaviour" is about retries.
@@ -35,6 +44,7 @@ def phrases(text: str, taken: frozenset[str] = frozenset()) -> list[tuple[str, l
 
     Words that only ask are left out, unless there are no others.
     """
+    text = FORM.sub(lambda form: " " * len(form[0]), text)
     left = [word for word in content_words(text) if stem(word) not in taken]
     how = {match[1].lower() for match in HOW.finditer(text)}
     telling = [word for word in left if not only_asks(word) and word.lower() not in how] or left

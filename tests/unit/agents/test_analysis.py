@@ -164,3 +164,19 @@ def test_every_process_comes_to_the_same_analysis() -> None:
 
     assert answers[0] == answers[1]
     assert len(answers[0]) > 1000
+
+
+@pytest.mark.parametrize("form", ["in five bullets", "in two short sentences", "as a table", "for beginners"])
+def test_the_form_of_an_answer_is_no_topic(form: str) -> None:
+    """Nobody looks for it in the documents."""
+    assert [topic.word for topic in read_question(f"Explain the retries {form}", [], [], []).topics] == ["retries"]
+
+
+def test_where_nothing_speaks_of_what_is_asked_nothing_answers() -> None:
+    """One word of several, in another sense, is no answer: the gap is told, and nothing is cited."""
+    text = "Delta leaves circular references in place. See the security policy of the repository for all the rest."
+    passages = split(Document(name="delta.md", text=text))
+
+    analysis = analyse("How is parental leave paid out?", [], passages)
+
+    assert (analysis.findings, [gap.term for gap in analysis.gaps]) == ([], ["parental leave paid"])

@@ -9,6 +9,7 @@ import pytest
 from actors.tools.retrieval.corpora import Given
 from actors.tools.retrieval.index_file import IndexFile
 from app.errors import Permanent, Retryable
+from app.model.agents import StepOutput
 from app.model.task import Document
 from tests.unit.agents.conftest import Bench
 
@@ -65,6 +66,26 @@ async def test_what_could_not_be_read_is_in_the_output_and_in_the_progress(bench
     assert found["notes"] == [{"name": "docs/d.txt", "reason": "read as Windows-1252: it is not UTF-8"}]
     told = bench.emitted("step.progress")[-1].message
     assert told.startswith("searched 2 documents, left out: docs/b.docx is of a kind")
+
+
+async def test_a_report_names_what_was_left_out_and_what_was_read_with_doubt(bench: Bench, tmp_path: Path) -> None:
+    """In its text and in its data, through analyzer and writer."""
+    folder = _write(tmp_path / "docs", a_md="The delay grows with each attempt that fails.", b_docx="PK")
+    (folder / "d.txt").write_bytes(b"caf\xe9 delay")
+    bench.outputs[1] = StepOutput(
+        data=await _retrieved(bench, "delay", collection="docs", collections={"docs": folder})
+    )
+    question = {"text": "How does the delay grow?"}
+    bench.outputs[2] = await bench.step("analyzer", question, bench.context("analyzer", inputs={1: bench.outputs[1]}))
+
+    report = await bench.step("writer", question, bench.context("writer", inputs={2: bench.outputs[2]}))
+
+    assert isinstance(report.data, dict)
+    assert [(one["uri"], one["kind"]) for one in report.data["unread"]] == [
+        ("docs/b.docx", "document"), ("docs/d.txt", "note"),
+    ]  # fmt: skip
+    assert "- docs/b.docx could not be read: is of a kind" in str(report.text)
+    assert "- docs/d.txt may not have been understood as it was meant: read as Windows-1252" in str(report.text)
 
 
 async def test_no_documents_and_an_unknown_collection_can_never_work(bench: Bench, tmp_path: Path) -> None:

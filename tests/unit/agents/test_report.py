@@ -24,10 +24,11 @@ from actors.tools.analysing.findings import (
     Verdict,
 )
 from actors.tools.reporting.citations import Claim, normalised, verify
+from actors.tools.reporting.markdown import print_summary
 from actors.tools.reporting.report import Written, write_report
 from actors.tools.splitting.passages import Passage, split
 from app.model.plan import Intent
-from app.model.report import Missing, Report, Unread
+from app.model.report import Missing, Report, Statement, Unread
 from app.model.task import Document
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
@@ -335,13 +336,18 @@ def test_what_could_not_be_read_is_told() -> None:
     report = written(
         findings=[finding(MEMORY)],
         gaps=[Gap(term="price")],
-        unread=[Unread(uri="https://x.example/a", reason="answered 500"), Unread(uri="<b>.pdf")],
+        unread=[
+            Unread(uri="https://x.example/a", reason="answered 500"),
+            Unread(uri="<b>.pdf"),
+            Unread(uri="c.txt", reason="read as Windows-1252", kind="note"),
+        ],
     )
 
     assert section(report, "What was not found").split("\n") == [
         "- No statement about price.",
         "- `https://x.example/a` could not be read: answered 500.",
         "- &lt;b&gt;.pdf could not be read.",
+        "- c.txt may not have been understood as it was meant: read as Windows-1252.",
     ]
     assert report.report.missing == [Missing(about=["price"])]
 
@@ -473,3 +479,12 @@ def test_a_passage_in_a_table_of_a_page_stays_text() -> None:
     report = write_report(analysis, "q")
 
     assert normalised("| **E** | Epsilon uses a\\|b and x \\| more. [1] |") in normalised(report.text)
+
+
+def test_what_has_no_end_gets_one_where_sentences_follow_each_other() -> None:
+    """An item of a list, in the summary."""
+    texts = ["Nesting of commands", "Help for free.", "It says “Run it!”", "用法。"]
+
+    summary = print_summary([Statement(text=text, sources=[1]) for text in texts])
+
+    assert summary.strip().endswith("Nesting of commands. [1] Help for free. [1] It says “Run it!” [1] 用法。 [1]")

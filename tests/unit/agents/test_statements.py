@@ -55,6 +55,16 @@ def test_a_list_item_that_is_no_sentence_is_read_with_its_lead_in() -> None:
     ]
 
 
+def test_an_item_of_a_word_or_two_is_read_with_its_lead_in() -> None:
+    """It says something there, and nothing alone."""
+    text = "Delta brings features that its rivals lack:\n\n- Thread safety.\n- Pooling\n\nIt runs.\n\n- Alone\n"
+
+    assert _texts(text) == [
+        "Delta brings features that its rivals lack: Thread safety.",
+        "Delta brings features that its rivals lack: Pooling",
+    ]
+
+
 def test_a_row_is_read_with_its_header() -> None:
     """Rows of links, rows with one cell and tables without a header say nothing."""
     assert _texts(TABLE) == ["Setting: `lease_ms`; Default: 10 000; What for: how long a worker may be silent"]

@@ -195,6 +195,20 @@ AS_PEOPLE_WRITE = [
 
 #: Written when the rules met the tasks above, and run before anything was changed for them: 54 of 77 were right.
 WRITTEN_LATER = [
+    many(
+        "Check: Redis is single-threaded; Kafka needs ZooKeeper; NATS keeps messages in memory",
+        CHECK,
+        ("Redis is single-threaded", "Redis single-threaded"),
+        ("Kafka needs ZooKeeper", "Kafka needs ZooKeeper"),
+        ("NATS keeps messages in memory", "NATS keeps messages memory"),
+    ),
+    many(
+        "Please verify: the default timeout is 5 seconds; retries are limited to 3, and write a report",
+        CHECK,
+        ("the default timeout is 5 seconds", "default timeout 5 seconds"),
+        ("retries are limited to 3", "retries limited 3"),
+    ),
+    one("Verify: Kafka needs ZooKeeper", CHECK, "Kafka needs ZooKeeper"),
     versus(
         "Could you contrast OAuth 2.0 with SAML when it comes to mobile apps, session handling and cost?",
         "OAuth 2.0, SAML",
