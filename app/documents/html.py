@@ -6,18 +6,26 @@ Which blocks belong to the page's content is decided at the end (`app/documents/
 """
 
 import html
+import json
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import nh3
 
+from app.documents.apart import run_apart
 from app.documents.formats import word_set
 from app.documents.html_blocks import Block, is_boilerplate, is_main, page_text
 from app.documents.html_tables import Table
 
 #: The parser's time grows with length times depth; no page that people read nests like this.
 DEPTH_MAX = 500
+#: It grows with the square of a tag's attributes as well, and no cheap look at a page tells how it will be parsed: a
+#: longer one has a process of its own. At this length the worst takes about a second.
+PARSED_HERE_CHARS_MAX = 128 << 10
+CPU_S_MAX = 20  # what 16 Mi characters that people wrote take, and ten times that
+CHILD = Path(__file__).with_name("html_child.py")
 #: Levels of lists and quotations that a line shows: with all of them a page would become hundreds of times its size.
 LEVELS_MAX = 10
 
@@ -32,6 +40,7 @@ DROPPED = word_set(
     """applet audio button canvas datalist dialog embed iframe map math noscript object script select style svg
     template textarea video"""
 )
+ATTRIBUTES = ["class", "id", "role", "hidden"]
 CODE = frozenset(("code", "kbd", "samp", "tt"))
 VOID = frozenset(("br", "hr"))
 NESTED = re.compile(r"<(/?)([a-z][a-z0-9]*)", re.IGNORECASE)
@@ -45,7 +54,12 @@ FENCE = re.compile(r"`{3,}")
 
 
 def html_to_text(page: str) -> str:
-    """The readable part of a page, its title on top; the time taken is linear in its length."""
+    """
+    The readable part of a page, its title on top.
+
+    Raises `TakesTooMuch` where a page costs its parser more than `CPU_S_MAX` or a gigabyte, and `OSError` where there
+    is no process for a large one.
+    """
     if _depth(page) > DEPTH_MAX:
         return " ".join(html.unescape(re.sub(r"<[^<>]*>", " ", page)).split())
     walker = _Walker()
@@ -56,8 +70,11 @@ def html_to_text(page: str) -> str:
 
 
 def _cleaned(page: str) -> str:
+    if len(page) > PARSED_HERE_CHARS_MAX:
+        options = {"tags": sorted(KEPT), "clean_content_tags": sorted(DROPPED), "attributes": {"*": ATTRIBUTES}}
+        return run_apart(CHILD, page.encode("utf-8", "replace"), json.dumps(options), cpu_s=CPU_S_MAX).decode()
     return nh3.clean(
-        page, tags=set(KEPT), clean_content_tags=set(DROPPED), attributes={"*": {"class", "id", "role", "hidden"}},
+        page, tags=set(KEPT), clean_content_tags=set(DROPPED), attributes={"*": set(ATTRIBUTES)},
         strip_comments=True, link_rel=None,
     )  # fmt: skip
 

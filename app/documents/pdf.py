@@ -6,18 +6,13 @@ opened in a worker.
 """
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.documents.apart import MEMORY_BYTES_MAX, TakesTooMuch, run_apart
 from app.documents.errors import DocumentError, DocumentUnreadable
 
-MEMORY_BYTES_MAX = 1 << 30
-CPU_S_MAX = 60
-WALL_S_MAX = 120.0
 CHARS_MAX = 20_000_000
 PAGES_MAX = 10_000
 CHILD = Path(__file__).with_name("pdf_child.py")
@@ -39,7 +34,7 @@ def pdf_to_text(name: str, content: bytes) -> str:
     """
     The text of a PDF: its title and a heading per page, "Page 3", so that citations name the page.
 
-    Raises `DocumentError` when it is damaged, locked or takes too much; takes `WALL_S_MAX` seconds at most.
+    Raises `DocumentError` when it is damaged, locked or takes too much; takes `apart.WALL_S_MAX` seconds at most.
     """
     if not can_read_pdf():
         raise DocumentError(f"{name!r} {MISSING}")
@@ -54,21 +49,12 @@ def pdf_to_text(name: str, content: bytes) -> str:
 
 
 def _run(name: str, content: bytes) -> bytes:
-    limits = map(str, (MEMORY_BYTES_MAX, CPU_S_MAX, CHARS_MAX, PAGES_MAX))
-    # Without the environment and this folder: neither is the parser's business.
-    environment = {key: os.environ[key] for key in ("PATH", "LANG", "HOME") if key in os.environ}
     try:
-        done = subprocess.run(  # noqa: S603  # our own program and numbers
-            [sys.executable, "-P", str(CHILD), *limits],
-            input=content, capture_output=True, timeout=WALL_S_MAX, env=environment, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise DocumentError(f"{name!r} is a PDF that takes more than {WALL_S_MAX:g} seconds to be read.") from error
+        return run_apart(CHILD, content, str(CHARS_MAX), str(PAGES_MAX))
+    except TakesTooMuch as error:
+        raise DocumentError(f"{name!r} is a PDF that takes too much time or memory to be read.") from error
     except OSError as error:
         raise DocumentUnreadable(f"{name!r} cannot be read: no process for it ({error.strerror}).") from error
-    if done.returncode:
-        raise DocumentError(f"{name!r} is a PDF that takes too much time or memory to be read.")
-    return done.stdout
 
 
 def _lines(name: str, output: bytes) -> Iterator[object]:

@@ -2,8 +2,9 @@
 
 import re
 
+from app.documents.apart import TakesTooMuch
 from app.documents.decoding import Decoded, decode
-from app.documents.errors import DocumentError, UnknownFormat
+from app.documents.errors import DocumentError, DocumentUnreadable, UnknownFormat
 from app.documents.formats import Format, format_of, is_url
 from app.documents.html import html_to_text
 from app.documents.pdf import pdf_to_text
@@ -54,7 +55,12 @@ def _rendered(name: str, kind: Format, decoded: Decoded) -> str:
 def _from_html(name: str, page: str) -> str:
     if len(page) > HTML_CHARS_MAX:
         raise DocumentError(f"{name!r} is a page of more than {HTML_CHARS_MAX >> 20} Mi characters.")
-    return html_to_text(page)
+    try:
+        return html_to_text(page)
+    except TakesTooMuch as error:
+        raise DocumentError(f"{name!r} is a page that takes too much time or memory to be read.") from error
+    except OSError as error:
+        raise DocumentUnreadable(f"{name!r} cannot be read: no process for it ({error.strerror}).") from error
 
 
 def _charset(kind: Format, content: bytes, media_type: str | None) -> str | None:

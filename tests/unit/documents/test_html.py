@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.documents import html
 from app.documents.errors import DocumentError
-from app.documents.html import html_to_text
+from app.documents.html import PARSED_HERE_CHARS_MAX, html_to_text
 from app.documents.readers import HTML_CHARS_MAX, read
 
 PIECES = st.sampled_from(
@@ -104,3 +105,26 @@ def test_a_page_that_is_too_long_is_refused() -> None:
     """In one sentence."""
     with pytest.raises(DocumentError, match=r"^'a\.html' is a page of more than 16 Mi characters"):
         read("a.html", b"<p>" + b"x" * HTML_CHARS_MAX)
+
+
+def test_a_large_page_reads_as_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is parsed shows in nothing."""
+    unit = "<h2 class='x'>Tea</h2><ul><li>It is \u00fcber <b>warm</b></li></ul><script>x()</script>"
+    page = unit * (PARSED_HERE_CHARS_MAX // len(unit) + 1)
+    apart = html_to_text(page)
+    monkeypatch.setattr(html, "PARSED_HERE_CHARS_MAX", len(page))
+
+    assert html_to_text(page) == apart
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<p " + " ".join(f"a{n}" for n in range(150_000)) + ">x", "<div><!--</div>-->" * 60_000],
+    ids=["attributes of one tag", "depth that closing tags in comments hide"],
+)
+def test_a_page_that_is_built_to_be_slow_is_given_up(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel stops its parser, which has no other limit."""
+    monkeypatch.setattr(html, "CPU_S_MAX", 1)
+
+    with pytest.raises(DocumentError, match="takes too much time or memory"):
+        read("slow.html", page.encode())
