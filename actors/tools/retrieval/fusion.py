@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice
 
 from actors.tools.contradictions.facts import denials, numbers
 from actors.tools.splitting.passages import Passage
-from actors.tools.text.words import jaccard, stem, tokens
+from actors.tools.text.words import jaccard, stem, stem_list, tokens
 
 RANK_OFFSET = 60  # of the first who described it (Cormack, Clarke, Büttcher 2009): later ranks still count
 NEAR_DUPLICATE = 0.85
@@ -16,10 +17,14 @@ DECAY = 0.93  # per passage of a document beyond its share
 HEADING = re.compile(r"^#.*$", re.MULTILINE)  # a page may bear another number
 
 
-def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) -> list[Passage]:
-    """All passages of the rankings, best first: each counts 1 / (offset + rank) in every ranking that has it."""
+def fused(rankings: Sequence[Iterable[Passage]], weights: Sequence[float] = ()) -> Iterable[Passage]:
+    """
+    All passages of the rankings, best first: each counts 1 / (offset + rank) in every ranking that has it.
+
+    A ranking that is the only one stays what it is, so that its end is not made when nobody gets that far.
+    """
     if len(rankings) == 1:
-        return list(rankings[0])
+        return rankings[0]
     values: dict[str, float] = defaultdict(float)
     passages: dict[str, Passage] = {}
     for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
@@ -30,7 +35,7 @@ def fused(rankings: Sequence[Sequence[Passage]], weights: Sequence[float] = ()) 
     return [passages[pid] for pid in sorted(passages, key=lambda pid: (-values[pid], order[pid]))]
 
 
-def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passage]:
+def without_near_duplicates(ranked: Iterable[Passage], limit: int) -> list[Passage]:
     """
     The first `limit` passages of which no two have nearly the same words, whichever documents they are from.
 
@@ -39,7 +44,7 @@ def without_near_duplicates(ranked: Sequence[Passage], limit: int) -> list[Passa
     """
     kept: list[Passage] = []
     seen: list[tuple[frozenset[str], Passage]] = []
-    for passage in ranked[:COMPARED_MAX]:
+    for passage in islice(ranked, COMPARED_MAX):
         words = frozenset(tokens(passage.text))
         alike = [known for other, known in seen if _alike(words, other)]
         if len(alike) <= EDITIONS_MAX and all(_disagree(passage, known) for known in alike):
@@ -71,9 +76,8 @@ def completed(
     ranked: Sequence[Passage], wanted: Sequence[str], limit: int, best_for: Callable[[str], list[Passage]]
 ) -> list[Passage]:
     """The ranking with the best passages for words that its first `limit` lack, on the last quarter of their places."""
-    have: set[str] = set()
-    for passage in ranked[:limit]:
-        have.update(stem(word) for word in tokens(f"{passage.heading} {passage.text}"))
+    shown = chain.from_iterable((passage.heading, passage.text) for passage in ranked[:limit])
+    have = set(chain.from_iterable(map(stem_list, shown)))
     lacking = [word for word in wanted if stem(word) not in have][: max(1, limit // 4)]
     added = list({passage.pid: passage for word in lacking for passage in best_for(word)}.values())
     kept = limit - len(added)

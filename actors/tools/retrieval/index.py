@@ -16,7 +16,7 @@ from typing import Any
 
 from actors.tools.retrieval.corpora import Corpus
 from actors.tools.retrieval.index_cache import make_room, used
-from actors.tools.retrieval.index_file import IndexFile, NoIndex
+from actors.tools.retrieval.index_file import TEXT_WEIGHT, TITLE_WEIGHT, IndexFile, NoIndex
 from actors.tools.retrieval.indexing import Watch, refresh
 from actors.tools.splitting.passages import Passage, passage_id
 from actors.tools.text.words import tokens
@@ -27,11 +27,20 @@ QUERY_WORDS_MAX = 64
 REBUILDS_MAX = 2
 WAIT_S = 0.05
 
-RANKED = "SELECT rowid, -rank FROM lookup WHERE lookup MATCH :match{within} ORDER BY rank LIMIT :limit"
+# By the function and not by `rank`: SQLite then keeps the first ones only, where FTS5 sorts all there are.
+RANKED = """
+SELECT rowid, -bm25(lookup, :title, :text) AS score
+FROM lookup WHERE lookup MATCH :match{within} ORDER BY score DESC LIMIT :limit
+"""
 WITHIN = " AND rowid BETWEEN :first AND :last"
 COLUMNS = """
 SELECT p.id, f.name, f.title, p.heading, p.line, p.first, p.last, f.text_sha256, p.kind, p.lead, p.text
 FROM passages p JOIN files f ON f.id = p.file
+"""
+COUNTS = """
+SELECT coalesce(sum(last - first + 1), 0), count(*) FILTER (WHERE last >= first),
+    count(*) FILTER (WHERE skipped = ''), count(*) FILTER (WHERE skipped != ''), count(*) FILTER (WHERE note != '')
+FROM files
 """
 NAMED = "SELECT file FROM names WHERE word = ?"
 
@@ -89,18 +98,30 @@ class View:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._frequencies: dict[tuple[str, str | None], int] = {}
 
     def check(self) -> None:
-        """Fails where nothing can be read."""
-        self._db.execute("SELECT value FROM meta WHERE key = 'digest'").fetchone()
+        """Raises `NoIndex` while it is being made for the first time; fails where nothing can be read."""
+        if not self._db.execute("SELECT count(*) FROM meta WHERE key = 'whole'").fetchone()[0]:
+            raise NoIndex
 
     @cached_property
+    def _counts(self) -> tuple[int, int, int, int, int]:
+        """Passages, documents with any, documents read, skipped and with a note: one pass over a long table."""
+        return tuple(self._db.execute(COUNTS).fetchone())
+
+    @property
     def passages(self) -> int:
         """How many passages there are."""
-        return int(self._db.execute("SELECT coalesce(sum(last - first + 1), 0) FROM files").fetchone()[0])
+        return self._counts[0]
 
     def frequency(self, word: str, *, uri: str | None = None) -> int:
         """How many passages have the word, of all or of one document."""
+        if (word, uri) not in self._frequencies:
+            self._frequencies[word, uri] = self._counted(word, uri)
+        return self._frequencies[word, uri]
+
+    def _counted(self, word: str, uri: str | None) -> int:
         match = match_expression([word])
         spans: list[tuple[int, int]] = [(0, 1 << 62)] if uri is None else self._spans(uri)
         sql = "SELECT count(*) FROM lookup WHERE lookup MATCH ? AND rowid BETWEEN ? AND ?"
@@ -130,10 +151,10 @@ class View:
         sql = "SELECT name, title FROM files WHERE last >= first ORDER BY place, name LIMIT ?"
         return [Name(*row) for row in self._db.execute(sql, (limit,))]
 
-    @cached_property
+    @property
     def named(self) -> int:
         """How many documents have anything to find in them."""
-        return int(self._db.execute("SELECT count(*) FROM files WHERE last >= first").fetchone()[0])
+        return self._counts[1]
 
     def names_with(self, words: list[str], limit: int, *, only: bool = False) -> list[Name]:
         """The documents with all the words in their name, in order; `only` these if so asked."""
@@ -146,20 +167,20 @@ class View:
 
     def count(self) -> int:
         """How many documents could be read."""
-        return int(self._db.execute("SELECT count(*) FROM files WHERE skipped = ''").fetchone()[0])
+        return self._counts[2]
 
     def skipped(self, limit: int) -> list[Skipped]:
         """Documents that could not be read, and why."""
         sql = "SELECT name, skipped FROM files WHERE skipped != '' ORDER BY place, name LIMIT ?"
-        return [Skipped(*row) for row in self._db.execute(sql, (limit,))]
+        return [Skipped(*row) for row in self._db.execute(sql, (limit,))] if self._counts[3] else []
 
     def notes(self, limit: int) -> list[Skipped]:
         """Documents that were read with some doubt."""
         sql = "SELECT name, note FROM files WHERE note != '' ORDER BY place, name LIMIT ?"
-        return [Skipped(*row) for row in self._db.execute(sql, (limit,))]
+        return [Skipped(*row) for row in self._db.execute(sql, (limit,))] if self._counts[4] else []
 
     def _ranked(self, match: str, limit: int, uri: str | None) -> list[Passage]:
-        values: dict[str, Any] = {"match": match, "limit": limit}
+        values: dict[str, Any] = {"match": match, "limit": limit, "title": TITLE_WEIGHT, "text": TEXT_WEIGHT}
         if uri is None:
             return self._fetched(self._db.execute(RANKED.format(within=""), values).fetchall())
         scores: list[tuple[int, float]] = []

@@ -33,5 +33,9 @@ def named_in(view: View, word: str) -> list[Name]:
 
 def _is_ordinary(view: View, word: str, named: list[Name]) -> bool:
     ordinary = max(ORDINARY_MIN, ORDINARY_SHARE * view.passages)
-    total = view.frequency(word)
-    return total > ordinary and total - sum(view.frequency(word, uri=name.uri) for name in named) > ordinary
+    elsewhere = view.frequency(word)
+    for name in named:
+        if elsewhere <= ordinary:
+            break
+        elsewhere -= view.frequency(word, uri=name.uri)
+    return elsewhere > ordinary

@@ -8,12 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 
 from actors.tools.analysing.quality import BOILERPLATE
 from actors.tools.splitting.passages import Passage
-from actors.tools.text.words import related, stem, tokens
+from actors.tools.text.words import related, stem, stem_list
 
 COVERAGE, CLOSENESS, IN_HEADING, IN_DOCUMENT = 0.6, 0.5, 0.1, 0.1
 RELATED_SHARE = 0.5  # of what the word itself would count
@@ -60,9 +61,14 @@ def reranked(
     for passage in candidates:
         values[passage.pid] += IN_DOCUMENT * evidence[passage.uri] / most
         values[passage.pid] += favoured.get(passage.uri, 0.0)
-        values[passage.pid] *= BOILERPLATE_SHARE if BOILERPLATE.search(passage.heading) else 1.0
+        values[passage.pid] *= BOILERPLATE_SHARE if _is_boilerplate(passage.heading) else 1.0
     ordered = sorted(candidates, key=lambda passage: -values[passage.pid])
     return [passage.model_copy(update={"score": round(values[passage.pid], 4)}) for passage in ordered]
+
+
+@lru_cache(maxsize=500)
+def _is_boilerplate(heading: str) -> bool:
+    return BOILERPLATE.search(heading) is not None
 
 
 class _Question:
@@ -75,8 +81,8 @@ class _Question:
 
     def value(self, passage: Passage) -> float:
         """What bm25 does not see, 0 to about 1."""
-        order = [stem(word) for word in tokens(passage.text)]
-        heading = {stem(word) for word in tokens(f"{passage.title} {passage.heading}")}
+        order = stem_list(passage.text)
+        heading = {*stem_list(passage.title), *stem_list(passage.heading)}
         spoken = heading.union(order)
         coverage = sum(self._share(word, spoken) * weight for word, weight in self._weights.items())
         headed = sum(weight for word, weight in self._weights.items() if word in heading)
@@ -87,8 +93,10 @@ class _Question:
             return 1.0
         return RELATED_SHARE if not spoken.isdisjoint(self._related.get(word, ())) else 0.0
 
-    def _closeness(self, order: list[str]) -> float:
+    def _closeness(self, order: Sequence[str]) -> float:
         """How much of the question stands close to another part of it."""
+        if len(self._weights.keys() & order) < 2:
+            return 0.0
         places = [(at, word) for at, word in enumerate(order) if word in self._weights]
         pairs = {
             (word, other)

@@ -11,10 +11,10 @@ Best is what bm25 and `ranking.py` say together.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 
 from actors.tools.analysing.quality import BOILERPLATE, statements
 from actors.tools.retrieval.fusion import completed, fused, shared_out, without_near_duplicates
@@ -22,7 +22,7 @@ from actors.tools.retrieval.index import Name, PassageIndex, View
 from actors.tools.retrieval.naming import named_by, named_in
 from actors.tools.retrieval.ranking import reranked, weighed
 from actors.tools.splitting.passages import Passage, name_stem
-from actors.tools.text.words import SEARCH_STOP_WORDS, content_words, related, search_words, stem, tokens
+from actors.tools.text.words import SEARCH_STOP_WORDS, content_words, related, search_words, stem, stem_list, tokens
 from app.documents.folder import Skipped
 
 __all__ = ["TOPICS_MAX", "Found", "find_passages", "named_by", "search"]
@@ -79,8 +79,8 @@ def search(indexes: Sequence[PassageIndex], text: str, limit: int, queries: Sequ
         skipped += [one for view in views for one in view.skipped(SKIPPED_MAX)]
         notes = [one for view in views for one in view.notes(SKIPPED_MAX)]
         documents = sum(view.count() for view in views)
-    weights = [1.0] + [VARIANT_WEIGHT] * (len(asked) - 1)
-    passages = without_near_duplicates(fused(by_query, weights), limit)
+        weights = [1.0] + [VARIANT_WEIGHT] * (len(asked) - 1)
+        passages = without_near_duplicates(fused(by_query, weights), limit)
     return Found(passages, documents, skipped[:SKIPPED_MAX], notes[:SKIPPED_MAX])
 
 
@@ -89,7 +89,7 @@ def find_passages(index: PassageIndex, text: str, limit: int) -> list[Passage]:
     return search([index], text, limit).passages
 
 
-def _ranked(view: View, text: str, limit: int) -> list[Passage]:
+def _ranked(view: View, text: str, limit: int) -> Iterable[Passage]:
     query = read_query(text, view)
     candidates = max(CANDIDATES_MIN, 4 * limit)
     if not query.topic and not query.names:
@@ -151,14 +151,24 @@ def _spread(view: View, uri: str, count: int) -> list[Passage]:
     return [telling[int(at * step)] for at in range(count) if int(at * step) < len(telling)]
 
 
-def _favouring(view: View, query: Query, limit: int) -> list[Passage]:
+def _favouring(view: View, query: Query, limit: int) -> Iterator[Passage]:
     """All documents, the named ones before others of the same worth; soon also how the first of them begins."""
-    words = [*query.names, *query.words]
-    own = [p for name in query.named for p in _about(view, words, limit // 2, uri=name.uri)]
-    ranked = _about(view, words, limit, favoured=query.named)
+    ranked = _all_and_named(view, query, limit)
+    yield from islice(ranked, OPENING_PLACE)
     opening = _opening(view, query.named[0].uri)
-    first = list({passage.pid: passage for passage in [*ranked, *own]}.values())
-    return first if opening is None else [*first[:OPENING_PLACE], opening, *first[OPENING_PLACE:]]
+    if opening is not None:
+        yield opening
+    yield from ranked
+
+
+def _all_and_named(view: View, query: Query, limit: int) -> Iterator[Passage]:
+    """The best of all documents, then of each one named; these cost much and are seldom reached, so they come last."""
+    words = [*query.names, *query.words]
+    ranked = _about(view, words, limit, favoured=query.named)
+    yield from ranked
+    known = {passage.pid for passage in ranked}
+    own = chain.from_iterable(_about(view, words, limit // 2, uri=name.uri) for name in query.named)
+    yield from {passage.pid: passage for passage in own if passage.pid not in known}.values()
 
 
 def _in_turns(view: View, query: Query, limit: int) -> list[Passage]:
@@ -197,5 +207,5 @@ def _opening(view: View, uri: str) -> Passage | None:
 
 
 def _names(passage: Passage, query: Query) -> bool:
-    words = {stem(word) for word in tokens(f"{passage.heading} {passage.text}")}
+    words = {*stem_list(passage.heading), *stem_list(passage.text)}
     return any(stem(name) in words for name in query.names)

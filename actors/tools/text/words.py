@@ -10,6 +10,8 @@ from functools import lru_cache
 
 TOKEN = re.compile(r"[^\W_]+")
 COMPOUND = re.compile(r"[^\W_]+(?:[./][^\W_]+){0,4}")
+# Several times as fast as the expression, and the same for ASCII.
+_SPACED = "".join(character if character.isalnum() else " " for character in map(chr, range(128)))
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -71,7 +73,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 
 def tokens(text: str) -> list[str]:
     """Letters and digits in runs, lower case; "redis-py" is two."""
-    return TOKEN.findall(text.lower())
+    return text.lower().translate(_SPACED).split() if text.isascii() else TOKEN.findall(text.lower())
 
 
 def compounds(text: str) -> list[str]:
@@ -134,6 +136,12 @@ def search_words(text: str) -> list[str]:
             if word.lower() not in SEARCH_STOP_WORDS:
                 chosen.setdefault(stem(word), word)
     return list(chosen.values())
+
+
+@lru_cache(maxsize=500)
+def stem_list(text: str) -> tuple[str, ...]:
+    """Every word's stem, in order; remembered for as long as a search goes over the same passages."""
+    return tuple(map(stem, tokens(text)))
 
 
 @lru_cache(maxsize=2_000)

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from actors.tools.retrieval.corpora import Given
 from actors.tools.retrieval.index import PassageIndex
 from actors.tools.retrieval.search import find_passages, search
 from actors.tools.splitting.passages import Passage
+from actors.tools.text.words import TOKEN, tokens
 from app.model.task import Document
 
 
@@ -132,3 +136,22 @@ def test_words_that_every_passage_has_are_found_all_the_same(tmp_path: Path) -> 
 
     assert [passage.uri for passage in found] == ["one.md", "two.md"]
     assert all(passage.score > 0 for passage in found)
+
+
+def test_passages_of_a_document_that_is_named_have_the_score_that_placed_them(tmp_path: Path) -> None:
+    """The named document is favoured, and what is told about a source agrees with its place."""
+    documents = [
+        Document(name="csv.md", text="# csv\n\nA file is read with a delimiter.\n"),
+        Document(name="files.md", text="# Files\n\nRead a file with a delimiter: a csv file is read so.\n"),
+        *(Document(name=f"{n}.md", text=f"# Part {n}\n\nNothing of it is here.\n") for n in range(40)),
+    ]
+    found = _find(documents, tmp_path, "How do I read a csv file with a delimiter?")
+
+    assert [passage.uri for passage in found] == ["csv.md", "files.md"]
+    assert found[0].score > found[1].score
+
+
+@given(st.text(st.characters(max_codepoint=0x250)))
+def test_words_are_runs_of_letters_and_digits_in_any_script(text: str) -> None:
+    """The short way for ASCII finds what the expression finds."""
+    assert tokens(text) == TOKEN.findall(text.lower())
