@@ -117,6 +117,7 @@ class _Update:
                 self._forget(known[key].id)
             self._add(changed, known)
             self.db.execute("UPDATE meta SET value = ? WHERE key = 'digest'", (digest,))
+            self.db.execute("INSERT OR IGNORE INTO meta VALUES ('whole', 'once')")
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
