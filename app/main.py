@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from app.api import (
     agents,
+    dashboard,
     document,
     event_pages,
     firehose,
@@ -19,11 +20,13 @@ from app.api import (
     health,
     listing,
     metrics,
+    outputs,
     refusing,
     results,
     steering,
     stream,
     tasks,
+    whoami,
 )
 from app.api.headers import SafeHeaders, allow_origins
 from app.api.methods import HeadAsGet, Methods
@@ -39,6 +42,7 @@ from app.startup import begin
 ROUTERS = (
     stream.router, tasks.submissions, listing.router, tasks.router, results.router, steering.steering,
     steering.router, event_pages.router, firehose.router, metrics.router, agents.router, fleet.router, health.router,
+    outputs.router, whoami.router, dashboard.router,
 )  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,

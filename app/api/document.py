@@ -30,16 +30,18 @@ TAGS = [
         "name": "operations",
         "description": "The whole installation: workers, queues, dead letters. For keys with `admin`.",
     },
+    {"name": "access", "description": "Who asks, and what they may do."},
     {"name": "health", "description": "Whether the process lives, and whether it can serve."},
 ]
 #: Where the name of a function alone would say too little to those who generate a client.
 OPERATIONS = {
-    "plan": "plan_task", "tasks": "list_tasks", "task": "get_task", "plan_of_task": "get_plan", "result": "get_result",
+    "plan": "plan_task", "tasks": "list_tasks", "task_counts": "count_tasks",
+    "task": "get_task", "plan_of_task": "get_plan", "result": "get_result",
     "events": "list_events", "delete": "delete_task", "cancel": "cancel_task", "pause": "pause_task",
     "resume": "resume_task", "retry": "retry_task", "fork": "fork_task", "task_metrics": "get_task_metrics",
     "metrics": "get_metrics", "agents": "list_agents", "workers": "list_workers", "queues": "list_queues",
     "dead_letters": "list_dead_letters", "dead_letter": "get_dead_letter", "requeue": "requeue_dead_letter",
-    "discard": "delete_dead_letter",
+    "discard": "delete_dead_letter", "step_output": "get_step_output",
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from app.api.deps import Reader, Services, TaskId, kept
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.dispatch.listing import LIMIT_MAX, TaskFilter, parse_label
-from app.model.answers import PlanBody, PlannedStep
-from app.model.task import TASK_ID_PATTERN, TaskPage, TaskStatus
+from app.model.answers import PlanBody, PlannedStep, TaskCounts
+from app.model.task import TASK_ID_PATTERN, ListStatus, TaskPage
 from app.model.times import parse_time
 
 WORDS_CHARS_MAX = 200
@@ -34,7 +34,7 @@ Labels = Annotated[
 async def tasks(  # FastAPI passes all of them by name
     caller: Reader,
     services: Services,
-    status: Annotated[TaskStatus | None, Query(description="Only tasks in this state.")] = None,
+    status: Annotated[ListStatus | None, Query(description="Only tasks in this state, or `open` ones.")] = None,
     label: Labels = [],  # noqa: B006  # FastAPI copies it
     q: Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")] = "",
     created_after: Annotated[
@@ -54,6 +54,12 @@ async def tasks(  # FastAPI passes all of them by name
     """
     wanted = TaskFilter(status, tuple(parse_label(text) for text in label), q, created_after)
     return await services.tasks.page(caller.tenant, wanted, cursor=cursor, limit=limit)
+
+
+@router.get("/tasks/counts", responses=documented(503))
+async def task_counts(caller: Reader, services: Services) -> TaskCounts:
+    """How many tasks there are, by where they stand."""
+    return await services.tasks.counts(caller.tenant)
 
 
 @router.get("/tasks/{task_id}/plan", responses=documented(404, 410, 503))

@@ -49,11 +49,14 @@ async def _truth(services: ApiServices) -> RedisTruth | None:
             open_tasks = await services.redis.zcard(services.keys.open)
             repaired = int(await services.redis.hget(services.keys.audit, "repaired") or 0)
             llm = await services.redis.hmget(services.keys.llm, LLM_COUNTERS)
+            memory = await services.redis.info("memory")
             return RedisTruth(
                 open_tasks=open_tasks,
                 repaired=repaired,
                 queues=await services.fleet.queues(),
                 llm={name: int(value or 0) for name, value in zip(LLM_COUNTERS, llm, strict=True)},
+                memory_bytes=int(memory["used_memory"]),
+                memory_bytes_max=int(memory.get("maxmemory", 0)),
             )
     except Unavailable:
         return None

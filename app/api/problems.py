@@ -13,6 +13,7 @@ Errors as `application/problem+json` (RFC 9457); the only place that knows which
 | task-not-found       | 404    | no task with this id, or another tenant's                |
 | queue-not-found      | 404    | no agent has this queue, and it was never used           |
 | letter-not-found     | 404    | no such dead letter, or it is gone                       |
+| output-not-found     | 404    | no such step, or it has left no output                   |
 | body-too-slow        | 408    | the body did not come within `body_s_max`                |
 | not-possible         | 409    | the task's state does not allow it                       |
 | no-result            | 409    | the task failed or was cancelled: there is no result     |
@@ -91,6 +92,10 @@ class TaskExpired(TaskNotFound):
     """The task was here and is no longer kept."""
 
 
+class OutputNotFound(StepstreamError):
+    """No such step, or it has left no output."""
+
+
 class NoResult(StepstreamError):
     """The task ended without a result."""
 
@@ -107,6 +112,7 @@ KINDS: dict[type[StepstreamError], tuple[int, str, str]] = {
     TaskNotFound: (404, "task-not-found", "No such task"),
     QueueNotFound: (404, "queue-not-found", "No such queue"),
     LetterNotFound: (404, "letter-not-found", "No such dead letter"),
+    OutputNotFound: (404, "output-not-found", "No such output"),
     BodyTooSlow: (408, "body-too-slow", "The body came too slowly"),
     NotPossible: (409, "not-possible", "The task's state does not allow it"),
     NoResult: (409, "no-result", "The task has no result"),

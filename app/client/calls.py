@@ -20,7 +20,7 @@ from app.client.call import Call, as_model, given, nothing, segment
 from app.client.errors import ApiError
 from app.client.pages import Pages
 from app.metrics.figures import TaskMetrics
-from app.model.answers import Accepted, AgentBody, PlanBody, ResultBody
+from app.model.answers import Accepted, AgentBody, CallerBody, OutputBody, PlanBody, ResultBody, TaskCounts
 from app.model.output import OutputFormat
 from app.model.plan import Plan, PlannerChoice
 from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
@@ -103,7 +103,7 @@ def tasks(
     created_after: datetime | None = None,
     page_size: int = PAGE_SIZE,
 ) -> Pages[TaskSummary]:
-    """Summaries of tasks, newest first; pages are fetched as they are needed."""
+    """Summaries of tasks, newest first; `status="open"` are those that have not ended. Pages are fetched as needed."""
     read = as_model(TaskPage)
     label = [f"{name}:{text}" for name, text in (labels or {}).items()]
     query = {"limit": page_size, "label": label} | given(status=status, q=words, created_after=_moment(created_after))
@@ -115,6 +115,16 @@ def tasks(
     return Pages(page)
 
 
+def counts() -> Call[TaskCounts]:
+    """How many tasks there are, by where they stand."""
+    return Call("GET", "/tasks/counts", as_model(TaskCounts))
+
+
+def whoami() -> Call[CallerBody]:
+    """What the key is good for."""
+    return Call("GET", "/whoami", as_model(CallerBody))
+
+
 def plan(task_id: str) -> Call[PlanBody]:
     """The plan of a task with the state of each step."""
     return Call("GET", f"{_path(task_id)}/plan", as_model(PlanBody))
@@ -123,6 +133,11 @@ def plan(task_id: str) -> Call[PlanBody]:
 def result(task_id: str) -> Call[ResultBody]:
     """What the task made; `ApiError` with status 202 while it runs, 409 when it failed."""
     return _result(task_id, "application/json", as_model(ResultBody))
+
+
+def output(task_id: str, step_id: int) -> Call[OutputBody]:
+    """What one step left behind, as soon as it has succeeded; `ApiError` with status 404 before."""
+    return Call("GET", f"{_path(task_id)}/steps/{step_id}/output", as_model(OutputBody))
 
 
 def markdown(task_id: str) -> Call[str]:

@@ -9,13 +9,15 @@ import redis.asyncio
 
 from app.errors import BadCursor
 from app.keys import Keys
-from app.model.task import TaskPage, TaskStatus, TaskSummary, first_task_id, is_task_id
+from app.model.answers import TaskCounts
+from app.model.task import ListStatus, TaskPage, TaskStatus, TaskSummary, first_task_id, is_task_id
 from app.redis_async import translated
 
 LIMIT_MAX = 100
 READ_SIZE = 100
 #: Tasks looked at for one page; a filter that matches rarely gives short pages and a cursor.
 SCAN_MAX = 2_000
+ENDED = tuple(status for status in TaskStatus if status.terminal)
 LABEL_PATTERN = re.compile(r"([^:]{1,64}):(.{0,200})", re.DOTALL)
 FIELDS = ("task", "status", "priority", "labels", "created", "finished", "steps", "left")
 
@@ -24,13 +26,15 @@ FIELDS = ("task", "status", "priority", "labels", "created", "finished", "steps"
 class TaskFilter:
     """Which tasks are wanted; `words` must all be in the task's text, whatever their case."""
 
-    status: TaskStatus | None = None
+    status: ListStatus | None = None
     labels: tuple[tuple[str, str], ...] = ()
     words: str = ""
     created_after_ms: int | None = None
 
     def admits(self, summary: TaskSummary) -> bool:
-        if self.status is not None and summary.status is not self.status:
+        if self.status is ListStatus.OPEN and summary.status.terminal:
+            return False
+        if self.status not in (None, ListStatus.OPEN, summary.status):
             return False
         if any(summary.labels.get(name) != value for name, value in self.labels):
             return False
@@ -82,7 +86,17 @@ class TaskList:
             return f"l:{name}={value}"
         if wanted.status is None:
             return ""
-        return f"s:{wanted.status}" if wanted.status.terminal else "s:open"
+        return f"s:{wanted.status if str(wanted.status) in ENDED else ListStatus.OPEN}"
+
+    async def counts(self, tenant: str) -> TaskCounts:
+        """How many tasks each of the lists holds; raises `Unavailable` when Redis is away."""
+        states = (ListStatus.OPEN, *ENDED)
+        pipeline = self._redis.pipeline(transaction=False)
+        for part in ("", *(f"s:{state}" for state in states)):
+            pipeline.zcard(self._keys.index(tenant, part))
+        with translated():
+            total, *rest = await pipeline.execute()
+        return TaskCounts(total=total, **dict(zip(states, rest, strict=True)))
 
     async def _ids(self, key: str, start: str, end: str) -> list[str]:
         with translated():

@@ -36,13 +36,15 @@ class QueueDepth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RedisTruth:
-    """What lies in Redis at the time of a scrape."""
+    """What lies in Redis at the time of a scrape; a `memory_bytes_max` of 0 is no limit."""
 
     open_tasks: int
     repaired: int
     queues: Mapping[str, QueueDepth]
     #: Calls, tokens and cost of language models: `calls`, `input_tokens`, `output_tokens`, `nano_usd`.
     llm: Mapping[str, int] = field(default_factory=dict)
+    memory_bytes: int = 0
+    memory_bytes_max: int = 0
 
 
 class ApiMetrics:
@@ -113,6 +115,14 @@ class _Redis(Collector):
             value=self._truth.repaired,
         )
         yield from _llm(self._truth.llm)
+        yield GaugeMetricFamily(
+            "stepstream_redis_memory_bytes", "Memory that Redis uses.", value=self._truth.memory_bytes
+        )
+        yield GaugeMetricFamily(
+            "stepstream_redis_memory_max_bytes",
+            "Memory that Redis may use; 0 without a limit.",
+            value=self._truth.memory_bytes_max,
+        )
         for name, text, member, divisor in QUEUE_GAUGES:
             gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])
             for queue, depth in self._truth.queues.items():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from app.model.plan import Plan, PlannerName, Step
 from app.model.task import StepStatus, TaskStatus, TaskView
@@ -74,6 +74,25 @@ class EventsPage(BaseModel):
     events: list[dict[str, Any]]
     next: str
     more: bool
+
+
+class CallerBody(BaseModel):
+    """Who a request comes from; one without a key has all scopes where it needs none."""
+
+    name: str = Field(description="What events call the caller.")
+    tenant: str
+    scopes: list[str] = Field(description="What it may do: `submit`, `read`, `admin`.")
+
+
+class TaskCounts(BaseModel):
+    """How many tasks a tenant has, by where they stand; `open` are those that have not ended."""
+
+    total: int = Field(description="All that are kept.")
+    open: int = Field(description="Those that have not ended.")
+    completed: int = Field(description="Those that succeeded.")
+    failed: int = Field(description="Those that failed.")
+    cancelled: int = Field(description="Those that were ended early.")
+    expired: int = Field(description="Those whose deadline passed.")
 
 
 class AgentBody(BaseModel):

@@ -31,6 +31,20 @@ class TaskStatus(StrEnum):
         return self in (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
 
 
+class ListStatus(StrEnum):
+    """What a list of tasks may be narrowed to: one state, or `open`, which are those that have not ended."""
+
+    OPEN = "open"
+    QUEUED = TaskStatus.QUEUED
+    RUNNING = TaskStatus.RUNNING
+    PAUSED = TaskStatus.PAUSED
+    CANCELLING = TaskStatus.CANCELLING
+    COMPLETED = TaskStatus.COMPLETED
+    FAILED = TaskStatus.FAILED
+    CANCELLED = TaskStatus.CANCELLED
+    EXPIRED = TaskStatus.EXPIRED
+
+
 class StepStatus(StrEnum):
     """
     Where a step stands; the last four are terminal.

@@ -73,7 +73,7 @@ def test_the_client_comes_without_the_server() -> None:
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.json"
 #: For machines that look after the process, and for Prometheus.
 NOT_FOR_CLIENTS = {"GET /healthz", "GET /metrics"}
-ARGUMENTS = {"task": "x", "task_id": "ID", "task_ids": ["ID"], "queue": "ID", "letter_id": "ID"}
+ARGUMENTS = {"task": "x", "task_id": "ID", "task_ids": ["ID"], "queue": "ID", "letter_id": "ID", "step_id": "ID"}
 
 
 def asked(api: Client, server: ScriptedServer, name: str) -> str:

@@ -24,7 +24,7 @@ from app.model.task import new_task_id
 from tests.integration.api.support import LINE, Api, ThreadlessServer
 
 #: The routes that are for everybody.
-OPEN_ROUTES = {"/healthz", "/readyz", "/openapi.json"}
+OPEN_ROUTES = {"/healthz", "/readyz", "/openapi.json", "/", "/static/{version}/{path:path}"}
 UNKNOWN = new_task_id(time.time_ns() // 1_000_000, 7)
 LONG_AGO = new_task_id(1_600_000_000_000, 7)
 FOREIGN_LONG_AGO = new_task_id(1_600_000_000_000, 8)

@@ -226,7 +226,7 @@ async def test_a_key_in_a_url_is_refused_and_never_used(api: Guarded, where: str
     for reply in (alone, beside):
         assert problem_of(reply, 400)["type"].endswith("key-in-url")
         assert api.keys["reader"] not in reply.text
-    unknown = await api.http.get("/" + path)
+    unknown = await api.http.get(f"/nowhere{path}")
     assert (unknown.status_code, api.keys["reader"] in unknown.text) == (404, False)
 
 

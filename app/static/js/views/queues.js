@@ -1,0 +1,132 @@
+/** Queues: what waits and for how long, what is under way, how fast it goes; pause and resume. */
+
+import { call, Problem, serverNow } from "../api.js";
+import { count, duration } from "../format.js";
+import { html, useEffect, useState } from "../lib.js";
+import { Flow, quantile, SLOT_MS, SLOTS } from "../model/flow.js";
+import { Badge, Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
+import { useResource } from "../parts/resource.js";
+import { Spark } from "../parts/spark.js";
+import { href } from "../router.js";
+import { watch } from "../stream.js";
+
+/**
+ * @typedef {{name: string, waiting: number, waiting_by_level: {high: number, normal: number, low: number} | null,
+ *   in_flight: number, delayed: number, dead: number, oldest_age_ms: number, paused: boolean, consumers: number}} Queue
+ */
+
+const POLL_MS = 2_000;
+const TYPES = "step.started,step.completed,step.failed,step.retry_scheduled";
+
+/** What was seen since this page was opened; it outlives the view, not the page. */
+const flows = /** @type {Map<string, Flow>} */ (new Map());
+let watchedSince = 0;
+
+export function Queues() {
+  useTitle("Queues");
+  const agents = useResource((signal) => call("GET", "/agents", { signal }), []);
+  const queues = useResource((signal) => sampled(signal), [], { everyMs: POLL_MS });
+  const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
+  useFlow(agents.data);
+  /** @param {Queue} queue */
+  const toggle = async (queue) => {
+    setProblem(null);
+    try {
+      await call("POST", `/queues/${encodeURIComponent(queue.name)}/${queue.paused ? "resume" : "pause"}`);
+    } catch (error) {
+      setProblem(/** @type {Problem} */ (error));
+    }
+    queues.reload();
+  };
+  return html`<div class="view-head"><h1>Queues</h1>
+    <p class="hint">Charts and times: the last ${duration(SLOT_MS * SLOTS)}, seen from here; half of the steps / 95 %.</p></div>
+    ${problem && html`<${ProblemBox} problem=${problem} />`}
+    ${queues.problem && html`<${ProblemBox} problem=${queues.problem} retry=${queues.reload} />`}
+    ${!queues.data && !queues.problem && html`<${Loading} />`}
+    ${queues.data?.length === 0 && html`<${Empty} title="No queue has been used yet." />`}
+    ${queues.data && queues.data.length > 0 && html`<${Table} queues=${queues.data} toggle=${toggle} />`}`;
+}
+
+/** @param {AbortSignal} signal @returns {Promise<Queue[]>} */
+async function sampled(signal) {
+  const found = /** @type {Queue[]} */ (await call("GET", "/queues", { signal }));
+  for (const queue of found) flowOf(queue.name).sample(queue.waiting);
+  return found;
+}
+
+/** @param {string} name */
+function flowOf(name) {
+  const found = flows.get(name) ?? new Flow();
+  flows.set(name, found);
+  return found;
+}
+
+/** @param {{name: string, queue: string}[] | null} agents */
+function useFlow(agents) {
+  useEffect(() => {
+    if (!agents) return;
+    const queueOf = new Map(agents.map((agent) => [agent.name, agent.queue]));
+    watchedSince ||= serverNow();
+    return watch(`/events?types=${TYPES}`, (frames) => {
+      for (const { id, data } of frames) {
+        if (!id || !data) continue;
+        const event = JSON.parse(data);
+        const queue = queueOf.get(event.agent);
+        if (queue) flowOf(queue).add(event);
+      }
+    });
+  }, [agents]);
+}
+
+/** @param {{queues: Queue[], toggle: (queue: Queue) => void}} props */
+function Table({ queues, toggle }) {
+  return html`<table class="list queues">
+    <thead><tr>
+      <th scope="col">Queue</th><th scope="col" class="fit num">Waiting</th><th scope="col" class="fit num wide">Oldest</th>
+      <th scope="col" class="fit num">In flight</th><th scope="col" class="fit num wide">Delayed</th><th scope="col"
+        class="fit num">Dead</th>
+      <th scope="col" class="fit num wide">Workers</th><th scope="col" class="fit num wide">Ended per second</th>
+      <th scope="col" class="fit num wide">Waited</th><th scope="col" class="fit num wide">Ran</th><th scope="col"
+        class="fit"><span class="hidden">Actions</span></th>
+    </tr></thead>
+    <tbody>${queues.map((queue) => html`<${Row} key=${queue.name} queue=${queue} toggle=${toggle} />`)}</tbody>
+  </table>`;
+}
+
+/** @param {{queue: Queue, toggle: (queue: Queue) => void}} props */
+function Row({ queue, toggle }) {
+  const flow = flowOf(queue.name);
+  const now = serverNow();
+  return html`<tr class=${queue.waiting + queue.in_flight + queue.delayed ? "busy-row" : ""} aria-label=${queue.name}>
+    <th scope="row"><span class="queue-name">${queue.name}
+      ${queue.paused && html`<${Badge} status="paused" />`}
+      ${queue.consumers === 0 && queue.waiting > 0 && html`<${Badge} status="failed" label="no worker reads it" />`}</span></th>
+    <td class="fit num"><span class="chart"><span class="waiting" title=${levels(queue)}>${count(queue.waiting)}</span>
+      <${Spark} values=${flow.backlog} label="Waiting" /></span></td>
+    <td class="fit num wide">${queue.waiting ? duration(queue.oldest_age_ms) : "–"}</td>
+    <td class="fit num">${count(queue.in_flight)}</td>
+    <td class="fit num wide">${count(queue.delayed)}</td>
+    <td class="fit num">${queue.dead ?
+      html`<a href=${href(["dead-letters"], { queue: queue.name })}>${count(queue.dead)}</a>` : "0"}</td>
+    <td class="fit num wide">${count(queue.consumers)}</td>
+    <td class="fit num wide">
+      <span class="chart">${flow.rate(now, watchedSince || now).toFixed(1)}<${Spark} values=${flow.series(now)}
+        label="Steps ended per 5 s" kind="bars" /></span></td>
+    <td class="fit num wide">${range(flow.waits)}</td>
+    <td class="fit num wide">${range(flow.runs)}</td>
+    <td class="fit"><button type="button"
+      onClick=${() => toggle(queue)}>${queue.paused ? "Resume" : "Pause"}<span class="hidden"> ${queue.name}</span></button></td>
+  </tr>`;
+}
+
+/** @param {Queue} queue */
+function levels({ waiting_by_level: by }) {
+  return by ? `${by.high} high, ${by.normal} normal, ${by.low} low` : undefined;
+}
+
+/** @param {number[]} samples */
+function range(samples) {
+  const [half, most] = [quantile(samples, 0.5), quantile(samples, 0.95)];
+  if (half === null || most === null) return "–";
+  return html`<span title="half of them, and 95 %, took at most this">${duration(half)} / ${duration(most)}</span>`;
+}

@@ -1,0 +1,174 @@
+/** The list of tasks, live: filters and search stand in the address, pages are keyset pages. */
+
+import { call } from "../api.js";
+import { useNow } from "../clock.js";
+import { ago, count, duration, exact, shortId } from "../format.js";
+import { html, useEffect, useRef, useState } from "../lib.js";
+import { TERMINAL } from "../model/fold.js";
+import { Badge, Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
+import { useResource } from "../parts/resource.js";
+import { href, route, setQuery } from "../router.js";
+import { caller, canSubmit, isAdmin } from "../session.js";
+import { watch } from "../stream.js";
+
+/**
+ * @typedef {{task_id: string, task: string, status: string, priority: number, labels: Record<string, string>,
+ *   created_ms: number, finished_ms: number | null, steps: number, steps_left: number}} Summary
+ * @typedef {{tasks: Summary[], next: string | null}} Page
+ */
+
+const PAGE = 50;
+const POLL_MS = 3_000;
+/** With events at hand, asking by the clock is only for what no event tells. */
+const POLL_LIVE_MS = 8_000;
+const STATES = ["", "open", "queued", "running", "paused", "completed", "failed", "cancelled", "expired"];
+const TYPES = "task.*,step.completed,step.failed";
+
+export function Tasks() {
+  useTitle("Tasks");
+  const { query } = route.value;
+  const asked = new URLSearchParams(query);
+  asked.set("limit", String(PAGE));
+  const every = { everyMs: isAdmin.value ? POLL_LIVE_MS : POLL_MS };
+  const page = useResource((signal) => call("GET", `/tasks?${asked}`, { signal }), [asked.toString()], every);
+  const counts = useResource((signal) => call("GET", "/tasks/counts", { signal }), [], every);
+  useDoorbell(() => {
+    page.reload();
+    counts.reload();
+  });
+  return html`
+    <div class="view-head"><h1>Tasks</h1></div>
+    <${Filters} query=${query} counts=${counts.data} />
+    <${Found} page=${page} query=${query} />
+  `;
+}
+
+/** Rings when something happens to a task of ours; keys without `admin` do without. @param {() => void} ring */
+function useDoorbell(ring) {
+  const latest = useRef(ring);
+  latest.current = ring;
+  const tenant = caller.value?.tenant ?? "";
+  useEffect(() => {
+    if (!isAdmin.value) return;
+    return watch(`/events?${new URLSearchParams({ types: TYPES, tenant })}`, () => latest.current());
+  }, [tenant]);
+}
+
+/** @param {{query: URLSearchParams, counts: Record<string, number> | null}} props */
+function Filters({ query, counts }) {
+  const chosen = query.get("status") ?? "";
+  /** @param {string} state */
+  const target = (state) => href(["tasks"], { ...kept(query), status: state });
+  const total = (/** @type {string} */ state) => counts?.[state || "total"];
+  return html`<div class="filters">
+    <nav class="chips" aria-label="State">
+      ${STATES.map(
+        (state) => html`<a key=${state} class="chip" href=${target(state)} aria-current=${state === chosen ? "true" : undefined}>
+          ${state || "all"}${total(state) !== undefined && html`<span class="chip-count">${count(total(state) ?? 0)}</span>`}
+        </a>`,
+      )}
+    </nav>
+    <${Search} query=${query} />
+  </div>`;
+}
+
+/** @param {{query: URLSearchParams}} props */
+function Search({ query }) {
+  const [text, setText] = useState(query.get("q") ?? "");
+  useEffect(() => {
+    const timer = setTimeout(() => text !== (query.get("q") ?? "") && setQuery({ q: text, cursor: "" }), 300);
+    return () => clearTimeout(timer);
+  }, [text]);
+  useEffect(() => setText(query.get("q") ?? ""), [query.get("q")]);
+  const label = query.get("label");
+  return html`<div class="search">
+    <input
+      type="search" placeholder="Words of the task" aria-label="Search by words of the task" maxlength="200"
+      value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}
+    />
+    ${label && html`<button type="button" class="tag" onClick=${() => setQuery({ label: "", cursor: "" })}
+      aria-label=${`Remove the filter ${label}`}>${label} ✕</button>`}
+  </div>`;
+}
+
+/** @param {{page: import("../parts/resource.js").Resource<Page>, query: URLSearchParams}} props */
+function Found({ page: { data, problem, loading, reload }, query }) {
+  const running = data?.tasks.some((task) => !TERMINAL.has(task.status)) ?? false;
+  const now = useNow(running);
+  if (problem && !data) return html`<${ProblemBox} problem=${problem} retry=${reload} />`;
+  if (!data) return html`<${Loading} />`;
+  return html`
+    ${problem && html`<p class="stale" role="status">What you see may be old: ${problem.message}</p>`}
+    ${data.tasks.length ? html`<${Table} tasks=${data.tasks} now=${now} loading=${loading} />`
+      : html`<${Nothing} query=${query} more=${data.next !== null} />`}
+    <${Pages} query=${query} next=${data.next} shown=${data.tasks.length} />
+  `;
+}
+
+/** @param {{tasks: Summary[], now: number, loading: boolean}} props */
+function Table({ tasks, now, loading }) {
+  return html`<table class="list" aria-busy=${loading}>
+    <thead><tr>
+      <th scope="col" class="fit">State</th><th scope="col">Task</th><th scope="col" class="fit wide">Steps</th>
+      <th scope="col" class="fit num wide">Took</th><th scope="col" class="fit num wide">Submitted</th>
+    </tr></thead>
+    <tbody>${tasks.map((task) => html`<${Row} key=${task.task_id} task=${task} now=${now} />`)}</tbody>
+  </table>`;
+}
+
+/** @param {{task: Summary, now: number}} props */
+function Row({ task, now }) {
+  const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms));
+  const when = ago(Math.max(0, now - task.created_ms));
+  const done = task.steps - task.steps_left;
+  return html`<tr>
+    <td class="fit"><${Badge} status=${task.status} /></td>
+    <td class="grow">
+      <a class="row-link" href=${href(["tasks", task.task_id])}>${task.task || "(no words)"}</a>
+      <div class="sub">
+        <code>${shortId(task.task_id)}</code>
+        <span class="narrow">${done}/${task.steps} steps · ${took} · ${when}</span>
+        ${task.priority !== 5 && html`<span>priority ${task.priority}</span>`}
+        ${Object.entries(task.labels).map(([name, value]) => html`<${Label} key=${name} text=${`${name}:${value}`} />`)}
+      </div>
+    </td>
+    <td class="fit wide"><${Progress} done=${done} total=${task.steps} status=${task.status} /></td>
+    <td class="fit num wide">${took}</td>
+    <td class="fit num wide"><time datetime=${exact(task.created_ms)} title=${exact(task.created_ms)}>${when}</time></td>
+  </tr>`;
+}
+
+/** @param {{text: string}} props */
+const Label = ({ text }) => html`<a class="tag" href=${href(["tasks"], { ...kept(route.value.query), label: text })}>${text}</a>`;
+
+/** @param {{done: number, total: number, status: string}} props */
+function Progress({ done, total, status }) {
+  return html`<span class="progress">
+    <span class="bar" aria-hidden="true">
+      <span class="fill tone-${status}" style=${{ width: `${total ? (100 * done) / total : 0}%` }}></span></span>
+    <span class="num">${count(done)}/${count(total)}</span>
+  </span>`;
+}
+
+/** @param {{query: URLSearchParams, more: boolean}} props */
+function Nothing({ query, more }) {
+  if (more) return html`<${Empty} title="Nothing on this page matches; older tasks may." />`;
+  if ([...query.keys()].length) return html`<${Empty} title="No task matches."><a href=${href(["tasks"])}>Show all tasks</a><//>`;
+  return html`<${Empty} title="No tasks yet.">
+    ${canSubmit.value ? html`<a class="button primary" href=${href(["submit"])}>Hand in the first one</a>`
+      : html`<p>What is submitted appears here by itself.</p>`}
+  <//>`;
+}
+
+/** @param {{query: URLSearchParams, next: string | null, shown: number}} props */
+function Pages({ query, next, shown }) {
+  const first = !query.get("cursor");
+  if (first && !next) return null;
+  return html`<nav class="pages" aria-label="Pages">
+    ${first ? html`<span>Newest ${count(shown)}</span>` : html`<a class="button" href=${href(["tasks"], kept(query))}>Newest</a>`}
+    ${next && html`<a class="button" href=${href(["tasks"], { ...Object.fromEntries(query), cursor: next })}>Older</a>`}
+  </nav>`;
+}
+
+/** The filters without the place in the list. @param {URLSearchParams} query */
+const kept = (query) => ({ ...Object.fromEntries(query), cursor: "" });

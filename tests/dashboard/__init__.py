@@ -1,0 +1,1 @@
+"""The dashboard: its files, its fold, and itself in a browser."""
