@@ -1,0 +1,114 @@
+"""The dashboard in a real Chromium on a real system; what no page may ever do is looked for after every test."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import redis
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conformance.browser import chromium
+from tests.e2e.conftest import Stack, deployment, own_redis
+
+__all__ = ["own_redis"]
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync", "--disable-dev-shm-usage",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+#: Machines that run tests are slow at times; nothing here is proven by how long it takes.
+WAIT_MS = 30_000
+#: Runs in every page before anything else does.
+WITNESS = """
+window.witnessed = [];
+addEventListener('securitypolicyviolation', e => window.witnessed.push(`${e.violatedDirective} ${e.blockedURI}`));
+for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => window.witnessed.push(name);
+"""
+#: What the browser says about answers that are refused on purpose.
+EXPECTED = ("Failed to load resource",)
+
+Open = Callable[..., Page]
+
+
+def prepared(folder: Path, redis_url: str, namespace: str, **more: str) -> Stack:
+    """A deployment with the agents of these tests and nothing started."""
+    stack = deployment(folder, redis_url, namespace)
+    stack.environment |= {
+        "STEPSTREAM_AGENT_MODULES": "tests.dashboard.agents", "STEPSTREAM_PLAN_STEPS_MAX": "1000", **more,
+    }  # fmt: skip
+    return stack
+
+
+@contextmanager
+def running(folder: Path, redis_url: str, **more: str) -> Iterator[Stack]:
+    """Such a deployment with an API and a worker; leaves nothing in Redis."""
+    namespace = f"test-{uuid4().hex[:12]}"
+    stack = prepared(folder, redis_url, namespace, **more)
+    stack.api()
+    stack.worker()
+    yield stack
+    stack.stop()
+    with redis.Redis.from_url(redis_url, protocol=2) as client:
+        for key in client.scan_iter(match=f"{{{namespace}:*", count=1000):
+            client.delete(key)
+
+
+@pytest.fixture(scope="package")
+def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One for all tests that kill nothing."""
+    with running(tmp_path_factory.mktemp("dashboard"), redis_url) as stack:
+        yield stack
+
+
+# Not for the whole session: while Playwright is there, no other test can have an event loop.
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    program = chromium()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium in CI")
+        pytest.skip("no Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens a view in a profile of its own; afterwards no strange script has run and nothing foreign was asked."""
+    opened: list[tuple[Page, str, list[str]]] = []
+
+    def open_page(url: str, view: str = "", **options: Any) -> Page:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+        context.set_default_timeout(WAIT_MS)
+        context.add_init_script(WITNESS)
+        page, troubles = context.new_page(), list[str]()
+        watch(page, url, troubles)
+        opened.append((page, url, troubles))
+        page.goto(f"{url}/{view}")
+        return page
+
+    yield open_page
+    for page, _, troubles in opened:
+        witnessed = page.evaluate("window.witnessed") or []
+        page.context.close()
+        assert troubles + witnessed == []
+
+
+def watch(page: Page, url: str, troubles: list[str]) -> None:
+    """Takes note of errors, of words on the console, and of requests to anybody else."""
+
+    def said(kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith(EXPECTED):
+            troubles.append(text)
+
+    page.on("console", lambda message: said(message.type, message.text))
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("dialog", lambda dialog: troubles.append(dialog.message))
+    page.on("request", lambda request: None if request.url.startswith(f"{url}/") else troubles.append(request.url))
+    page.on("popup", lambda popup: troubles.append(popup.url))

@@ -1,0 +1,85 @@
+"""
+Pictures of every view, in both themes and three sizes: `python -m tests.dashboard.screenshots [folder] [view …]`.
+
+They are to be looked at: what does a person want to know first, is it aligned, can it be read, is it said well?
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from app import local_redis
+from app.cli.demo import TASK, write_documents
+from tests.conformance.browser import chromium
+from tests.dashboard.conftest import FLAGS, running
+from tests.dashboard.record import ended, steps
+from tests.dashboard.test_views import SIZES, settled, views
+from tests.e2e.conftest import Stack
+
+FOLDER = Path(".stepstream/screenshots")
+DOCUMENTS_MAX = 60
+
+
+def furnished(stack: Stack) -> dict[str, str]:
+    """Tasks of every kind, as a real system has them."""
+    files = sorted(write_documents(stack.folder / "documents").glob("*.md"))[:DOCUMENTS_MAX]
+    documents = [{"name": file.name, "text": file.read_text()} for file in files]
+    for word in (
+        "Summarise the release notes of March",
+        "Which queue is the slowest?",
+        "Check the claims of the draft",
+    ):
+        stack.submit(steps("noop", "flaky"), task=word, labels={"team": "docs"})
+    failed = steps("flaky", "hopeless", "scribe", hopeless="no hope")
+    found = {
+        "done": stack.submit(task=TASK, inputs={"documents": documents}, labels={"team": "search", "env": "dev"}),
+        "failed": stack.submit(failed, task="Find the papers of 2019 and describe them", labels={"team": "papers"}),
+        "running": stack.submit(
+            steps("flaky", "limited", "scribe", "gated", scribe="x", gated="never"),
+            task="Index the crawl and describe it",
+        ),
+    }
+    for _ in range(3):
+        ended(stack, stack.submit(failed, task="Find more papers", labels={"team": "papers"}))
+    ended(stack, found["done"])
+    return found
+
+
+def shoot(browser: Browser, stack: Stack, folder: Path, wanted: list[str]) -> None:
+    tasks = furnished(stack)
+    for size, (width, height) in SIZES.items():
+        for theme in ("light", "dark"):
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+            )  # type: ignore[call-overload]
+            page = context.new_page()
+            page.goto(stack.url)
+            for name, view in views(tasks).items():
+                if wanted and name not in wanted:
+                    continue
+                settled(page, view)
+                page.screenshot(path=folder / f"{name.replace(' ', '-')}-{size}-{theme}.png")
+            context.close()
+
+
+def main(folder: Path, wanted: list[str]) -> None:
+    binary, program = local_redis.find_binary(), chromium()
+    if binary is None or program is None:
+        sys.exit("a Redis server and Chromium are needed")
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="screenshots-"))
+    server = local_redis.start_server(binary, home / "redis", appendonly=False)
+    try:
+        with running(home, server.url) as stack, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+            shoot(browser, stack, folder, wanted)
+    finally:
+        server.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if sys.argv[1:] else FOLDER, sys.argv[2:])

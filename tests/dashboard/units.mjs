@@ -1,0 +1,100 @@
+/** The modules that know nothing of a page, one claim after another: node units.mjs <modules> */
+
+import assert from "node:assert/strict";
+import { pathToFileURL } from "node:url";
+
+const load = (name) => import(pathToFileURL(`${process.argv[2]}/${name}`));
+const { read, placeOf, lineOf } = await load("model/places.js");
+const { curl, python } = await load("model/snippets.js");
+const { bodyOf, EMPTY, labelsOf } = await load("model/draft.js");
+const { inOrder, layout, DRAWN_MAX } = await load("model/layout.js");
+const { apply, newView } = await load("model/fold.js");
+const { lineOf: lineOfEvent } = await load("model/log.js");
+const { marked } = await load("model/quotes.js");
+const { grouped } = await load("model/groups.js");
+const { samples } = await load("model/prometheus.js");
+const { unescaped } = await load("model/entities.js");
+const { Flow, quantile, SLOTS } = await load("model/flow.js");
+const { duration, ago, size } = await load("format.js");
+
+// Places: every value of a text is found by its pointer, and an error by its line.
+const text = '[\n  {"step_id": 1, "a/b~c": [true, null]},\n  {"step_id": -2.5e3}\n]';
+const found = read(text);
+assert.deepEqual(found.value, JSON.parse(text));
+assert.equal(lineOf(text, placeOf(found.places, "/1/step_id")), 3);
+assert.equal(text.slice(placeOf(found.places, "/0/a~1b~0c/1")).slice(0, 4), "null");
+assert.equal(placeOf(found.places, "/0/depends_on/3"), placeOf(found.places, "/0"));
+for (const [bad, line] of [["", 1], ["[1,\n2,]", 2], ['{"a"\n1}', 2], ["[1]\n\n2", 3], ['{"a": tru}', 1], ["\n[", 2], ['["\n"]', 1], ["{a: 1}", 1]]) {
+  const { error, at, value } = read(bad);
+  assert.ok(error && value === undefined, bad);
+  assert.equal(lineOf(bad, at), line, bad);
+}
+assert.ok(read("[".repeat(5000)).error);
+for (const good of ["0", '"\\u0041\\""', "[]", "{}", " [ { } , [ ] ] ", "1e5", "-0.5"]) assert.equal(read(good).error, "", good);
+
+// Snippets: what they send is the body, whatever its texts hold.
+const body = { task: "It's \"this\"\nJSON\n$(x) `y`", plan: [{ step_id: 1, agent: "a", payload: { on: true, no: null } }] };
+const sent = curl("http://h", body, true).split("<<'JSON'\n")[1].split("\nJSON");
+assert.equal(sent.length, 2);
+assert.deepEqual(JSON.parse(sent[0]), body);
+assert.ok(!curl("http://h", body, false).includes("Authorization"));
+assert.ok(python("http://h", body).includes('plan=[{"step_id": 1, "agent": "a", "payload": {"on": True, "no": None}}],'));
+assert.deepEqual(bodyOf({ ...EMPTY, task: "x" }), { task: "x" });
+assert.deepEqual(bodyOf({ ...EMPTY, task: "x", labels: "a:b, c:d:e", priority: 0 }, []), { task: "x", plan: [], priority: 0, labels: { a: "b", c: "d:e" } });
+assert.deepEqual(labelsOf(" , a:1"), { a: "1" });
+
+// Layout: behind what it waits for; no two in one place; a large plan by groups, and soon.
+const step = (id, deps, agent = "a") => ({ id, agent, deps });
+const diamond = layout([step(1, []), step(2, [1]), step(3, [1]), step(4, [2, 3]), step(5, [1, 4])]);
+assert.deepEqual(diamond.nodes.map((node) => node.layer), [0, 1, 1, 2, 3]);
+assert.equal(new Set(diamond.nodes.map((node) => `${node.layer}:${node.row}`)).size, 5);
+assert.ok(diamond.edges.every(({ from, to }) => from.layer < to.layer));
+const wide = layout([step(1, []), ...Array.from({ length: 999 }, (_, index) => step(index + 2, [1], index % 2 ? "b" : "c"))]);
+assert.equal(wide.nodes.length, 3);
+assert.equal(wide.nodes.reduce((sum, node) => sum + node.steps.length, 0), 1000);
+assert.equal(layout(Array.from({ length: DRAWN_MAX }, (_, index) => step(index + 1, index ? [index] : []))).layers, DRAWN_MAX);
+assert.equal(layout([]).nodes.length, 0);
+assert.deepEqual(inOrder([step(1, []), step(2, [1, 4]), step(3, [1]), step(4, [3])]).map((one) => one.id), [1, 3, 4, 2]);
+
+// What models took: also before there is a plan, and where nobody counts; a plan that fell back says so.
+const view = newView();
+const usage = { name: "draft", model: "m", input_tokens: 10, output_tokens: null, cached_tokens: null, usd: 0.5, ms: 7, ttft_ms: null };
+[
+  { type: "task.submitted", data: { task: "x", priority: 5 } },
+  { type: "llm.usage", data: { ...usage, usd: null } },
+  { type: "plan.fallback", data: { planner: "rules", instead_of: "llm", reason: "no plan" } },
+  { type: "plan.created", data: { steps: [{ step_id: 1, agent: "writer", depends_on: [] }], rev: 1, planner: "rules" } },
+  { type: "llm.usage", step_id: 1, agent: "writer", attempt: 1, data: { ...usage, output_tokens: 5 } },
+].forEach((event, index) => {
+  const whole = { v: 1, seq: index + 1, ts: index, task_id: "t", ...event };
+  assert.ok(apply(view, whole));
+  assert.ok(lineOfEvent(whole));
+});
+assert.deepEqual(view.llm, { calls: 2, inputTokens: 20, outputTokens: 5, usd: 0.5 });
+assert.deepEqual([view.steps.get(1).calls, view.steps.get(1).tokens], [1, 15]);
+assert.equal(view.fallback, "rules planned instead of llm: no plan");
+
+// Quotes, groups, Prometheus, references.
+assert.deepEqual(marked("One\n two  three. Four.", ["two three.", "not there", "Four."]).map((part) => [part.text, part.cited]),
+  [["One\n ", false], ["two  three.", true], [" ", false], ["Four.", true]]);
+assert.equal(marked("a.c (x) [y]", ["(x) [y]"]).at(-1).text, "(x) [y]");
+const letter = (message, agent = "w") => ({ agent, reason: "r", error: { type: "T", code: "c", message }, died_ms: 1 });
+assert.deepEqual(grouped([letter("timeout after 12 s"), letter("other"), letter("timeout after 7 s"), letter("other", "v")]).map((group) => group.letters.length), [2, 1, 1]);
+assert.deepEqual(samples('# HELP x\nx{a="b",c="d\\"e"} 1.5\ny 2e3\n'), [
+  { name: "x", labels: { a: "b", c: 'd\\"e' }, value: 1.5 }, { name: "y", labels: {}, value: 2000 },
+]);
+assert.equal(unescaped("&lt;b&gt; &amp;lt; &#65;&#x41; &nope; &#0; &copy"), "<b> &lt; AA &nope; \ufffd &copy");
+
+// Flow, and what people read.
+const flow = new Flow();
+for (let n = 0; n < 10_000; n += 1) flow.add({ type: "step.completed", ts: n * 1000, data: { duration_ms: n, cached: false } });
+assert.ok(flow.ended.size <= SLOTS + 2 && flow.runs.length === 500);
+assert.equal(flow.series(9_999_000).length, SLOTS);
+assert.equal(flow.rate(9_999_000, 0), 1);
+assert.equal(quantile([], 0.5), null);
+assert.equal(quantile([3, 1, 2], 0.5), 2);
+assert.deepEqual([0, 999, 1000, 59_949, 60_000, 61_000, 3_600_000, 7_260_000, 200_000_000].map(duration),
+  ["0 ms", "999 ms", "1.0 s", "60 s", "1 m", "1 m 1 s", "1 h", "2 h 1 m", "2 d 7 h"].map((one, index) => (index === 3 ? "60 s" : one)));
+assert.equal(ago(4000), "just now");
+assert.equal(size(1536), "1.5 KiB");
+process.stdout.write("all hold\n");
