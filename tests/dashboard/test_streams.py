@@ -80,6 +80,14 @@ def test_events_that_come_twice_count_once_and_a_gap_is_filled(stack: Stack, ope
     assert played.positions == [None, "6-7"]
 
 
+def test_a_hole_that_stays_is_told_and_not_asked_for_without_end(stack: Stack, open_page: Open) -> None:
+    """It is asked for once more; then the page says what is missing."""
+    page, played = watched(open_page, stack, (200, QUICK + frames(1, 3) + frames(5, 6)), (200, QUICK + frames(5, 6)))
+
+    expect(page.get_by_role("alert")).to_contain_text("Event 4 is missing")
+    assert played.positions == [None, "3-7"]
+
+
 def test_a_log_that_was_rolled_back_is_read_anew(stack: Stack, open_page: Open) -> None:
     """`stream.reset` makes it forget all it had, and the position with it."""
     reset = "event: stream.reset\ndata: {}\n\n"

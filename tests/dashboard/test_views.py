@@ -22,7 +22,7 @@ from tests.e2e.conftest import Stack, wait_for
 
 pytestmark = pytest.mark.full
 
-SIZES = {"phone": (375, 740), "laptop": (1280, 800), "wide": (1920, 1080)}
+SIZES = {"phone": (375, 740), "tablet": (820, 1180), "laptop": (1280, 800), "wide": (1920, 1080)}
 HOSTILE = "\n".join(
     [
         "# <img src=x onerror=alert(1)>",

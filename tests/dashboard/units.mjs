@@ -88,8 +88,11 @@ assert.equal(unescaped("&lt;b&gt; &amp;lt; &#65;&#x41; &nope; &#0; &copy"), "<b>
 // Flow, and what people read.
 const flow = new Flow();
 for (let n = 0; n < 10_000; n += 1) flow.add({ type: "step.completed", ts: n * 1000, data: { duration_ms: n, cached: false } });
-assert.ok(flow.ended.size <= SLOTS + 2 && flow.runs.length === 500);
-assert.equal(flow.series(9_999_000).length, SLOTS);
+assert.ok(flow.slots.size <= SLOTS + 1);
+assert.equal(flow.series(9_999_000, (slot) => slot.ended).length, SLOTS);
+assert.equal(flow.samples("runs").at(-1), 9_999);
+for (let n = 0; n < 1_000; n += 1) flow.add({ type: "step.started", ts: 9_999_000, data: { queue_wait_ms: n } });
+assert.equal(flow.samples("waits").length, 200);
 assert.equal(flow.rate(9_999_000, 0), 1);
 assert.equal(quantile([], 0.5), null);
 assert.equal(quantile([3, 1, 2], 0.5), 2);

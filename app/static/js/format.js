@@ -13,7 +13,7 @@ export const counted = (value, one, many = `${one}s`) => `${count(value)} ${valu
 /** How long something took: `431 ms`, `2.4 s`, `3 m 12 s`, `2 h 5 m`. @param {number} ms */
 export function duration(ms) {
   if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`;
-  if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
+  if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9_950 ? 1 : 0)} s`;
   const minutes = Math.floor(ms / 60_000);
   if (minutes < 60) return both(minutes, "m", Math.floor((ms % 60_000) / 1000), "s");
   const hours = Math.floor(minutes / 60);

@@ -1,29 +1,35 @@
-/** How work flows through queues while somebody watches: what ended per moment, how long it waited and ran. */
+/** How work flows through a queue while somebody watches: what ended per moment, how long it waited and ran. */
 
 /** @import { TaskEvent } from "./fold.js" */
+/** @typedef {{ended: number, waits: number[], runs: number[]}} Slot */
 
 export const SLOT_MS = 5_000;
 export const SLOTS = 60;
-const SAMPLES_MAX = 500;
+const SAMPLES_MAX = 200;
 const ENDS = new Set(["step.completed", "step.failed", "step.retry_scheduled"]);
 
 export class Flow {
   constructor() {
-    this.since = 0;
-    this.ended = /** @type {Map<number, number>} */ (new Map());
-    this.waits = /** @type {number[]} */ ([]);
-    this.runs = /** @type {number[]} */ ([]);
+    this.slots = /** @type {Map<number, Slot>} */ (new Map());
     this.backlog = /** @type {number[]} */ ([]);
   }
 
   /** @param {TaskEvent} event */
   add({ type, ts, data }) {
-    if (type === "step.started") push(this.waits, data.queue_wait_ms);
-    if (type === "step.completed" && !data.cached) push(this.runs, data.duration_ms);
-    if (!ENDS.has(type)) return;
-    const slot = Math.floor(ts / SLOT_MS);
-    this.ended.set(slot, (this.ended.get(slot) ?? 0) + 1);
-    for (const old of this.ended.keys()) if (old < slot - SLOTS) this.ended.delete(old);
+    const slot = this.slotOf(Math.floor(ts / SLOT_MS));
+    if (type === "step.started") keep(slot.waits, data.queue_wait_ms);
+    if (type === "step.completed" && !data.cached) keep(slot.runs, data.duration_ms);
+    if (ENDS.has(type)) slot.ended += 1;
+  }
+
+  /** @param {number} number @returns {Slot} */
+  slotOf(number) {
+    const found = this.slots.get(number) ?? { ended: 0, waits: [], runs: [] };
+    if (!this.slots.has(number)) {
+      this.slots.set(number, found);
+      for (const old of this.slots.keys()) if (old < number - SLOTS) this.slots.delete(old);
+    }
+    return found;
   }
 
   /** @param {number} waiting */
@@ -32,25 +38,31 @@ export class Flow {
     if (this.backlog.length > SLOTS) this.backlog.shift();
   }
 
-  /** Steps that ended per slot, the newest last. @param {number} now */
-  series(now) {
+  /** A number per slot, the newest last. @param {number} now @param {(slot: Slot) => number} value */
+  series(now, value) {
     const last = Math.floor(now / SLOT_MS);
-    return Array.from({ length: SLOTS }, (_, index) => this.ended.get(last - SLOTS + 1 + index) ?? 0);
+    return Array.from({ length: SLOTS }, (_, index) => {
+      const slot = this.slots.get(last - SLOTS + 1 + index);
+      return slot ? value(slot) : 0;
+    });
   }
 
-  /** Per second, over the last minute or since somebody watches. @param {number} now @param {number} since */
+  /** Steps that ended per second, over the last minute or since somebody watches. @param {number} now @param {number} since */
   rate(now, since) {
     const span = Math.max(SLOT_MS, Math.min(60_000, now - since));
-    const slots = Math.ceil(span / SLOT_MS);
-    const found = this.series(now).slice(-slots);
+    const found = this.series(now, (slot) => slot.ended).slice(-Math.ceil(span / SLOT_MS));
     return found.reduce((sum, one) => sum + one, 0) / (span / 1000);
+  }
+
+  /** All samples that are kept. @param {"waits" | "runs"} kind */
+  samples(kind) {
+    return [...this.slots.values()].flatMap((slot) => slot[kind]);
   }
 }
 
 /** @param {number[]} samples @param {number} value */
-function push(samples, value) {
-  samples.push(value);
-  if (samples.length > SAMPLES_MAX) samples.shift();
+function keep(samples, value) {
+  if (samples.length < SAMPLES_MAX) samples.push(value);
 }
 
 /** @param {number[]} samples @param {number} share @returns {number | null} */

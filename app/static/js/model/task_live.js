@@ -1,11 +1,9 @@
 /** A task as it is being watched: its stream, folded as it comes. */
 
-import { request } from "../api.js";
+import { Problem, request } from "../api.js";
 import { batch, signal } from "../lib.js";
 import { liveness, watch } from "../stream.js";
 import { apply, newView } from "./fold.js";
-
-/** @import { Problem } from "../api.js" */
 
 /** How often a task that has ended is looked at: somebody may have it run again. */
 const LOOK_MS = 10_000;
@@ -26,6 +24,7 @@ export class TaskLive {
     this.shape = 0;
     this.drawn = false;
     this.drawnAt = 0;
+    this.mendedAt = -1;
     this.hangUp = () => {};
     this.timer = setInterval(() => void this.look(), LOOK_MS);
     this.open("");
@@ -74,11 +73,21 @@ export class TaskLive {
       if (!id) continue;
       const found = JSON.parse(data);
       if (apply(this.view, found)) this.lastId = id;
-      // The server leaves no gap; should one be there, what is missing is fetched, and nothing is shown out of order.
-      else if (found.seq > this.view.seq) return this.resume();
+      else if (found.seq > this.view.seq) return this.mend();
       if (event === "plan.created" || event === "plan.extended") this.shape += 1;
     }
     this.draw();
+  }
+
+  /** The server leaves no gap; should one be there, what is missing is fetched once, and nothing is shown out of order. */
+  mend() {
+    if (this.mendedAt !== this.view.seq) {
+      this.mendedAt = this.view.seq;
+      this.resume();
+      return;
+    }
+    this.hangUp();
+    this.problem.value = new Problem(0, { title: "The log has a hole", detail: `Event ${this.view.seq + 1} is missing.` });
   }
 
   reset() {

@@ -73,7 +73,8 @@ function copyOldWay(text) {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "hidden";
-  document.body.append(area);
+  // Beside an open dialog nothing can be selected.
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
   area.select();
   const done = document.execCommand("copy");
   area.remove();

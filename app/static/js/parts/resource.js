@@ -9,7 +9,7 @@ import { useEffect, useRef, useState } from "../lib.js";
  */
 
 /** Between two fetches that events ask for. */
-const REST_MS = 400;
+const REST_MS = 700;
 
 /**
  * What `load` gives, again whenever one of `inputs` changes; what is there stays until the new is.

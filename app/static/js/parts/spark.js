@@ -6,10 +6,10 @@ import { html } from "../lib.js";
 const WIDTH = 160;
 const HEIGHT = 32;
 
-/** @param {{values: number[], label: string, kind?: "line" | "bars"}} props */
-export function Spark({ values, label, kind = "line" }) {
+/** @param {{values: number[], label: string, kind?: "line" | "bars", say?: (value: number) => string}} props */
+export function Spark({ values, label, kind = "line", say = count }) {
   const most = Math.max(1, ...values);
-  const told = `${label}: now ${count(values.at(-1) ?? 0)}, most ${count(Math.max(0, ...values))}`;
+  const told = `${label}: now ${say(values.at(-1) ?? 0)}, most ${say(Math.max(0, ...values))}`;
   const x = (/** @type {number} */ index) => (values.length < 2 ? WIDTH : (WIDTH * index) / (values.length - 1));
   const y = (/** @type {number} */ value) => HEIGHT - 2 - ((HEIGHT - 4) * value) / most;
   const line = values.map((value, index) => `${index ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`).join("");

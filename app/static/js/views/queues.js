@@ -83,9 +83,9 @@ function Table({ queues, toggle }) {
   return html`<table class="list queues">
     <thead><tr>
       <th scope="col">Queue</th><th scope="col" class="fit num">Waiting</th><th scope="col" class="fit num wide">Oldest</th>
-      <th scope="col" class="fit num">In flight</th><th scope="col" class="fit num wide">Delayed</th><th scope="col"
+      <th scope="col" class="fit num">In flight</th><th scope="col" class="fit num wide roomy">Delayed</th><th scope="col"
         class="fit num">Dead</th>
-      <th scope="col" class="fit num wide">Workers</th><th scope="col" class="fit num wide">Ended per second</th>
+      <th scope="col" class="fit num wide roomy">Workers</th><th scope="col" class="fit num wide roomy">Ended per second</th>
       <th scope="col" class="fit num wide">Waited</th><th scope="col" class="fit num wide">Ran</th><th scope="col"
         class="fit"><span class="hidden">Actions</span></th>
     </tr></thead>
@@ -105,15 +105,14 @@ function Row({ queue, toggle }) {
       <${Spark} values=${flow.backlog} label="Waiting" /></span></td>
     <td class="fit num wide">${queue.waiting ? duration(queue.oldest_age_ms) : "–"}</td>
     <td class="fit num">${count(queue.in_flight)}</td>
-    <td class="fit num wide">${count(queue.delayed)}</td>
+    <td class="fit num wide roomy">${count(queue.delayed)}</td>
     <td class="fit num">${queue.dead ?
       html`<a href=${href(["dead-letters"], { queue: queue.name })}>${count(queue.dead)}</a>` : "0"}</td>
-    <td class="fit num wide">${count(queue.consumers)}</td>
-    <td class="fit num wide">
-      <span class="chart">${flow.rate(now, watchedSince || now).toFixed(1)}<${Spark} values=${flow.series(now)}
+    <td class="fit num wide roomy">${count(queue.consumers)}</td>
+    <td class="fit num wide roomy"><span class="chart">${flow.rate(now, watchedSince || now).toFixed(1)}<${Spark} values=${flow.series(now, (slot) => slot.ended)}
         label="Steps ended per 5 s" kind="bars" /></span></td>
-    <td class="fit num wide">${range(flow.waits)}</td>
-    <td class="fit num wide">${range(flow.runs)}</td>
+    <td class="fit num wide"><${Times} flow=${flow} kind="waits" label="Waited, 95 % per 5 s" now=${now} /></td>
+    <td class="fit num wide"><${Times} flow=${flow} kind="runs" label="Ran, 95 % per 5 s" now=${now} /></td>
     <td class="fit"><button type="button"
       onClick=${() => toggle(queue)}>${queue.paused ? "Resume" : "Pause"}<span class="hidden"> ${queue.name}</span></button></td>
   </tr>`;
@@ -124,9 +123,13 @@ function levels({ waiting_by_level: by }) {
   return by ? `${by.high} high, ${by.normal} normal, ${by.low} low` : undefined;
 }
 
-/** @param {number[]} samples */
-function range(samples) {
+/** How long steps waited or ran: half of them and 95 %, and the 95 % over time.
+ * @param {{flow: Flow, kind: "waits" | "runs", label: string, now: number}} props */
+function Times({ flow, kind, label, now }) {
+  const samples = flow.samples(kind);
   const [half, most] = [quantile(samples, 0.5), quantile(samples, 0.95)];
-  if (half === null || most === null) return "–";
-  return html`<span title="half of them, and 95 %, took at most this">${duration(half)} / ${duration(most)}</span>`;
+  if (half === null || most === null) return html`–`;
+  const values = flow.series(now, (slot) => quantile(slot[kind], 0.95) ?? 0);
+  return html`<span class="times"><span title="half of them, and 95 %, took at most this">${duration(half)} / ${duration(most)}</span>
+    <${Spark} values=${values} label=${label} kind="bars" say=${duration} /></span>`;
 }

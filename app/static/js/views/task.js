@@ -39,7 +39,7 @@ function Watched({ live }) {
   useTitle(view.task ? `${view.status}: ${view.task.slice(0, 60)}` : "Task");
   const steering = useSteering(live.taskId, () => live.resume());
   const { query } = route.value;
-  if (problem) return html`<h1>No such task</h1><${ProblemBox} problem=${problem} /><p>
+  if (problem) return html`<h1>This task cannot be shown</h1><${ProblemBox} problem=${problem} /><p>
     <a href=${href(["tasks"])}>To the tasks</a></p>`;
   if (!view.seq) return html`<h1>Task</h1><${Loading} what="Reading the log" />`;
   const step = view.steps.get(Number(query.get("step")));

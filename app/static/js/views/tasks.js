@@ -19,7 +19,7 @@ import { watch } from "../stream.js";
 
 const PAGE = 50;
 const POLL_MS = 3_000;
-/** With events at hand, asking by the clock is only for what no event tells. */
+/** With events at hand, asking by the clock is only for what no event tells, an outage above all. */
 const POLL_LIVE_MS = 8_000;
 const STATES = ["", "open", "queued", "running", "paused", "completed", "failed", "cancelled", "expired"];
 const TYPES = "task.*,step.completed,step.failed";
@@ -37,7 +37,7 @@ export function Tasks() {
     counts.reload();
   });
   return html`
-    <div class="view-head"><h1>Tasks</h1></div>
+    <div class="view-head"><h1>Tasks</h1>${!isAdmin.value && html`<p class="hint">Updated every ${duration(POLL_MS)}</p>`}</div>
     <${Filters} query=${query} counts=${counts.data} />
     <${Found} page=${page} query=${query} />
   `;
