@@ -81,7 +81,7 @@ async def asset(version: str, path: str, request: Request) -> Response:
     found = site().assets.get(path)
     if found is None:
         raise HTTPException(404)
-    return _answer(found, request, {"Cache-Control": FOR_GOOD} if site().base.endswith(version) else {})
+    return _answer(found, request, {"Cache-Control": FOR_GOOD} if site().base == f"/static/{version}" else {})
 
 
 @cache

@@ -57,6 +57,7 @@ async def _truth(services: ApiServices) -> RedisTruth | None:
                 llm={name: int(value or 0) for name, value in zip(LLM_COUNTERS, llm, strict=True)},
                 memory_bytes=int(memory["used_memory"]),
                 memory_bytes_max=int(memory.get("maxmemory", 0)),
+                firehose_entries=await services.redis.xlen(services.keys.fire),
             )
     except Unavailable:
         return None

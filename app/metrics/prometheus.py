@@ -45,6 +45,7 @@ class RedisTruth:
     llm: Mapping[str, int] = field(default_factory=dict)
     memory_bytes: int = 0
     memory_bytes_max: int = 0
+    firehose_entries: int = 0
 
 
 class ApiMetrics:
@@ -122,6 +123,11 @@ class _Redis(Collector):
             "stepstream_redis_memory_max_bytes",
             "Memory that Redis may use; 0 without a limit.",
             value=self._truth.memory_bytes_max,
+        )
+        yield GaugeMetricFamily(
+            "stepstream_firehose_entries",
+            "Entries of the stream that tells API processes of events; trimmed at a bound.",
+            value=self._truth.firehose_entries,
         )
         for name, text, member, divisor in QUEUE_GAUGES:
             gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])

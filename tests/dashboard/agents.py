@@ -31,7 +31,7 @@ async def flaky(step: StepInput, ctx: StepContext) -> StepOutput:
     return StepOutput(summary="found 12 pages")
 
 
-@agent("gated", timeout_ms=60_000)
+@agent("gated", timeout_ms=60_000, gathers=True)
 async def gated(step: StepInput, ctx: StepContext) -> StepOutput:
     """Works until a file of its text's name appears beside the ledger."""
     tries = 0

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Stack
 
 pytestmark = pytest.mark.full
 
-LIVE, RECONNECTING, COMPLETE = "Live", "Reconnecting", "Complete"
+LIVE, RECONNECTING, ENDED = "Live", "Reconnecting", "Ended"
 
 
 def state(page: Page, text: str) -> None:
@@ -52,7 +52,7 @@ def test_from_a_question_to_a_report_whose_citations_open(stack: Stack, open_pag
     page.get_by_role("button", name="Submit").click()
 
     state(page, "completed")
-    stream(page, COMPLETE)
+    stream(page, ENDED)
     expect(page.locator(".markdown h2").first).to_contain_text("retries")
     page.locator(".cite").first.click()
     expect(page.get_by_role("dialog")).to_contain_text("Source")
@@ -83,7 +83,7 @@ def test_nothing_is_lost_or_repeated_when_connections_break(
         (tmp_path / "written").touch()
         stack.api()
 
-        stream(page, COMPLETE)
+        stream(page, ENDED)
         state(page, "completed")
         log = shown_log(page)
         assert [event["seq"] for event in log] == list(range(1, len(log) + 1))  # type: ignore[index]
@@ -129,6 +129,23 @@ def test_a_task_is_paused_resumed_and_cancelled_with_a_reason(stack: Stack, open
     assert stack.get(f"/tasks/{task_id}")["status"] == "cancelled"
 
 
+def test_a_task_is_finished_with_what_there_is(stack: Stack, open_page: Open) -> None:
+    """What still gathers is cut short, the rest runs, and the report is there."""
+    task_id = stack.submit(steps("noop", "gated", "scribe", gated="never"))
+    page = open_page(stack.url, f"#/tasks/{task_id}")
+    expect(page.get_by_role("list", name="Running now")).to_contain_text("gated")
+
+    page.get_by_role("button", name="Cancel …").click()
+    page.get_by_role("radio", name=re.compile("Finish now")).check()
+    page.get_by_role("button", name="Finish now").click()
+
+    state(page, "completed")
+    stream(page, ENDED)
+    expect(page.locator(".facts")).to_contain_text("partial")
+    expect(page.locator(".markdown")).to_contain_text("each of them was looked at twice")
+    assert shown_log(page) == real_log(stack, page)
+
+
 def test_a_step_is_run_again_in_a_fork(stack: Stack, open_page: Open) -> None:
     """From a step's panel; what came before it is taken over, and the page shows the new task."""
     task_id = stack.submit(steps("noop", "flaky", "noop"))
@@ -169,7 +186,7 @@ def test_a_task_that_somebody_else_has_run_again_goes_on(stack: Stack, open_page
     task_id = stack.submit(steps("hopeless", hopeless="elsewhere"))
     page = open_page(stack.url, f"#/tasks/{task_id}")
     state(page, "failed")
-    stream(page, COMPLETE)
+    stream(page, ENDED)
 
     (stack.folder / "elsewhere").touch()
     steer(stack, task_id, "retry")

@@ -19,6 +19,9 @@ from tests.dashboard.conftest import WAIT_MS, Open, prepared, running
 from tests.dashboard.record import ended, steps
 from tests.dashboard.test_task_page import state
 from tests.e2e.conftest import Stack, wait_for
+from tests.integration.api.test_llm_planning import draft
+from tests.llm_script import writes
+from tests.unit.scripted_server import serving
 
 pytestmark = pytest.mark.full
 
@@ -221,7 +224,9 @@ def test_the_list_follows_what_happens_and_its_filters_stand_in_the_address(stac
 
 def test_pages_of_the_list_hold_every_task_once(stack: Stack, open_page: Open) -> None:
     """By the cursor of the API, forth and back to the newest."""
-    known = {stack.submit(steps("noop"), labels={"run": "pages"})[-12:] for _ in range(120)}
+    body = {"task": "Do it", "plan": steps("noop"), "labels": {"run": "pages"}}
+    with httpx2.Client(base_url=stack.url, timeout=30) as api:
+        known = {api.post("/run-task", json=body).json()["task_id"][-12:] for _ in range(120)}
     page = open_page(stack.url, "#/tasks?label=run:pages")
     seen: list[str] = []
     for size in (50, 50, 20):
@@ -286,6 +291,39 @@ def test_an_edited_plan_is_checked_line_by_line_and_run(stack: Stack, open_page:
     state(page, "completed")
     page.get_by_role("tab", name="Plan").click()
     assert json.loads(page.get_by_label("Plan as JSON").inner_text())[0]["payload"] == "edited"
+
+
+def test_a_language_model_plans_only_when_somebody_asks_it(
+    redis_url: str, namespace: str, tmp_path: Path, open_page: Open
+) -> None:
+    """Not while somebody writes; its plan is shown, and the task tells who made it and what it took."""
+    with serving() as model:
+        model.answers = [writes(draft())]
+        stack = prepared(
+            tmp_path, redis_url, namespace, STEPSTREAM_LLM_BASE_URL=f"{model.url}/v1", STEPSTREAM_LLM_MODEL="small"
+        )
+        stack.api()
+        try:
+            page = open_page(stack.url, "#/submit")
+            page.get_by_label("What do you want to know").fill("Compare tea and coffee on caffeine")
+            expect(page.locator(".node")).to_have_count(6)
+            page.get_by_text("Options").click()
+            page.get_by_label("Planned by").select_option("llm")
+            page.get_by_label("What do you want to know").fill("Compare tea and coffee on their caffeine")
+            expect(page.get_by_text("A language model plans this")).to_be_visible()
+            assert model.asked == []
+            page.get_by_role("button", name="Ask for a plan").click()
+            expect(page.locator(".node")).to_have_count(4)
+            assert len(model.asked) == 1
+            page.get_by_role("button", name="Submit").click()
+
+            state(page, "queued")
+            expect(page.locator(".facts")).to_contain_text("Tokens")
+            page.get_by_role("tab", name="Plan").click()
+            expect(page.get_by_role("tabpanel")).to_contain_text("planned by llm")
+            assert len(model.asked) == 2
+        finally:
+            stack.stop()
 
 
 # --- Operations

@@ -94,6 +94,8 @@ assert.equal(flow.samples("runs").at(-1), 9_999);
 for (let n = 0; n < 1_000; n += 1) flow.add({ type: "step.started", ts: 9_999_000, data: { queue_wait_ms: n } });
 assert.equal(flow.samples("waits").length, 200);
 assert.equal(flow.rate(9_999_000, 0), 1);
+for (const [waiting, now] of [[3, 0], [9, 2_000], [4, 4_000], [1, 6_000]]) flow.sample(waiting, now);
+assert.deepEqual(flow.backlog, [9, 1], "as wide as the other charts, and no peak is lost");
 assert.equal(quantile([], 0.5), null);
 assert.equal(quantile([3, 1, 2], 0.5), 2);
 assert.deepEqual([0, 999, 1000, 59_949, 60_000, 61_000, 3_600_000, 7_260_000, 200_000_000].map(duration),

@@ -35,7 +35,7 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
 
     llm = {"calls": 3, "input_tokens": 20, "output_tokens": 5, "nano_usd": 1_500_000_000}
 
-    truth = RedisTruth(open_tasks=7, repaired=2, queues={"writer": Depth()}, llm=llm)
+    truth = RedisTruth(open_tasks=7, repaired=2, queues={"writer": Depth()}, llm=llm, firehose_entries=9)
     found = samples(metrics.render(counters, truth))
 
     expected = {
@@ -52,6 +52,7 @@ def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:
         ("stepstream_llm_tokens_total", "input"): 20,
         ("stepstream_llm_tokens_total", "output"): 5,
         ("stepstream_llm_usd_total", ""): 1.5,
+        ("stepstream_firehose_entries", ""): 9,
         ("stepstream_queue_backlog", "writer"): 4,
         ("stepstream_queue_in_flight", "writer"): 3,
         ("stepstream_queue_delayed", "writer"): 2,

@@ -25,7 +25,7 @@ const VIEWS = [
   { id: "system", title: "System", view: System, admin: true },
 ];
 const WORDS = {
-  idle: "", connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", ended: "Complete", refused: "No stream",
+  idle: "", connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", ended: "Ended", refused: "No stream",
 };
 
 export function App() {

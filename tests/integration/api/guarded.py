@@ -59,7 +59,7 @@ class Guarded(Api):
         return task_id
 
     async def call(self, route: "Route", task_id: str, headers: dict[str, str]) -> httpx2.Response:
-        path = route.path.replace("{task_id}", task_id)
+        path = route.path.replace("{task_id}", task_id).replace("{step_id}", "1")
         query = {"task_id": task_id} if route.in_query else {}
         if route.path == "/events":
             query = {"follow": "false"}  # it has no end of its own

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from app.access.principal import Scope
+from app.api.dashboard import site
 from tests.integration.api.guarded import guarded
 from tests.integration.api.support import LINE, Api, Worker, problem_of
 
@@ -57,9 +58,11 @@ async def test_everything_the_page_names_is_there_and_kept_for_good(api: Api) ->
         assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_file_of_another_version_is_served_but_not_kept(api: Api) -> None:
+@pytest.mark.parametrize("version", ["000000000000", "end"])
+async def test_a_file_of_another_version_is_served_but_not_kept(api: Api, version: str) -> None:
     """While two versions of the program run side by side, a page of one may ask the other."""
-    reply = await api.http.get("/static/000000000000/js/main.js")
+    whole = site().base.rpartition("/")[2]
+    reply = await api.http.get(f"/static/{whole[-3:] if version == 'end' else version}/js/main.js")
 
     assert (reply.status_code, reply.headers["cache-control"]) == (200, "no-store")
 
@@ -159,6 +162,21 @@ async def test_what_a_step_left_behind_is_there_before_the_task_has_ended(api: A
         problem = problem_of(await api.http.get(f"/tasks/{task_id}/steps/{step_id}/output"), 404)
         assert problem["type"].endswith("output-not-found")
     problem_of(await api.http.get(f"/tasks/{task_id}/steps/0/output"), 422)
+
+
+async def test_what_a_step_of_another_tenant_left_behind_is_nobodys_business(
+    redis_url: str, namespace: str, worker: Worker
+) -> None:
+    """Its answer is that of a task that nobody has, though there is an output."""
+    async with guarded(redis_url, namespace) as api:
+        reply = await api.http.post("/run-task", json={"task": "x", "plan": LINE}, headers=api.theirs)
+        path = f"/tasks/{reply.json()['task_id']}/steps/1/output"
+        await worker.finish(reply.json()["task_id"], 1, text="theirs")
+        mine = await api.http.get(path, headers=api.headers("administrator"))
+        theirs = await api.http.get(path, headers=api.theirs)
+
+    assert problem_of(mine, 404)["type"].endswith("task-not-found")
+    assert theirs.json()["text"] == "theirs"
 
 
 async def counted(api: Api) -> dict[str, int]:

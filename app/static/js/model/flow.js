@@ -12,6 +12,7 @@ export class Flow {
   constructor() {
     this.slots = /** @type {Map<number, Slot>} */ (new Map());
     this.backlog = /** @type {number[]} */ ([]);
+    this.sampled = -1;
   }
 
   /** @param {TaskEvent} event */
@@ -32,9 +33,12 @@ export class Flow {
     return found;
   }
 
-  /** @param {number} waiting */
-  sample(waiting) {
-    this.backlog.push(waiting);
+  /** Keeps the most of each moment. @param {number} waiting @param {number} now */
+  sample(waiting, now) {
+    const moment = Math.floor(now / SLOT_MS);
+    const most = moment === this.sampled ? Math.max(waiting, this.backlog.pop() ?? 0) : waiting;
+    this.sampled = moment;
+    this.backlog.push(most);
     if (this.backlog.length > SLOTS) this.backlog.shift();
   }
 

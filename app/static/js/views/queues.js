@@ -39,7 +39,7 @@ export function Queues() {
     queues.reload();
   };
   return html`<div class="view-head"><h1>Queues</h1>
-    <p class="hint">Charts and times: the last ${duration(SLOT_MS * SLOTS)}, seen from here; half of the steps / 95 %.</p></div>
+    <p class="hint">Charts and times are of the last ${(SLOT_MS * SLOTS) / 60_000} minutes, as seen since this page was opened.</p></div>
     ${problem && html`<${ProblemBox} problem=${problem} />`}
     ${queues.problem && html`<${ProblemBox} problem=${queues.problem} retry=${queues.reload} />`}
     ${!queues.data && !queues.problem && html`<${Loading} />`}
@@ -50,7 +50,7 @@ export function Queues() {
 /** @param {AbortSignal} signal @returns {Promise<Queue[]>} */
 async function sampled(signal) {
   const found = /** @type {Queue[]} */ (await call("GET", "/queues", { signal }));
-  for (const queue of found) flowOf(queue.name).sample(queue.waiting);
+  for (const queue of found) flowOf(queue.name).sample(queue.waiting, serverNow());
   return found;
 }
 
@@ -86,7 +86,7 @@ function Table({ queues, toggle }) {
       <th scope="col" class="fit num">In flight</th><th scope="col" class="fit num wide roomy">Delayed</th><th scope="col"
         class="fit num">Dead</th>
       <th scope="col" class="fit num wide roomy">Workers</th><th scope="col" class="fit num wide roomy">Ended per second</th>
-      <th scope="col" class="fit num wide">Waited</th><th scope="col" class="fit num wide">Ran</th><th scope="col"
+      <th scope="col" class="fit num wide">Wait p50 / p95</th><th scope="col" class="fit num wide">Run p50 / p95</th><th scope="col"
         class="fit"><span class="hidden">Actions</span></th>
     </tr></thead>
     <tbody>${queues.map((queue) => html`<${Row} key=${queue.name} queue=${queue} toggle=${toggle} />`)}</tbody>
@@ -101,18 +101,18 @@ function Row({ queue, toggle }) {
     <th scope="row"><span class="queue-name">${queue.name}
       ${queue.paused && html`<${Badge} status="paused" />`}
       ${queue.consumers === 0 && queue.waiting > 0 && html`<${Badge} status="failed" label="no worker reads it" />`}</span></th>
-    <td class="fit num"><span class="chart"><span class="waiting" title=${levels(queue)}>${count(queue.waiting)}</span>
-      <${Spark} values=${flow.backlog} label="Waiting" /></span></td>
+    <td class="fit num"><span class="chart"><${Spark} values=${flow.backlog} label="Waiting" /><span
+      class="waiting" title=${levels(queue)}>${count(queue.waiting)}</span></span></td>
     <td class="fit num wide">${queue.waiting ? duration(queue.oldest_age_ms) : "–"}</td>
     <td class="fit num">${count(queue.in_flight)}</td>
     <td class="fit num wide roomy">${count(queue.delayed)}</td>
     <td class="fit num">${queue.dead ?
       html`<a href=${href(["dead-letters"], { queue: queue.name })}>${count(queue.dead)}</a>` : "0"}</td>
     <td class="fit num wide roomy">${count(queue.consumers)}</td>
-    <td class="fit num wide roomy"><span class="chart">${flow.rate(now, watchedSince || now).toFixed(1)}<${Spark} values=${flow.series(now, (slot) => slot.ended)}
-        label="Steps ended per 5 s" kind="bars" /></span></td>
-    <td class="fit num wide"><${Times} flow=${flow} kind="waits" label="Waited, 95 % per 5 s" now=${now} /></td>
-    <td class="fit num wide"><${Times} flow=${flow} kind="runs" label="Ran, 95 % per 5 s" now=${now} /></td>
+    <td class="fit num wide roomy"><span class="chart"><${Spark} values=${flow.series(now, (slot) => slot.ended)} label="Steps ended per 5 s"
+      kind="bars" /><span>${flow.rate(now, watchedSince || now).toFixed(1)}</span></span></td>
+    <td class="fit num wide"><${Times} flow=${flow} kind="waits" label="Wait, p95 per 5 s" now=${now} /></td>
+    <td class="fit num wide"><${Times} flow=${flow} kind="runs" label="Run, p95 per 5 s" now=${now} /></td>
     <td class="fit"><button type="button"
       onClick=${() => toggle(queue)}>${queue.paused ? "Resume" : "Pause"}<span class="hidden"> ${queue.name}</span></button></td>
   </tr>`;

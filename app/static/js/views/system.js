@@ -20,7 +20,8 @@ export function System() {
     html`<p class="hint">Stepstream ${about.data.info.version}</p>`}</div>
     ${problem && html`<${ProblemBox} problem=${problem} retry=${reload} />`}
     ${!data && !problem && html`<${Loading} />`}
-    ${data && html`<div class="cards"><${Redis} value=${valuesOf(data)} /><${Viewers} value=${valuesOf(data)} />
+    ${data && html`<div class="cards"><${Redis} value=${valuesOf(data)} />
+      <${Streams} value=${valuesOf(data)} samples=${data} /><${Viewers} value=${valuesOf(data)} />
       <${Api} value=${valuesOf(data)} samples=${data} /></div>`}`;
 }
 
@@ -52,6 +53,24 @@ function Redis({ value }) {
       <${Fact} term="Open tasks" value=${whole(value("stepstream_open_tasks"))} />
       <${Fact} term="Repaired" value=${whole(repaired)}
         hint="Put right by the audit; above 0 something else has written to the keys" bad=${repaired > 0} />
+    </dl>
+  <//>`;
+}
+
+/** What lies in all queues together, and in the stream that tells of events. @param {{value: Value, samples: Sample[]}} props */
+function Streams({ value, samples: found }) {
+  const of = (/** @type {string} */ name) => found.filter((sample) => sample.name === `stepstream_queue_${name}`).map((sample) => sample.value);
+  const sum = (/** @type {string} */ name) => of(name).reduce((total, one) => total + one, 0);
+  const oldest = Math.max(0, ...of("oldest_age_seconds"));
+  return html`<${Card} title="Streams">
+    <dl class="facts">
+      <${Fact} term="Waiting" value=${whole(sum("backlog"))} hint="Messages that no worker has taken" />
+      <${Fact} term="Oldest" value=${oldest ? duration(oldest * 1000) : "–"} hint="How long the oldest of them has waited" />
+      <${Fact} term="In flight" value=${whole(sum("in_flight"))} />
+      <${Fact} term="Delayed" value=${whole(sum("delayed"))} />
+      <${Fact} term="Dead letters" value=${whole(sum("dead"))} bad=${sum("dead") > 0} />
+      <${Fact} term="Event notices" value=${whole(value("stepstream_firehose_entries"))}
+        hint="Entries of the stream that tells API processes of events; the oldest are trimmed" />
     </dl>
   <//>`;
 }

@@ -121,18 +121,19 @@ function Row({ task, now }) {
   const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms));
   const when = ago(Math.max(0, now - task.created_ms));
   const done = task.steps - task.steps_left;
+  const steps = stepsOf(task);
   return html`<tr>
     <td class="fit"><${Badge} status=${task.status} /></td>
     <td class="grow">
       <a class="row-link" href=${href(["tasks", task.task_id])}>${task.task || "(no words)"}</a>
       <div class="sub">
         <code>${shortId(task.task_id)}</code>
-        <span class="narrow">${done}/${task.steps} steps · ${took} · ${when}</span>
+        <span class="narrow">${steps} steps · ${took} · ${when}</span>
         ${task.priority !== 5 && html`<span>priority ${task.priority}</span>`}
         ${Object.entries(task.labels).map(([name, value]) => html`<${Label} key=${name} text=${`${name}:${value}`} />`)}
       </div>
     </td>
-    <td class="fit wide"><${Progress} done=${done} total=${task.steps} status=${task.status} /></td>
+    <td class="fit wide"><${Progress} done=${done} total=${task.steps} steps=${steps} status=${task.status} /></td>
     <td class="fit num wide">${took}</td>
     <td class="fit num wide"><time datetime=${exact(task.created_ms)} title=${exact(task.created_ms)}>${when}</time></td>
   </tr>`;
@@ -141,12 +142,17 @@ function Row({ task, now }) {
 /** @param {{text: string}} props */
 const Label = ({ text }) => html`<a class="tag" href=${href(["tasks"], { ...kept(route.value.query), label: text })}>${text}</a>`;
 
-/** @param {{done: number, total: number, status: string}} props */
-function Progress({ done, total, status }) {
+/** How many have ended, of how many; of a task that came to nothing all have, which says nothing. @param {Summary} task */
+function stepsOf({ steps, steps_left: left, status }) {
+  return TERMINAL.has(status) && status !== "completed" ? count(steps) : `${count(steps - left)}/${count(steps)}`;
+}
+
+/** @param {{done: number, total: number, steps: string, status: string}} props */
+function Progress({ done, total, steps, status }) {
   return html`<span class="progress">
     <span class="bar" aria-hidden="true">
       <span class="fill tone-${status}" style=${{ width: `${total ? (100 * done) / total : 0}%` }}></span></span>
-    <span class="num">${count(done)}/${count(total)}</span>
+    <span class="num">${steps}</span>
   </span>`;
 }
 
