@@ -1,7 +1,8 @@
 """
 Pictures of every view, in both themes and three sizes: `python -m tests.dashboard.screenshots [folder] [view …]`.
 
-They are to be looked at: what does a person want to know first, is it aligned, can it be read, is it said well?
+The README has one, `done-laptop-light.png`, as `docs/dashboard.png`. They are to be looked at: what does a person want
+to know first, is it aligned, can it be read, is it said well?
 """
 
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from app import local_redis
-from app.cli.demo import TASK, write_documents
+from app.cli.demo import write_documents
 from tests.conformance.browser import chromium
 from tests.dashboard.conftest import FLAGS, running
 from tests.dashboard.record import ended, steps
@@ -20,7 +21,8 @@ from tests.dashboard.test_views import SIZES, settled, views
 from tests.e2e.conftest import Stack
 
 FOLDER = Path(".stepstream/screenshots")
-DOCUMENTS_MAX = 60
+DOCUMENTS_MAX = 200
+TASK = "Compare fastapi and redis on features and installation"
 
 
 def furnished(stack: Stack) -> dict[str, str]:

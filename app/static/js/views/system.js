@@ -20,7 +20,7 @@ export function System() {
     html`<p class="hint">Stepstream ${about.data.info.version}</p>`}</div>
     ${problem && html`<${ProblemBox} problem=${problem} retry=${reload} />`}
     ${!data && !problem && html`<${Loading} />`}
-    ${data && html`<div class="cards"><${Redis} value=${valuesOf(data)} />
+    ${data && html`<div class="cards system"><${Redis} value=${valuesOf(data)} />
       <${Streams} value=${valuesOf(data)} samples=${data} /><${Viewers} value=${valuesOf(data)} />
       <${Api} value=${valuesOf(data)} samples=${data} /></div>`}`;
 }
