@@ -92,6 +92,41 @@ def test_nothing_is_lost_or_repeated_when_connections_break(
         stack.stop()
 
 
+def test_a_tab_that_nobody_looks_at_gives_its_connection_back(stack: Stack, open_page: Open) -> None:
+    """A browser has six for all tabs; looked at again, the page goes on where it was."""
+    task_id = stack.submit(steps("gated", "scribe", gated="out-of-sight"))
+    page = open_page(stack.url, "#/tasks/nothing-yet")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.clock.install()
+    page.goto(f"{stack.url}/#/tasks/{task_id}")
+    stream(page, LIVE)
+
+    in_sight(page, False)
+    page.clock.fast_forward("00:31")
+    expect(page.locator(".live")).to_have_attribute("title", "Nobody looks at this tab.")
+    page.clock.fast_forward("05:00")
+    expect(page.locator(".live")).to_have_attribute("title", "Nobody looks at this tab.")
+    (stack.folder / "out-of-sight").touch()
+    in_sight(page, True)
+
+    state(page, "completed")
+    stream(page, ENDED)
+    assert shown_log(page) == real_log(stack, page)
+
+
+def in_sight(page: Page, seen: bool) -> None:
+    """Makes the page believe that its tab has come into sight, or has gone out of it."""
+    page.evaluate(
+        """seen => {
+          const say = (name, value) => Object.defineProperty(document, name, { value, configurable: true });
+          say('hidden', !seen);
+          say('visibilityState', seen ? 'visible' : 'hidden');
+          document.dispatchEvent(new Event('visibilitychange'));
+        }""",
+        seen,
+    )
+
+
 def test_a_failure_explains_itself_and_is_retried(stack: Stack, open_page: Open) -> None:
     """Error, attempts and input are on the card; the retry goes on in the same log, in the same page."""
     task_id = stack.submit(steps("noop", "hopeless", "noop", hopeless="page-hope"))

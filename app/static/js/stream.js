@@ -2,7 +2,8 @@
  * Server-sent events over fetch, which can send a key: from a position, with reconnection, until the end.
  *
  * Whatever breaks the connection (a restart, a proxy's 502, a laptop that slept), it comes back to where it was with
- * growing delays. A tab has one stream: opening another closes the one before.
+ * growing delays. A tab has one stream: opening another closes the one before. Browsers hold six connections to a server
+ * for all tabs together, so a tab that nobody looks at gives its own back and goes on when it is looked at again.
  */
 
 import { createParser } from "eventsource-parser";
@@ -17,6 +18,8 @@ import { signal } from "./lib.js";
 const DELAY_MS_MAX = 30_000;
 /** The server says something every 15 s at the latest. */
 const SILENCE_MS_MAX = 40_000;
+/** How long a tab may be out of sight before it gives its connection back. */
+const HIDDEN_MS_MAX = 30_000;
 const IDLE = /** @type {Liveness} */ ({ state: "idle", detail: "" });
 /** Refusals that will not change by asking again. */
 const FINAL = new Set([400, 401, 403, 404, 410, 421, 422]);
@@ -52,15 +55,19 @@ class Stream {
     this.done = false;
     this.abort = new AbortController();
     this.wake = () => {};
-    this.onReturn = () => document.visibilityState === "visible" && this.wake();
+    this.resting = false;
+    this.onReturn = () => this.seen();
     addEventListener("online", this.onReturn);
     document.addEventListener("visibilitychange", this.onReturn);
+    this.hidden = 0;
+    this.seen();
   }
 
   close() {
     this.closed = true;
     removeEventListener("online", this.onReturn);
     document.removeEventListener("visibilitychange", this.onReturn);
+    clearTimeout(this.hidden);
     this.abort.abort();
     this.wake();
     if (current === this) {
@@ -69,9 +76,24 @@ class Stream {
     }
   }
 
+  /** Notes whether anybody looks at the tab. */
+  seen() {
+    clearTimeout(this.hidden);
+    this.resting = false;
+    if (!document.hidden) return this.wake();
+    this.hidden = setTimeout(() => {
+      this.resting = true;
+      this.abort.abort();
+    }, HIDDEN_MS_MAX);
+  }
+
   async run() {
     this.tell("connecting", "");
     while (!this.closed && !this.done) {
+      if (this.resting) {
+        await this.rest();
+        continue;
+      }
       const problem = await this.once();
       if (this.closed) return;
       if (this.done) return this.tell("ended", "");
@@ -79,10 +101,18 @@ class Stream {
         this.tell("refused", problem.message);
         return this.onRefused(problem);
       }
+      if (this.resting) continue;
       this.failures += 1;
       this.tell("reconnecting", problem?.message ?? "The connection was lost.");
       await this.pause(problem?.retryAfterMs ?? 0);
     }
+  }
+
+  /** Until somebody looks at the tab again. */
+  async rest() {
+    this.tell("reconnecting", "Nobody looks at this tab.");
+    await new Promise((resolve) => (this.wake = () => resolve(undefined)));
+    this.wake = () => {};
   }
 
   /** One connection, to its end; the problem that ended it, where there was one. */
