@@ -176,7 +176,8 @@ class RedisStreamsBroker(Emission, Broker):
         """Drops everything a queue holds, dead letters too; running consumers read on."""
         names = self.keys.queue(queue_name)
         dead = (names.dlq, names.dlq_bodies, names.dlq_meta)
-        keys = [*names.streams, names.depth, names.due, names.due_bodies, *dead, names.sweep, names.starts]
+        # The record of sweeps stays: were its counter to begin anew, a worker might know the number again and trust it.
+        keys = [*names.streams, names.depth, names.due, names.due_bodies, *dead, names.starts]
         args = [names.group, names.shared_flag]
         with translated():
             retried(lambda: run_script(self.client, FLUSH, keys, args), patience_ms=self.limits.send_patience_ms)

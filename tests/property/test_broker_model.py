@@ -28,3 +28,15 @@ def test_queue_and_model_agree(redis_url: str) -> None:
 def test_queue_and_model_agree_for_longer(redis_url: str) -> None:
     """The same with more and longer runs, different each time."""
     run_state_machine_as_test(lambda: QueueMachine(redis_url), settings=LONG)
+
+
+def test_a_flush_makes_no_worker_the_owner_of_what_it_lost(redis_url: str) -> None:
+    """The counter of what was taken over goes on, so no worker takes an old reading of it for the present one."""
+    machine = QueueMachine(redis_url)
+    machine.take_over(victim=0, step=1, choice=0, then="renew")
+    machine.flush(worker=2)
+    machine.hands[0] = {}
+    machine.take_over(victim=0, step=1, choice=0, then="ack")
+
+    machine.the_server_holds_what_the_model_holds()
+    machine.teardown()
