@@ -12,7 +12,7 @@ from stepstream import require_own_packages
 
 require_own_packages()
 
-from app.bootstrap import worker_broker  # noqa: E402  # of another project it would be another `app`
+from app.bootstrap.worker import worker_broker  # noqa: E402  # of another project it would be another `app`
 
 broker = worker_broker()
 if _dramatiq_broker.global_broker is None:

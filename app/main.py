@@ -31,7 +31,7 @@ from app.api import (
 from app.api.headers import SafeHeaders, allow_origins
 from app.api.methods import HeadAsGet, Methods
 from app.api.request_log import RequestLog
-from app.bootstrap import api_services
+from app.bootstrap.api import api_services
 from app.config import Settings
 from app.logs.setup import configure_structlog
 from app.metrics.prometheus import ApiMetrics

@@ -17,7 +17,7 @@ from typing import Any
 import redis
 
 from app import local_redis
-from app.bootstrap import api_services
+from app.bootstrap.api import api_services
 from app.broker.keys import ShardKeys
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher, Submission

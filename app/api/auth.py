@@ -17,7 +17,7 @@ from app.access.errors import KeyInUrl, KeyNeeded, KeyRefused, ScopeMissing
 from app.access.exposure import is_local, refuse_foreign_pages
 from app.access.principal import OPEN, Principal, Scope
 from app.api.headers import KEY_IN_URL, add_header
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.errors import Unavailable
 
 BEARER = HTTPBearer(

@@ -17,7 +17,7 @@ from app.access.principal import Principal, Scope
 from app.api.auth import admitted, caller, declared_scope
 from app.api.compiled import compiled
 from app.api.problems import BodyTooLarge, BodyTooSlow, MalformedBody, NotJson, TaskExpired
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.config import Settings
 from app.errors import TaskNotFound, Unavailable
 from app.metrics.prometheus import ApiMetrics

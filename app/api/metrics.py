@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.deps import Admin, Metrics, Reader, Services, TaskId, gone
 from app.api.problems import documented
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.errors import Unavailable
 from app.metrics.figures import TaskMetrics
 from app.metrics.prometheus import CONTENT_TYPE, RedisTruth

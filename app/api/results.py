@@ -12,7 +12,7 @@ from app import page
 from app.api.accept import HTML, JSON, MARKDOWN, Accept, negotiated
 from app.api.deps import Reader, Services, TaskId, view_of
 from app.api.problems import NoResult, documented
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.errors import Unavailable
 from app.model.agents import StepOutput
 from app.model.answers import FinishedTask, Links, OutputBody, ResultBody, Running

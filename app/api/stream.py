@@ -11,7 +11,7 @@ from app.api.accept import EVENT_STREAM, NDJSON, Accept, negotiated
 from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining, take_places
 from app.api.event_stream import LINES, SSE, EventStream, Form, Pace
 from app.api.problems import documented
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.events.log import Cursor
 from app.events.several import Several, cursors_of
 from app.events.sse import Control, Piece, Source

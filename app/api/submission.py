@@ -15,7 +15,7 @@ from app.api.event_stream import Form
 from app.api.prefer import Preference, Wait
 from app.api.results import finished
 from app.api.stream import STREAMS, form_of, opened
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.errors import Unavailable
 from app.events.log import START, Cursor

@@ -10,7 +10,7 @@ from app.api.problems import TaskExpired, documented
 from app.api.schemas import RunTask
 from app.api.submission import RESPONSES, AnswerWishes, answer
 from app.api.terms import IdempotencyKey
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.dispatch.submission import Submission
 from app.errors import IdempotencyConflict, InvalidRequest, TaskNotFound, Unavailable

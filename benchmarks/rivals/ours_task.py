@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from app.bootstrap import api_services
+from app.bootstrap.api import api_services
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher, Submission
 

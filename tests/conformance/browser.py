@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from app.model.events import EVENT_TYPES
 from tests.conformance.readers import WAIT_S, Frame
-from tests.e2e.conftest import wait_for
+from tests.deployment import wait_for
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",

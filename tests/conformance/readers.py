@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tests.e2e.conftest import wait_for
+from tests.deployment import wait_for
 
 WAIT_S = 60.0
 PAUSE_S = 0.05

@@ -17,7 +17,7 @@ import redis
 from app import local_redis, redis_async
 from app.keys import Keys
 from app.local_redis import LocalServer
-from tests.e2e.conftest import free_port, wait_for
+from tests.deployment import free_port, wait_for
 from tests.integration.api.support import LINE, Worker
 
 KEYS = Keys("stepstream")

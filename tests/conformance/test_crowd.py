@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.site import Site
-from tests.e2e.conftest import wait_for
+from tests.deployment import wait_for
 
 STREAMS = 2_000
 TASKS = 50

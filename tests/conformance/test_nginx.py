@@ -17,7 +17,7 @@ from app.access.keyring import Keyring
 from app.access.principal import Scope
 from tests.conformance.readers import Follower, HttpxFollower, RawFollower
 from tests.conformance.site import KEYS, Site
-from tests.e2e.conftest import free_port, wait_for
+from tests.deployment import free_port, wait_for
 from tests.integration.api.support import LINE
 
 pytestmark = pytest.mark.full

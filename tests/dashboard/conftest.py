@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-import redis
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conformance.browser import chromium
-from tests.e2e.conftest import Stack, deployment, own_redis
+from tests.deployment import Stack, deployment
+from tests.deployment import running as running_api
+from tests.e2e.conftest import own_redis
 
 __all__ = ["own_redis"]
 
+SETTINGS = {"STEPSTREAM_AGENT_MODULES": "tests.dashboard.agents", "STEPSTREAM_PLAN_STEPS_MAX": "1000"}
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update",
@@ -34,27 +35,17 @@ EXPECTED = ("Failed to load resource",)
 Open = Callable[..., Page]
 
 
-def prepared(folder: Path, redis_url: str, namespace: str, **more: str) -> Stack:
+def prepared(folder: Path, redis_url: str, namespace: str, **settings: str) -> Stack:
     """A deployment with the agents of these tests and nothing started."""
-    stack = deployment(folder, redis_url, namespace)
-    stack.environment |= {
-        "STEPSTREAM_AGENT_MODULES": "tests.dashboard.agents", "STEPSTREAM_PLAN_STEPS_MAX": "1000", **more,
-    }  # fmt: skip
-    return stack
+    return deployment(folder, redis_url, namespace, **{**SETTINGS, **settings})
 
 
 @contextmanager
-def running(folder: Path, redis_url: str, **more: str) -> Iterator[Stack]:
+def running(folder: Path, redis_url: str, **settings: str) -> Iterator[Stack]:
     """Such a deployment with an API and a worker; leaves nothing in Redis."""
-    namespace = f"test-{uuid4().hex[:12]}"
-    stack = prepared(folder, redis_url, namespace, **more)
-    stack.api()
-    stack.worker()
-    yield stack
-    stack.stop()
-    with redis.Redis.from_url(redis_url, protocol=2) as client:
-        for key in client.scan_iter(match=f"{{{namespace}:*", count=1000):
-            client.delete(key)
+    with running_api(folder, redis_url, **{**SETTINGS, **settings}) as stack:
+        stack.worker()
+        yield stack
 
 
 @pytest.fixture(scope="package")

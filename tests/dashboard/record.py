@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 
 from app import local_redis
-from tests.e2e.conftest import Stack, deployment, wait_for
+from tests.deployment import Stack, deployment, wait_for
 
 GOLDEN = Path(__file__).parent / "golden"
 DOCUMENTS = [

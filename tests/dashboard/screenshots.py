@@ -18,7 +18,7 @@ from tests.conformance.browser import chromium
 from tests.dashboard.conftest import FLAGS, running
 from tests.dashboard.record import ended, steps
 from tests.dashboard.test_views import SIZES, settled, views
-from tests.e2e.conftest import Stack
+from tests.deployment import Stack
 
 FOLDER = Path(".stepstream/screenshots")
 DOCUMENTS_MAX = 200

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import WAIT_MS, Open
-from tests.e2e.conftest import Stack
+from tests.deployment import Stack
 
 pytestmark = pytest.mark.full
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.conftest import WAIT_MS, Open, prepared
 from tests.dashboard.record import DOCUMENTS, lines, steer, steps
-from tests.e2e.conftest import Stack
+from tests.deployment import Stack
 
 pytestmark = pytest.mark.full
 

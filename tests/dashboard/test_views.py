@@ -18,7 +18,7 @@ from app.local_redis import LocalServer
 from tests.dashboard.conftest import WAIT_MS, Open, prepared, running
 from tests.dashboard.record import ended, steps
 from tests.dashboard.test_task_page import state
-from tests.e2e.conftest import Stack, wait_for
+from tests.deployment import Stack, wait_for
 from tests.integration.api.test_llm_planning import draft
 from tests.llm_script import writes
 from tests.unit.scripted_server import serving

@@ -1,148 +1,12 @@
-"""The whole program as processes: uvicorn, `dramatiq actors`, a real Redis."""
+"""Deployments for the tests: shared ones for those that harm nothing, and one of their own for the others."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import httpx2
 import pytest
-import redis
 
 from app import local_redis
-
-START_TIMEOUT_S = 60.0
-LEASE_MS = 1000
-LINE = [
-    {"step_id": 1, "agent": "noop", "payload": "a"},
-    {"step_id": 2, "agent": "noop", "payload": "b", "depends_on": [1]},
-    {"step_id": 3, "agent": "noop", "payload": "c", "depends_on": [2]},
-]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def wait_for(condition: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
-    """Waits until another process has done something; fails with `what` when it takes too long."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-@dataclass
-class Stack:
-    """The processes of one deployment, and a client of its API."""
-
-    folder: Path
-    environment: dict[str, str]
-    port: int = field(default_factory=free_port)
-    #: Of a web server on this machine that tasks may read, once a test has started it.
-    pages_port: int = 0
-    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def ledger(self) -> list[list[str]]:
-        """What the test agents noted: words of each line."""
-        path = self.folder / "ledger"
-        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-
-    def api(self) -> "subprocess.Popen[bytes]":
-        """Starts an API process and waits until it answers."""
-        process = self._start("uvicorn", "--factory", "app.main:create_app", "--port", str(self.port))
-        wait_for(lambda: self.answers("/healthz"), "the API did not start")
-        return process
-
-    def worker(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Starts `dramatiq actors` and waits until its workers are at work."""
-        log = self.folder / f"worker-{len(self.processes)}.log"
-        process = self._start("dramatiq", "actors", "--processes", "1", "--threads", "4", *arguments, log=log)
-        wait_for(lambda: log.read_bytes().count(b"is ready for action") > 0, "the workers did not start")
-        return process
-
-    def answers(self, path: str) -> bool:
-        try:
-            return httpx2.get(self.url + path, timeout=2).status_code == 200
-        except httpx2.HTTPError:
-            return False
-
-    def submit(self, plan: list[dict[str, Any]] | None = None, **body: Any) -> str:
-        """Submits a task; returns its id."""
-        reply = httpx2.post(f"{self.url}/run-task", json={"task": "Do it", **({"plan": plan} if plan else {}), **body})
-        assert reply.status_code == 202, reply.text
-        task_id: str = reply.json()["task_id"]
-        return task_id
-
-    def get(self, path: str) -> Any:
-        reply = httpx2.get(self.url + path)
-        assert reply.status_code == 200, reply.text
-        return reply.json()
-
-    def kill(self, process: "subprocess.Popen[bytes]") -> None:
-        """kill -9 of a process and all its children."""
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
-
-    def stop_workers(self) -> None:
-        """kill -9 of every worker; the API stays."""
-        for process in self.processes:
-            if process.poll() is None and "dramatiq" in str(process.args):
-                self.kill(process)
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                self.kill(process)
-
-    def _start(self, *command: str, log: Path | None = None) -> "subprocess.Popen[bytes]":
-        output = (log or self.folder / f"{command[0]}-{len(self.processes)}.log").open("wb")
-        with output:
-            process = subprocess.Popen(
-                [str(Path(sys.executable).parent / command[0]), *command[1:]],
-                env={**os.environ, **self.environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-
-def deployment(folder: Path, redis_url: str, namespace: str) -> Stack:
-    """One with nothing started yet."""
-    pages_port = free_port()
-    return Stack(
-        folder,
-        {
-            "REDIS_URL": redis_url,
-            "STEPSTREAM_NAMESPACE": namespace,
-            "STEPSTREAM_AGENT_MODULES": "tests.e2e.agents",
-            "STEPSTREAM_LEASE_MS": str(LEASE_MS),
-            "STEPSTREAM_SHUTDOWN_GRACE_MS": "200",
-            "STEPSTREAM_DATA_DIR": str(folder / "data"),
-            "STEPSTREAM_WEB_ALLOW": f"127.0.0.1:{pages_port}",
-            "STEPSTREAM_SEARXNG_URL": f"http://127.0.0.1:{pages_port}",
-            "E2E_LEDGER": str(folder / "ledger"),
-        },
-        pages_port=pages_port,
-    )
+from tests.deployment import Stack, deployment, running
 
 
 @pytest.fixture
@@ -153,30 +17,17 @@ def bare_stack(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Stack
     stack.stop()
 
 
-@contextmanager
-def shared(redis_url: str, folder: Path) -> Iterator[Stack]:
-    """A deployment with an API, for many tests that only submit, steer and read; leaves nothing in Redis."""
-    name = f"test-{uuid4().hex[:12]}"
-    stack = deployment(folder, redis_url, name)
-    stack.api()
-    yield stack
-    stack.stop()
-    with redis.Redis.from_url(redis_url, protocol=2) as client:
-        for key in client.scan_iter(match=f"{{{name}:*", count=1000):
-            client.delete(key)
-
-
 @pytest.fixture(scope="module")
 def shared_api(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A deployment without a worker: tasks stay as they are."""
-    with shared(redis_url, tmp_path_factory.mktemp("shared")) as stack:
+    with running(tmp_path_factory.mktemp("shared"), redis_url) as stack:
         yield stack
 
 
 @pytest.fixture(scope="package")
 def shared_stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A deployment with one API and one worker process that nobody harms."""
-    with shared(redis_url, tmp_path_factory.mktemp("shared")) as stack:
+    with running(tmp_path_factory.mktemp("shared"), redis_url) as stack:
         stack.worker()
         yield stack
 

@@ -15,7 +15,7 @@ from app import local_redis
 from app.access.keyring import Keyring
 from app.access.principal import Rates, Scope
 from app.keys import Keys
-from tests.e2e.conftest import LINE, Stack
+from tests.deployment import LINE, Stack
 
 pytestmark = pytest.mark.full
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import LINE, Stack
+from tests.deployment import LINE, Stack
 
 PROGRAM = Path(sys.executable).parent / "stepstream"
 

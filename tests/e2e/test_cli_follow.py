@@ -1,7 +1,7 @@
 """The client across a restart of the API it follows."""
 
 from app.client import Client
-from tests.e2e.conftest import Stack
+from tests.deployment import Stack
 
 
 def test_a_follower_survives_the_death_of_the_api(stack: Stack) -> None:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.client import Client
-from tests.e2e.conftest import LINE, Stack
+from tests.deployment import LINE, Stack
 from tests.unit.scripted_server import serving
 
 PROGRAM = str(Path(sys.executable).parent / "stepstream")

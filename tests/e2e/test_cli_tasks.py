@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli.main import cli
 from app.client import Client
-from tests.e2e.conftest import LINE, Stack
+from tests.deployment import LINE, Stack
 
 UNKNOWN = "0-01a214e6-0ca5-7351-a64d-a68e150c84ef"
 GATED = [

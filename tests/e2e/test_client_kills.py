@@ -11,7 +11,7 @@ import pytest
 
 from app.client import AsyncClient, Client
 from app.model.events import Event
-from tests.e2e.conftest import Stack, wait_for
+from tests.deployment import Stack, wait_for
 
 STEPS = 120
 #: A line of steps, each long enough to be killed in.

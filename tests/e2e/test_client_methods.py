@@ -11,7 +11,7 @@ import pytest
 from app.client import ApiError, Client
 from app.model.events import Event
 from app.model.task import CancelMode, TaskStatus
-from tests.e2e.conftest import LINE, Stack, shared
+from tests.deployment import LINE, Stack, running
 from tests.unit.conftest import Blocking
 
 HOPELESS = [
@@ -23,7 +23,7 @@ GATED = [{"step_id": 1, "agent": "gated", "payload": "never"}]
 
 @pytest.fixture(scope="module")
 def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with shared(redis_url, tmp_path_factory.mktemp("methods")) as stack:
+    with running(tmp_path_factory.mktemp("methods"), redis_url) as stack:
         stack.worker()
         yield stack
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import httpx2
 
 from app.local_redis import LocalServer
+from tests.deployment import LINE, Stack, wait_for
 
-from .conftest import LINE, Stack, wait_for
 from .test_stream import read
 from .test_workers import GATED, assert_sound
 

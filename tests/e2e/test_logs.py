@@ -12,8 +12,7 @@ import httpx2
 import pytest
 
 from app import local_redis
-
-from .conftest import Stack, wait_for
+from tests.deployment import Stack, wait_for
 
 CANARY = "c4n4ry"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

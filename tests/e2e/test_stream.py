@@ -7,8 +7,7 @@ from typing import Any
 import httpx2
 
 from app.model.events import EVENT, EVENT_TYPES, Event
-
-from .conftest import LINE, Stack
+from tests.deployment import LINE, Stack
 
 PLAN = [
     {"step_id": 1, "agent": "retriever", "payload": "wood stove heat"},

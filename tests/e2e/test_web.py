@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.e2e.conftest import Stack
+from tests.deployment import Stack
 
 # A stack of its own where files run side by side; tests/unit/web has all of it in one process.
 pytestmark = pytest.mark.full

@@ -7,8 +7,8 @@ import pytest
 import redis
 
 from app.model.events import Event
+from tests.deployment import LINE, Stack, wait_for
 
-from .conftest import LINE, Stack, wait_for
 from .test_stream import read
 
 GATED = [

@@ -8,7 +8,7 @@ import pytest
 
 from app.client import Client
 from app.model.task import Document, TaskStatus
-from tests.e2e.conftest import deployment
+from tests.deployment import deployment
 from tests.unit.agents.examples import write_examples
 
 pytestmark = pytest.mark.full

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.e2e.conftest import free_port, wait_for
+from tests.deployment import free_port, wait_for
 
 pytestmark = pytest.mark.full
 

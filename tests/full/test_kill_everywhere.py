@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Stack, bare_stack
+from tests.deployment import Stack
+from tests.e2e.conftest import bare_stack
 from tests.e2e.test_stream import read, stream
 from tests.e2e.test_workers import assert_sound
 from tests.integration.dispatch.checks import assert_sound as assert_sound_attempts

@@ -17,7 +17,8 @@ from app.llm.door import LlmDoor, opened
 from app.llm.options import LlmOptions
 from app.model.events import LlmUsage
 from app.model.llm import Message
-from tests.e2e.conftest import Stack, bare_stack, free_port, wait_for  # noqa: F401  # a fixture
+from tests.deployment import Stack, free_port, wait_for
+from tests.e2e.conftest import bare_stack  # noqa: F401  # a fixture
 from tests.full.model_server import model_file
 from tests.integration.api.support import running
 

@@ -12,7 +12,7 @@ import redis.asyncio
 import uvicorn
 from fastapi import FastAPI
 
-from app.bootstrap import ApiServices
+from app.bootstrap.api import ApiServices
 from app.config import Settings
 from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.record import STEP_STATE, parse_line

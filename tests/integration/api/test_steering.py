@@ -338,7 +338,7 @@ async def test_a_body_that_is_there_is_json(
 
 async def test_without_redis_nothing_is_steered(monkeypatch: pytest.MonkeyPatch) -> None:
     """503 with a time to come back, on every route."""
-    monkeypatch.setattr("app.bootstrap.API_RETRY_MS_MAX", 50)
+    monkeypatch.setattr("app.bootstrap.api.API_RETRY_MS_MAX", 50)
     async with running(redis_url="unix:///nonexistent/redis.sock", namespace="x") as api:
         replies = [await api.steer(UNKNOWN, verb, **({"from_step": 1} if verb == "fork" else {})) for verb in VERBS]
         replies += [

@@ -194,7 +194,7 @@ async def test_a_bug_does_not_show_its_traceback(api: Api) -> None:
 
 async def test_without_redis_the_process_lives_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Liveness needs nothing, readiness and work do; every refusal says when to come back."""
-    monkeypatch.setattr("app.bootstrap.API_RETRY_MS_MAX", 50)
+    monkeypatch.setattr("app.bootstrap.api.API_RETRY_MS_MAX", 50)
     async with running(redis_url="unix:///nonexistent/redis.sock", namespace="x") as api:
         http: httpx2.AsyncClient = api.http
         live = await http.get("/healthz")

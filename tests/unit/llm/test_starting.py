@@ -11,7 +11,7 @@ from app.config import BadSettings, read_settings
 WITHOUT = """
 import sys
 import actors.retriever, actors.analyzer, actors.writer
-from app.bootstrap import worker_broker
+from app.bootstrap.worker import worker_broker
 from app.config import Settings
 from app.main import create_app
 create_app(Settings())
