@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from app import local_redis
 from app.cli.claim import running_api
 from app.cli.main import cli
 from app.client import Client
+from tests.e2e.commands import command, fresh_environment, read_until, start
 
 TIMEOUT_S = 60
 
@@ -45,18 +45,7 @@ DOCUMENTS = {
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    if local_redis.find_binary() is None:
-        pytest.skip("no Redis server binary")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPSTREAM_", "REDIS_"))}
-    home = tmp_path_factory.mktemp("cli")
-    (home / "own_agents.py").write_text(AGENTS)
-    return kept | {
-        "STEPSTREAM_DATA_DIR": str(home / "state"),
-        "STEPSTREAM_AGENT_MODULES": "own_agents",
-        "STEPSTREAM_SHUTDOWN_GRACE_MS": "500",
-        "PYTHONPATH": str(home),
-        "NO_COLOR": "1",
-    }
+    return fresh_environment(tmp_path_factory.mktemp("cli"), AGENTS, NO_COLOR="1")
 
 
 @pytest.fixture(scope="module")
@@ -67,26 +56,10 @@ def docs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "app", *arguments]
-
-
 def stepstream(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command(*arguments), env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-
-
-def start(environment: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def read_until(process: "subprocess.Popen[str]", text: str) -> None:
-    assert process.stdout
-    while text not in (line := process.stdout.readline()):
-        assert line, process.communicate()[1]
 
 
 def task_id_in(err: str) -> str:
@@ -96,16 +69,8 @@ def task_id_in(err: str) -> str:
 @pytest.fixture(scope="module")
 def up(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment with a running `stepstream up`; its end is checked as well."""
-    process = subprocess.Popen(
-        command("up", "--port", "0", "--processes", "1", "--threads", "4"),
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout
-    said = ""
-    while "ready; Ctrl-C" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+    process = start(environment, "up", "--port", "0", "--processes", "1", "--threads", "4", together=True, group=True)
+    read_until(process, "ready; Ctrl-C")
     yield environment
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
     rest, _ = process.communicate(timeout=TIMEOUT_S)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from app import local_redis
+from tests.e2e.commands import fresh_environment, read_until, start
 
 TIMEOUT_S = 60
 AGENTS = """
@@ -31,41 +32,16 @@ async def patient(step: StepInput, ctx: StepContext) -> StepOutput:
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A data directory of its own, in which nothing outlives the test."""
-    if local_redis.find_binary() is None:
-        pytest.skip("no Redis server binary")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPSTREAM_", "REDIS_"))}
-    (tmp_path / "own_agents.py").write_text(AGENTS)
-    yield kept | {
-        "STEPSTREAM_DATA_DIR": str(tmp_path / "state"),
-        "STEPSTREAM_AGENT_MODULES": "own_agents",
-        "STEPSTREAM_SHUTDOWN_GRACE_MS": "500",
-        "STEPSTREAM_LEASE_MS": "1000",
-        "PYTHONPATH": str(tmp_path),
-        "NO_COLOR": "1",
-        "STEPSTREAM_LOG_FORMAT": "text",
-    }
+    yield fresh_environment(tmp_path, AGENTS, STEPSTREAM_LEASE_MS="1000", NO_COLOR="1", STEPSTREAM_LOG_FORMAT="text")
     server = local_redis.running_server(tmp_path / "state")
     if server:
         os.kill(server.pid, signal.SIGKILL)
-
-
-def start(environment: dict[str, str], *arguments: str | bytes) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "app", *arguments], env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """(exit code, standard error)"""
     _, err = process.communicate(timeout=TIMEOUT_S)
     return process.returncode, err
-
-
-def read_until(process: "subprocess.Popen[str]", text: str) -> None:
-    assert process.stdout
-    while text not in (line := process.stdout.readline()):
-        assert line, process.communicate()[1]
 
 
 def state(environment: dict[str, str]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app import local_redis
 from tests.deployment import Stack, wait_for
+from tests.e2e.commands import fresh_environment, read_until, start
 
 CANARY = "c4n4ry"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -47,17 +47,7 @@ PLAN = [
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    if local_redis.find_binary() is None:
-        pytest.skip("no Redis server binary")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("STEPSTREAM_", "REDIS_"))}
-    home = tmp_path_factory.mktemp("logs")
-    (home / "log_agents.py").write_text(AGENTS)
-    return kept | {
-        "STEPSTREAM_DATA_DIR": str(home / "state"),
-        "STEPSTREAM_AGENT_MODULES": "log_agents",
-        "STEPSTREAM_SHUTDOWN_GRACE_MS": "500",
-        "PYTHONPATH": str(home),
-    }
+    return fresh_environment(tmp_path_factory.mktemp("logs"), AGENTS)
 
 
 def watched_task(url: str) -> str:
@@ -74,16 +64,8 @@ def watched_task(url: str) -> str:
 @pytest.fixture(scope="module")
 def whole_run(environment: dict[str, str]) -> tuple[str, str]:
     """(all that `up` has written from its start over a task to its end, the id of the task)"""
-    up = subprocess.Popen(
-        [sys.executable, "-m", "app", "up", "--port", "0", "--processes", "1"],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert up.stdout
-    head = ""
-    while "ready; Ctrl-C" not in head:
-        line = up.stdout.readline()
-        assert line, head
-        head += line
+    up = start(environment, "up", "--port", "0", "--processes", "1", together=True)
+    head = read_until(up, "ready; Ctrl-C")
     try:
         task_id = watched_task(re.findall(r"listens on (http://[\d.:]+)", head)[0])
         up.send_signal(signal.SIGTERM)
