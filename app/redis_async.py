@@ -56,11 +56,16 @@ def translated() -> Iterator[None]:
         raise
 
 
-async def patient(call: Callable[[], Awaitable[T]], retry_ms_max: int) -> T:
+def untold() -> None:
+    """For whom nobody counts."""
+
+
+async def patient(call: Callable[[], Awaitable[T]], retry_ms_max: int, on_retry: Callable[[], None] = untold) -> T:
     """
     Calls again after a passing fault, with backoff and jitter, for at most `retry_ms_max`.
 
-    Only for calls that may take effect twice without harm. Raises `Unavailable` when time is up.
+    Only for calls that may take effect twice without harm. `on_retry` is called before each further try. Raises
+    `Unavailable` when time is up.
     """
     give_up = time.monotonic() + retry_ms_max / 1000
     failures = 0
@@ -76,3 +81,4 @@ async def patient(call: Callable[[], Awaitable[T]], retry_ms_max: int) -> T:
             if time.monotonic() + delay_s >= give_up:
                 raise Unavailable(AWAY) from error
             await anyio.sleep(delay_s)
+            on_retry()

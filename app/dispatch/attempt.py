@@ -37,7 +37,8 @@ class Attempt:
     A started attempt. `token` is the fence: the scripts act for it only while it is the step's.
 
     `run` counts the times the step was asked to run again by a person; `children`, `next_step_id` and
-    `steps_total` say where the plan can grow; `deadline_ms` is the time left until the task's own deadline.
+    `steps_total` say where the plan can grow; `waited_ms` is the time from queued to started, `deadline_ms` the time
+    left until the task's own deadline.
     """
 
     ref: StepRef
@@ -48,6 +49,7 @@ class Attempt:
     children: tuple[int, ...]
     next_step_id: int
     steps_total: int
+    waited_ms: int
     deadline_ms: int | None
     #: Without what it waits for: that may have grown, and stands beside it.
     step: Step
@@ -73,6 +75,7 @@ class Attempt:
             children,
             next_step_id,
             steps_total,
+            waited_ms,
             deadline,
             *content,
             results,
@@ -88,6 +91,7 @@ class Attempt:
             children=tuple(_ids(children)),
             next_step_id=int(next_step_id),
             steps_total=int(steps_total),
+            waited_ms=int(waited_ms),
             deadline_ms=None if deadline == b"" else int(deadline),
             step=Step.model_validate_json(step),
             depends_on=tuple(depends_on),

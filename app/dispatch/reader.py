@@ -17,7 +17,7 @@ from app.model.agents import StepOutput
 from app.model.output import TaskOutput
 from app.model.plan import Plan, Step
 from app.model.task import Concurrency, Document, NewTask, StepView, TaskInputs, TaskView
-from app.redis_async import patient
+from app.redis_async import patient, untold
 
 RESULTS_PER_READ = 16
 TASK_FIELDS = (
@@ -30,10 +30,18 @@ DOCUMENTS = TypeAdapter(list[Document])
 class TaskReader:
     """Reads the tasks of one shard; raises `Unavailable` when Redis is away for `retry_ms_max`."""
 
-    def __init__(self, client: "redis.asyncio.Redis", keys: Keys, *, retry_ms_max: int) -> None:
+    def __init__(
+        self,
+        client: "redis.asyncio.Redis",
+        keys: Keys,
+        *,
+        retry_ms_max: int,
+        on_retry: Callable[[], None] = untold,
+    ) -> None:
         self._redis = client
         self._keys = keys
         self._retry_ms_max = retry_ms_max
+        self._on_retry = on_retry
 
     async def view(self, task_id: str) -> TaskView:
         """The task and its steps as they stand; raises `TaskNotFound`."""
@@ -130,7 +138,7 @@ class TaskReader:
         return {name: value.decode() for name, value in zip(names, values, strict=True) if value is not None}
 
     async def _patient(self, call: Callable[[], Any]) -> Any:
-        return await patient(call, self._retry_ms_max)
+        return await patient(call, self._retry_ms_max, self._on_retry)
 
 
 def _view(task_id: str, fields: dict[str, str]) -> TaskView:

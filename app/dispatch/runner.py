@@ -18,23 +18,21 @@ from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
 from app.dispatch.execute import Executor, Success
 from app.dispatch.invoke import NoSlot
+from app.dispatch.observing import AttemptObserver, AttemptOutcome, Unobserved
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.retry import Deferral, Failure, internal_failure, judge
-from app.dispatch.step_store import PlanHasGrown, StepStore
+from app.dispatch.settling import Ended, Outcome, Settler
+from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running, Stops
-from app.errors import Permanent, Unavailable
+from app.errors import Unavailable
 
 RELEASE_WAIT_S = 5.0
 SUMMARY_CHARS_MAX = 1000
-RENUMBERINGS_MAX = 100
 #: So long after it took an entry a worker may go on with the next step: others wait in the queue, and the lease of
 #: the entry was made for its own step.
 GO_ON_S = 0.25
 
 log = structlog.get_logger(__name__)
-
-
-Outcome = Success | Failure | Deferral
 
 
 class _HandedBack(Exception):
@@ -49,6 +47,7 @@ class StepRunner:
     executor: Executor
     stops: Stops
     worker: str
+    observer: AttemptObserver = field(default_factory=Unobserved)
     #: The queues this process reads; of these it may run the next step of a chain at once.
     queues: Collection[str] = ()
     _draining: bool = False
@@ -56,6 +55,10 @@ class StepRunner:
     _batches: int = 0
     _suspects: anyio.Lock = field(default_factory=anyio.Lock)
     _ended: anyio.Event = field(default_factory=anyio.Event)
+    settler: Settler = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settler = Settler(self.store, self.executor)
 
     async def run_batch(self, task_id: str, spec: str, *, alone: bool = False) -> None:
         """
@@ -148,6 +151,19 @@ class StepRunner:
     async def _attempt(self, attempt: Attempt, until_s: float) -> list[Any] | None:
         """Runs and settles an attempt; the reply with the one to go on with, if there is one."""
         bind_contextvars(step_id=attempt.ref.step_id, attempt=attempt.number, agent=attempt.step.agent)
+        outcome: AttemptOutcome = "released"
+        began_s = time.monotonic()
+        self.observer.began(attempt)
+        try:
+            outcome, following = await self._run_to_end(attempt, until_s)
+            return following
+        except Fenced:
+            outcome = "fenced"
+            raise
+        finally:
+            self.observer.ended(attempt, outcome, time.monotonic() - began_s)
+
+    async def _run_to_end(self, attempt: Attempt, until_s: float) -> Ended:
         running = Running(attempt)
         buffer = ProgressBuffer(
             lambda number, events: self.store.progress(attempt, number, events), running.scope.cancel
@@ -158,16 +174,20 @@ class StepRunner:
             if buffer.failure is not None:
                 raise buffer.failure
             await self._interrupted(running)
-            return None
+            return "cancelled", None
         await buffer.flush()
         try:
-            return await self._settle(attempt, outcome, until_s)
+            return await self.settler.settle(attempt, outcome, lambda: self._go_on(until_s))
         except (Fenced, Unavailable):
             raise
         # A defect of ours in settling one step must not be taken for the death of its worker.
         except Exception as error:
             log.exception("settling_failed")
-            return await self._settle(attempt, internal_failure(error), until_s)
+            return await self.settler.settle(attempt, internal_failure(error))
+
+    def _go_on(self, until_s: float) -> Collection[str]:
+        """The queues of which a step may follow at once."""
+        return () if self._draining or time.monotonic() >= until_s else self.queues
 
     async def _run_agent(self, running: Running, buffer: ProgressBuffer) -> Outcome | None:
         """What the attempt came to; `None` when it was interrupted."""
@@ -201,41 +221,6 @@ class StepRunner:
     def _judged(self, error: Exception, attempt: Attempt) -> Failure | Deferral:
         log.warning("attempt_failed", exc_info=error)
         return judge(error, attempt, self.executor.registry.get(attempt.step.agent))
-
-    async def _settle(self, attempt: Attempt, outcome: Outcome, until_s: float) -> list[Any] | None:
-        if isinstance(outcome, Success):
-            try:
-                return await self._complete(attempt, outcome, until_s)
-            except Permanent as error:
-                outcome = judge(error, attempt, None)
-        if isinstance(outcome, Deferral):
-            if await self.store.defer(
-                attempt,
-                delay_ms=outcome.delay_ms,
-                provider=outcome.provider,
-                deferrals_max=outcome.deferrals_max,
-            ):
-                return None
-            outcome = outcome.failure
-        await self.store.fail(
-            attempt,
-            outcome.error,
-            retryable=outcome.retryable,
-            delay_ms=outcome.delay_ms,
-            max_attempts=outcome.max_attempts,
-        )
-        return None
-
-    async def _complete(self, attempt: Attempt, outcome: Success, until_s: float) -> list[Any] | None:
-        queues = () if self._draining or time.monotonic() >= until_s else self.queues
-        next_step_id = attempt.next_step_id
-        for _ in range(RENUMBERINGS_MAX):
-            added = self.executor.numbered(outcome.added, attempt, next_step_id)
-            try:
-                return await self.store.complete(attempt, outcome.result, outcome.summary, added, queues)
-            except PlanHasGrown as grown:
-                next_step_id = grown.next_step_id
-        raise RuntimeError("the plan grew under every attempt to add to it")
 
     async def _interrupted(self, running: Running) -> None:
         """The attempt was cut short: its task does not want it, or its worker has no time left."""

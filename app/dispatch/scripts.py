@@ -12,7 +12,7 @@ the shared stream, format of a message. See `lua/_task.lua`.
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from dramatiq.message import Message
 from redis import exceptions
 
 from app.keys import Keys
-from app.redis_async import patient
+from app.redis_async import patient, untold
 
 Argument = str | bytes | int
 
@@ -121,6 +121,7 @@ class ScriptRunner:
     keys: Keys
     retry_ms_max: int
     shared: str = ""
+    on_retry: Callable[[], None] = untold
     _format: str = field(default_factory=message_format)
     _library: Library = field(default_factory=Library.load)
 
@@ -128,7 +129,7 @@ class ScriptRunner:
         """Runs a transition of a task, or with an empty id one that looks for its tasks."""
         head: list[Argument] = [self.keys.tag, task_id, random.getrandbits(16), self.shared, self._format]
         key = self.keys.task(task_id)
-        return await patient(lambda: self._call(transition, key, [*head, *args]), self.retry_ms_max)
+        return await patient(lambda: self._call(transition, key, [*head, *args]), self.retry_ms_max, self.on_retry)
 
     async def _call(self, transition: Transition, key: str, args: Sequence[Argument]) -> list[Any]:
         name = f"{self._library.name}_{transition.name}"

@@ -20,8 +20,8 @@ def attempt(failures: int = 0, max_attempts: int | None = None) -> Attempt:
     step = Step(step_id=1, agent="a", payload="x", max_attempts=max_attempts)
     return Attempt(
         ref=StepRef("0-t", 1, 1), number=failures + 1, token="1:n", failures=failures, run=0, children=(),
-        next_step_id=2, steps_total=1, deadline_ms=None, step=step, depends_on=(), task="task", inputs=TaskInputs(),
-        output=TaskOutput(), results=(),
+        next_step_id=2, steps_total=1, waited_ms=0, deadline_ms=None, step=step, depends_on=(), task="task",
+        inputs=TaskInputs(), output=TaskOutput(), results=(),
     )  # fmt: skip
 
 

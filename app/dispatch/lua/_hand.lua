@@ -23,7 +23,7 @@ local function run(t, s)
     bytes = bytes + (v[i] and #v[i] or 0)
   end
   return {'run', s.id, s.dispatch, s.attempt, token(s), s.failures, s.run, s.deps, s.children, v[4], v[5],
-    v[6] and math.max(0, v[6] - NOW) or '', v[1], v[2], v[3], v[7] or '',
+    math.max(0, s.started - s.queued), v[6] and math.max(0, v[6] - NOW) or '', v[1], v[2], v[3], v[7] or '',
     bytes <= RESULTS_BYTES_MAX and results or {}}
 end
 

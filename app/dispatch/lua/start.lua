@@ -3,7 +3,7 @@
 -- KEYS  see _task.lua
 -- ARGV  6 step   7 dispatch number   8 nonce   9 worker   10 most crashes
 -- RETURNS {'run', step, dispatch number, attempt, token, failures, run, dependencies, dependents, next free step id,
---          steps, ms until the task's deadline or '', step JSON, task text, task inputs JSON,
+--          steps, ms it waited, ms until the task's deadline or '', step JSON, task text, task inputs JSON,
 --          results of the dependencies, when they are few and small}; see _hand.lua for which step that is
 --         | {'drop', reason}: nothing to do, the entry may go
 -- WHY   The token `attempt:nonce` is the fence. After a failover the attempt number may repeat, the nonce
