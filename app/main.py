@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from app.api import (
     agents,
+    bulk,
     dashboard,
     document,
     event_pages,
@@ -40,7 +41,7 @@ from app.startup import begin
 
 #: A request is held against them in this order; streams come first because all viewers may come at once.
 ROUTERS = (
-    stream.router, tasks.submissions, listing.router, tasks.router, results.router, steering.steering,
+    stream.router, tasks.submissions, listing.router, bulk.router, tasks.router, results.router, steering.steering,
     steering.router, event_pages.router, firehose.router, metrics.router, agents.router, fleet.router, health.router,
     outputs.router, whoami.router, dashboard.router,
 )  # fmt: skip

@@ -98,8 +98,10 @@ def test_every_script_states_its_contract(path: Path) -> None:
 
 
 def test_every_transition_script_has_its_wrapper() -> None:
-    """No script of dispatch is without a typed method in a store, and none is loaded twice."""
-    stores = "".join((ROOT / "app" / "dispatch" / name).read_text() for name in ("store.py", "step_store.py"))
+    """No script of dispatch is without a typed method, and none is loaded twice."""
+    stores = "".join(
+        (ROOT / "app" / "dispatch" / name).read_text() for name in ("store.py", "step_store.py", "sieve.py")
+    )
     for path in (ROOT / "app" / "dispatch" / "lua").glob("[a-z]*.lua"):
         assert stores.count(f'transition("{path.stem}")') == 1, path.stem
 

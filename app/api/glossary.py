@@ -186,6 +186,7 @@ MEMBERS = {
 }
 
 EXCEPTIONS = {
+    "BulkBody.action": "What is to be done.",
     "CitationMetrics.dropped": "Citations that were left out because they do not hold.",
     "CitationsVerified.dropped": "Citations that were left out because they do not hold.",
     "DocumentBody.name": "What citations call it.",

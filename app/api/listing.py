@@ -30,18 +30,22 @@ Labels = Annotated[
 ]
 
 
+Words = Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")]
+CreatedAfter = Annotated[
+    int | None,
+    PlainValidator(parse_time, json_schema_input_type=str),
+    Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`)."),
+]
+
+
 @router.get("/tasks", responses=documented(400, 422, 503))
 async def tasks(  # FastAPI passes all of them by name
     caller: Reader,
     services: Services,
-    status: Annotated[ListStatus | None, Query(description="Only tasks in this state, or `open` ones.")] = None,
+    status: Annotated[ListStatus | None, Query(description="Only tasks in this state, `open` or `ended` ones.")] = None,
     label: Labels = [],  # noqa: B006  # FastAPI copies it
-    q: Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")] = "",
-    created_after: Annotated[
-        int | None,
-        PlainValidator(parse_time, json_schema_input_type=str),
-        Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`)."),
-    ] = None,
+    q: Words = "",
+    created_after: CreatedAfter = None,
     cursor: Annotated[
         str | None, Query(description="The `next` of the page before.", json_schema_extra={"pattern": TASK_ID})
     ] = None,
@@ -56,10 +60,21 @@ async def tasks(  # FastAPI passes all of them by name
     return await services.tasks.page(caller.tenant, wanted, cursor=cursor, limit=limit)
 
 
-@router.get("/tasks/counts", responses=documented(503))
-async def task_counts(caller: Reader, services: Services) -> TaskCounts:
-    """How many tasks there are, by where they stand."""
-    return await services.tasks.counts(caller.tenant)
+@router.get("/tasks/counts", responses=documented(422, 503))
+async def task_counts(
+    caller: Reader,
+    services: Services,
+    label: Labels = [],  # noqa: B006  # FastAPI copies it
+    q: Words = "",
+    created_after: CreatedAfter = None,
+) -> TaskCounts:
+    """
+    How many tasks there are, or how many of them match, by where they stand.
+
+    Of more than 500 tasks the answer may be a second old, or older where counting takes longer.
+    """
+    wanted = TaskFilter(None, tuple(parse_label(text) for text in label), q, created_after)
+    return await services.counter.counts(caller.tenant, wanted)
 
 
 @router.get("/tasks/{task_id}/plan", responses=documented(404, 410, 503))

@@ -16,12 +16,14 @@ from app.access.tenancy import Tenancy
 from app.bootstrap.common import running, shared_stream, sync_client
 from app.broker.admin import QueueAdmin
 from app.config import Settings
+from app.dispatch.counting import TaskCounter
 from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.fleet import Fleet
 from app.dispatch.housekeeping import Housekeeper
 from app.dispatch.listing import TaskList
 from app.dispatch.reader import TaskReader
 from app.dispatch.scripts import ScriptRunner
+from app.dispatch.sieve import Sieve
 from app.dispatch.store import TaskStore
 from app.draining import Draining
 from app.events.firehose import Firehose
@@ -65,6 +67,7 @@ class ApiServices:
     dispatcher: Dispatcher
     store: TaskReader
     tasks: TaskList
+    counter: TaskCounter
     log: EventLog
     hub: Hub
     firehose: Firehose
@@ -88,6 +91,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     shared = SharedConnection(client)
     scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
     store = TaskStore(scripts, bounds.task_limits(settings))
+    tasks = TaskList(client, keys, Sieve(scripts))
     housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
     try:
         async with (
@@ -111,7 +115,8 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 registry=agents,
                 dispatcher=dispatcher,
                 store=reader,
-                tasks=TaskList(client, keys),
+                tasks=tasks,
+                counter=TaskCounter(client, keys, tasks),
                 log=watch.log,
                 hub=watch.hub,
                 firehose=watch.firehose,

@@ -8,8 +8,9 @@ import typer
 
 from app.cli.completion import complete_task
 from app.cli.environment import Url, api
+from app.cli.filters import LabelOption, labels_of
 from app.cli.records import Json, for_programs
-from app.cli.tasks import LabelOption, checked, labels_of
+from app.cli.tasks import checked
 from app.cli.telling import event_json, told
 from app.cli.terminal import one_line, say
 from app.model.events import Event

@@ -1,16 +1,17 @@
 """`stepstream tasks`: what there is, how it stands, and how to steer it; over the HTTP API."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.cli import bulk
 from app.cli.completion import complete_task
 from app.cli.environment import Url, api
 from app.cli.exits import Exit
+from app.cli.filters import LabelOption, SearchOption, SinceOption, StatusOption, instant, labels_of
 from app.cli.inputs import read_plan
 from app.cli.records import Json, for_programs, say_record, say_records
 from app.cli.task_tables import print_task, print_tasks
@@ -28,20 +29,20 @@ TaskIdArgument = Annotated[
 TaskIdArguments = Annotated[
     list[str], typer.Argument(metavar="TASK...", help="Ids of tasks, as `ls` shows them.", autocompletion=complete_task)
 ]
-LabelOption = Annotated[list[str] | None, typer.Option(help="Only tasks with this label, name:value; repeatable.")]
 ReasonOption = Annotated[str | None, typer.Option(help="A sentence for the event log.")]
 
 tasks_cli = typer.Typer(
     rich_markup_mode=None, add_completion=False, help="Tasks: list, show, steer, delete.", no_args_is_help=True
 )
+tasks_cli.command("bulk")(bulk.bulk)
 
 
 @tasks_cli.command()
 def ls(  # noqa: PLR0913, PLR0917  # the options of a command
-    status: Annotated[TaskStatus | None, typer.Option(help="Only tasks in this state.")] = None,
+    status: StatusOption = None,
     label: LabelOption = None,
-    search: Annotated[str | None, typer.Option(help="Words that are all in the task's text.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Only tasks of this time (local) or later.")] = None,
+    search: SearchOption = None,
+    since: SinceOption = None,
     count: Annotated[int, typer.Option(min=1, max=100_000, help="How many of the newest to show.")] = 20,
     url: Url = None,
     as_json: Json = None,
@@ -50,11 +51,7 @@ def ls(  # noqa: PLR0913, PLR0917  # the options of a command
     labels = labels_of(label)
     with api(url) as client:
         found = client.tasks(
-            status=status,
-            labels=labels,
-            words=search,
-            created_after=since and _instant(since),
-            page_size=min(count, 100),
+            status=status, labels=labels, words=search, created_after=instant(since), page_size=min(count, 100)
         )
         tasks = list(islice(found, count))
     if not tasks:
@@ -170,34 +167,11 @@ def _done(ask: Callable[[Client, str], bool], client: Client, task_id: str, *, a
         return False
 
 
-def _instant(since: datetime) -> datetime:
-    """The moment at which clocks here show that; none do at the ends of the calendar."""
-    try:
-        return since.astimezone(UTC)
-    except (OverflowError, ValueError) as error:
-        raise typer.BadParameter("is no time that can be told", param_hint="--since") from error
-
-
 def checked(task_id: str) -> str:
     """The id, if it is one."""
     if not is_task_id(task_id):
         raise typer.BadParameter(f"{one_line(task_id, 80)!r} is not the id of a task")
     return task_id
-
-
-def labels_of(texts: list[str] | None) -> dict[str, str]:
-    """The labels that were given as name:value."""
-    labels = dict(_label(text) for text in texts or ())
-    if len(labels) != len(texts or ()):
-        raise typer.BadParameter("a task has one value of a label: name each label once", param_hint="--label")
-    return labels
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition(":")
-    if not separator or not name:
-        raise typer.BadParameter("write a label as name:value", param_hint="--label")
-    return name, value
 
 
 def _answer(task: TaskView | Accepted, as_json: bool | None) -> bool:

@@ -10,7 +10,7 @@ The same client for asyncio.
 
 A follower that is cancelled while it waits closes its stream at once, and so does one whose iteration is ended by
 `contextlib.aclosing`. What can be asked, and what each method means, is in `app/client/calls.py`,
-`event_calls.py` and `fleet_calls.py`.
+`list_calls.py`, `event_calls.py` and `fleet_calls.py`.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import anyio
 import httpx2
 
-from app.client import calls, event_calls, fleet_calls
+from app.client import calls, event_calls, fleet_calls, list_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -68,8 +68,9 @@ class AsyncClient(Core):
     submit = _one(calls.submit)
     preview = _one(calls.preview)
     task = _one(calls.task)
-    tasks = _pages(calls.tasks)
-    counts = _one(calls.counts)
+    tasks = _pages(list_calls.tasks)
+    counts = _one(list_calls.counts)
+    bulk = _pages(list_calls.bulk)
     whoami = _one(calls.whoami)
     plan = _one(calls.plan)
     result = _one(calls.result)

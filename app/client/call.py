@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -17,6 +18,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from app.client.errors import ApiError, ApiUnreachable, ClientError
 
 T = TypeVar("T")
+
+#: A time with its offset, a duration from now, or either as the API reads it.
+When = datetime | timedelta | str
 
 BACKOFF_S = 0.1
 RETRY_AFTER_S_MAX = 10.0
@@ -108,6 +112,13 @@ def given(**members: object) -> dict[str, Any]:
         for name, value in members.items()
         if value is not None
     }
+
+
+def moment(when: When | None) -> str | None:
+    """As the API reads it; a time needs its offset, which is for the API to say."""
+    if isinstance(when, timedelta):
+        return f"PT{when.total_seconds():.3f}S"
+    return when.isoformat() if isinstance(when, datetime) else when
 
 
 def _problem(response: httpx2.Response) -> dict[str, Any] | None:

@@ -1,34 +1,29 @@
 """
 What can be asked of the API about tasks: what is sent, what comes back. The one place for both clients.
 
-A function here, in `event_calls.py` and in `fleet_calls.py` is a method of `Client` and of `AsyncClient` with the
-same arguments. What it returns tells how: a `Call[T]` becomes a method that returns `T`, `Pages[T]` one that
-iterates over `T`, a `Follower` one that iterates over events, live.
+A function here, in `list_calls.py`, `event_calls.py` and `fleet_calls.py` is a method of `Client` and of
+`AsyncClient` with the same arguments. What it returns tells how: a `Call[T]` becomes a method that returns `T`,
+`Pages[T]` one that iterates over `T`, a `Follower` one that iterates over events, live.
 
 Each may raise `ApiUnreachable` and `ApiError`; docs/http.md says with which status.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx2
 
-from app.client.call import Call, as_model, given, nothing, segment
+from app.client.call import Call, When, as_model, given, moment, nothing, segment
 from app.client.errors import ApiError
-from app.client.pages import Pages
 from app.metrics.figures import TaskMetrics
-from app.model.answers import Accepted, AgentBody, CallerBody, OutputBody, PlanBody, ResultBody, TaskCounts
+from app.model.answers import Accepted, AgentBody, CallerBody, OutputBody, PlanBody, ResultBody
 from app.model.output import OutputFormat
 from app.model.plan import Plan, PlannerChoice
-from app.model.task import CancelMode, Concurrency, Document, TaskPage, TaskSummary, TaskView
+from app.model.task import CancelMode, Concurrency, Document, TaskView
 
-#: A time with its offset, a duration from now, or either as the API reads it.
-When = datetime | timedelta | str
-
-PAGE_SIZE = 100
 RUNNING = 202
 
 T = TypeVar("T")
@@ -67,8 +62,8 @@ def submit(  # noqa: PLR0913  # what a task may have, all by name
         plan=plan,
         planner=planner,
         output=None if output_format == OutputFormat.MARKDOWN else {"format": output_format},
-        deadline=_moment(deadline),
-        not_before=_moment(not_before),
+        deadline=moment(deadline),
+        not_before=moment(not_before),
         concurrency=asdict(concurrency) if concurrency else None,
     )
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
@@ -93,31 +88,6 @@ def preview(  # noqa: PLR0913  # as `submit`
 def task(task_id: str) -> Call[TaskView]:
     """The task and its steps as they stand."""
     return Call("GET", _path(task_id), as_model(TaskView))
-
-
-def tasks(
-    *,
-    status: str | None = None,
-    labels: Mapping[str, str] | None = None,
-    words: str | None = None,
-    created_after: datetime | None = None,
-    page_size: int = PAGE_SIZE,
-) -> Pages[TaskSummary]:
-    """Summaries of tasks, newest first; `status="open"` are those that have not ended. Pages are fetched as needed."""
-    read = as_model(TaskPage)
-    label = [f"{name}:{text}" for name, text in (labels or {}).items()]
-    query = {"limit": page_size, "label": label} | given(status=status, q=words, created_after=_moment(created_after))
-
-    def page(cursor: str | None) -> Call[tuple[list[TaskSummary], str | None]]:
-        params = query | given(cursor=cursor)
-        return Call("GET", "/tasks", lambda response: _parts(read(response)), params=params)
-
-    return Pages(page)
-
-
-def counts() -> Call[TaskCounts]:
-    """How many tasks there are, by where they stand."""
-    return Call("GET", "/tasks/counts", as_model(TaskCounts))
 
 
 def whoami() -> Call[CallerBody]:
@@ -216,10 +186,6 @@ def _path(task_id: str) -> str:
     return f"/tasks/{segment(task_id)}"
 
 
-def _parts(page: TaskPage) -> tuple[list[TaskSummary], str | None]:
-    return page.tasks, page.next
-
-
 def _result(task_id: str, media_type: str, read: Callable[[httpx2.Response], T]) -> Call[T]:
     def finished(response: httpx2.Response) -> T:
         if response.status_code == RUNNING:
@@ -227,10 +193,3 @@ def _result(task_id: str, media_type: str, read: Callable[[httpx2.Response], T])
         return read(response)
 
     return Call("GET", f"{_path(task_id)}/result", finished, headers={"Accept": media_type})
-
-
-def _moment(when: When | None) -> str | None:
-    """As the API reads it; a time needs its offset, which is for the API to say."""
-    if isinstance(when, timedelta):
-        return f"PT{when.total_seconds():.3f}S"
-    return when.isoformat() if isinstance(when, datetime) else when

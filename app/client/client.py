@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from app.client import calls, event_calls, fleet_calls
+from app.client import calls, event_calls, fleet_calls, list_calls
 from app.client.call import Call, Patience
 from app.client.core import Core, described
 from app.client.errors import ClientError
@@ -65,8 +65,9 @@ class Client(Core):
     submit = _one(calls.submit)
     preview = _one(calls.preview)
     task = _one(calls.task)
-    tasks = _pages(calls.tasks)
-    counts = _one(calls.counts)
+    tasks = _pages(list_calls.tasks)
+    counts = _one(list_calls.counts)
+    bulk = _pages(list_calls.bulk)
     whoami = _one(calls.whoami)
     plan = _one(calls.plan)
     result = _one(calls.result)

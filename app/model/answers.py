@@ -85,14 +85,23 @@ class CallerBody(BaseModel):
 
 
 class TaskCounts(BaseModel):
-    """How many tasks a tenant has, by where they stand; `open` are those that have not ended."""
+    """
+    How many tasks a tenant has, or how many of them match, by where they stand.
+
+    Where `complete` is false there were too many to look at them all, and states have the numbers that were seen.
+    """
 
     total: int = Field(description="All that are kept.")
     open: int = Field(description="Those that have not ended.")
+    queued: int = Field(description="Those of which no step has begun.")
+    running: int = Field(description="Those under way.")
+    paused: int = Field(description="Those that start nothing until they are resumed.")
+    cancelling: int = Field(description="Those that are about to end early.")
     completed: int = Field(description="Those that succeeded.")
     failed: int = Field(description="Those that failed.")
     cancelled: int = Field(description="Those that were ended early.")
     expired: int = Field(description="Those whose deadline passed.")
+    complete: bool = Field(description="Whether all were counted.")
 
 
 class AgentBody(BaseModel):

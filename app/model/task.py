@@ -32,9 +32,10 @@ class TaskStatus(StrEnum):
 
 
 class ListStatus(StrEnum):
-    """What a list of tasks may be narrowed to: one state, or `open`, which are those that have not ended."""
+    """What a list of tasks may be narrowed to: one state, or `open`, those that have not ended, or `ended`."""
 
     OPEN = "open"
+    ENDED = "ended"
     QUEUED = TaskStatus.QUEUED
     RUNNING = TaskStatus.RUNNING
     PAUSED = TaskStatus.PAUSED

@@ -192,3 +192,29 @@ def test_a_plan_and_the_agents_are_shown_by_a_running_api(shared_api: Stack) -> 
     writer = next(record for record in map(json.loads, records.stdout.splitlines()) if record["name"] == "writer")
     assert (writer["module"], writer["asynchronous"]) == ("actors.writer", True)
     assert shared_api.get("/tasks") == before
+
+
+def test_an_action_for_all_that_match_is_announced_and_then_done(shared_api: Stack) -> None:
+    """Without `--yes` only their number is said; what cannot be done at all is refused; nothing left exits with 1."""
+    ids = [shared_api.submit(LINE, labels={"test": "bulk", "n": str(n)}) for n in range(3)]
+    which = ["--label", "test:bulk"]
+
+    announced = tasks(shared_api, "bulk", "cancel", *which)
+    narrowed = tasks(shared_api, "bulk", "cancel", *which, "--label", "n:1", "--reason", "not needed", "--yes")
+    open_left = tasks(shared_api, "ls", *which, "--status", "open", "--json").stdout.splitlines()
+    cancelled = tasks(shared_api, "bulk", "cancel", *which, "--yes", "--json")
+    retried = tasks(shared_api, "bulk", "retry", *which, "--status", "cancelled", "--yes")
+    refused = tasks(shared_api, "bulk", "retry", *which, "--status", "completed", "--yes")
+    nothing = tasks(shared_api, "bulk", "delete", *which, "--yes")
+
+    assert (announced.exit_code, announced.stderr) == (2, "cancel 3 tasks (open): say --yes to do it\n")
+    assert (narrowed.exit_code, narrowed.stdout) == (0, f"{ids[1]}  cancelled\n")
+    assert len(open_left) == 2
+    assert [json.loads(line) for line in cancelled.stdout.splitlines()] == [
+        {"task_id": task_id, "refused": None} for task_id in (ids[2], ids[0])
+    ]
+    assert cancelled.stderr == "2 tasks cancelled\n"
+    assert retried.stdout.splitlines() == [f"{task_id}  retried" for task_id in reversed(ids)]
+    assert refused.exit_code == 2
+    assert "tasks to retry are failed, cancelled or expired" in refused.stderr
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (1, "", "0 tasks deleted\n")

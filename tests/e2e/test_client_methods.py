@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.client import ApiError, Client
+from app.model.bulk import BulkAction
 from app.model.events import Event
 from app.model.task import CancelMode, TaskStatus
 from tests.deployment import LINE, Stack, running
@@ -154,3 +155,18 @@ def test_operators_see_the_installation(stack: Stack, api: Client) -> None:
     assert api.pause_queue("noop").paused
     assert {queue.name: queue.paused for queue in api.queues()}["noop"]
     assert not api.resume_queue("noop").paused
+
+
+def test_one_action_for_many_tasks(stack: Stack, api: Client) -> None:
+    """As many calls as it takes; the counts tell before what it will be."""
+    labels = {"test": f"bulk-{id(api)}"}
+    ids = [api.submit("Do it", plan=GATED, labels=labels).task_id for _ in range(3)]
+
+    assert api.counts(labels=labels, words="do").open == 3
+    cancelled = list(api.bulk(BulkAction.CANCEL, labels=labels, page_size=2))
+    for task_id in ids:
+        api.wait(task_id, timeout_s=30)
+    assert [(one.task_id, one.refused) for one in cancelled] == [(task_id, None) for task_id in reversed(ids)]
+    assert api.counts(labels=labels).cancelled == 3
+    assert len(list(api.bulk(BulkAction.DELETE, labels=labels))) == 3
+    assert api.counts(labels=labels).total == 0

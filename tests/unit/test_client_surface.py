@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.client import ApiError, AsyncClient, Client, calls, event_calls, fleet_calls
+from app.client import ApiError, AsyncClient, Client, calls, event_calls, fleet_calls, list_calls
 from app.client.call import Call
 from app.client.follower import Follower
 from app.client.pages import Pages
@@ -25,7 +25,7 @@ def functions() -> dict[str, Callable[..., object]]:
     """What can be asked: the public functions of the tables of calls."""
     return {
         name: function
-        for table in (calls, event_calls, fleet_calls)
+        for table in (calls, list_calls, event_calls, fleet_calls)
         for name, function in inspect.getmembers(table, inspect.isfunction)
         if function.__module__ == table.__name__ and not name.startswith("_") and name not in PARTS
     }
@@ -73,7 +73,10 @@ def test_the_client_comes_without_the_server() -> None:
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.json"
 #: For machines that look after the process, and for Prometheus.
 NOT_FOR_CLIENTS = {"GET /healthz", "GET /metrics"}
-ARGUMENTS = {"task": "x", "task_id": "ID", "task_ids": ["ID"], "queue": "ID", "letter_id": "ID", "step_id": "ID"}
+ARGUMENTS = {
+    "task": "x", "task_id": "ID", "task_ids": ["ID"], "queue": "ID", "letter_id": "ID", "step_id": "ID",
+    "action": "retry",
+}  # fmt: skip
 
 
 def asked(api: Client, server: ScriptedServer, name: str) -> str:

@@ -114,16 +114,24 @@ async def test_who_needs_no_key_may_do_everything(api: Api) -> None:
 
 
 async def test_tasks_are_counted_by_where_they_stand(api: Api, worker: Worker) -> None:
-    """Those of each list; what is deleted counts nowhere."""
-    ids = [await api.submit() for _ in range(4)]
+    """What is deleted counts nowhere; a filter counts what matches it."""
+    ids = [await api.submit(labels={"n": str(n)}) for n in range(5)]
     await worker.finish(ids[0], 1, 2, 3)
     await api.steer(ids[1], "cancel", mode="force")
+    await api.steer(ids[2], "pause")
+    await worker.start(ids[3], 1)
 
     counts = await counted(api)
     await api.http.delete(f"/tasks/{ids[0]}")
 
-    assert counts == {"total": 4, "open": 2, "completed": 1, "failed": 0, "cancelled": 1, "expired": 0}
-    assert await counted(api) == counts | {"total": 3, "completed": 0}
+    assert counts == {
+        "total": 5, "open": 3, "queued": 1, "running": 1, "paused": 1, "cancelling": 0,
+        "completed": 1, "failed": 0, "cancelled": 1, "expired": 0, "complete": True,
+    }  # fmt: skip
+    assert await counted(api) == counts | {"total": 4, "completed": 0}
+    assert {name for name, number in (await counted(api, label="n:2", q="DO")).items() if number} == {
+        "total", "open", "paused", "complete",
+    }  # fmt: skip
 
 
 async def test_the_tasks_of_others_are_not_counted(redis_url: str, namespace: str) -> None:
@@ -179,6 +187,6 @@ async def test_what_a_step_of_another_tenant_left_behind_is_nobodys_business(
     assert theirs.json()["text"] == "theirs"
 
 
-async def counted(api: Api) -> dict[str, int]:
-    found: dict[str, int] = (await api.http.get("/tasks/counts")).json()
+async def counted(api: Api, **query: str) -> dict[str, int]:
+    found: dict[str, int] = (await api.http.get("/tasks/counts", params=query)).json()
     return found

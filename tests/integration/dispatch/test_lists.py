@@ -2,9 +2,12 @@
 
 import pytest
 
+from app.dispatch.counting import TaskCounter
 from app.dispatch.listing import TaskFilter, TaskList
+from app.dispatch.scripts import ScriptRunner
+from app.dispatch.sieve import SIFTED_PER_CALL, Sieve
 from app.errors import BadCursor, NotPossible, TaskNotFound
-from app.model.task import CancelMode, TaskStatus
+from app.model.task import CancelMode, ListStatus, TaskStatus, new_task_id
 
 from .checks import lasting_keys, letters
 from .conftest import LINE, Bench
@@ -12,8 +15,29 @@ from .conftest import LINE, Bench
 pytestmark = pytest.mark.anyio
 
 
+def lists(bench: Bench) -> TaskList:
+    return TaskList(bench.redis, bench.keys, Sieve(ScriptRunner(bench.redis, bench.keys, retry_ms_max=1000)))
+
+
+def counter(bench: Bench) -> TaskCounter:
+    return TaskCounter(bench.redis, bench.keys, lists(bench))
+
+
+async def many(bench: Bench, states: list[TaskStatus]) -> list[str]:
+    """Tasks that are nothing but their places in the lists of open ones; some hashes may be gone already."""
+    bench.damaged = True
+    pipeline, ids = bench.redis.pipeline(transaction=False), [new_task_id(n, n) for n in range(1, len(states) + 1)]
+    for task_id, state in zip(ids, states, strict=True):
+        fields = {"status": state, "task": "x", "priority": 5, "labels": "{}", "created": 1, "steps": 1, "left": 1}
+        pipeline.hset(bench.keys.task(task_id), mapping=fields)
+        for part in ("", "s:open", "l:team=a"):
+            pipeline.zadd(bench.keys.index("default", part), {task_id: 0})
+    await pipeline.execute()
+    return ids
+
+
 async def ids(bench: Bench, wanted: TaskFilter, tenant: str = "default") -> list[str]:
-    page = await TaskList(bench.redis, bench.keys).page(tenant, wanted)
+    page = await lists(bench).page(tenant, wanted)
     return [task.task_id for task in page.tasks]
 
 
@@ -44,18 +68,18 @@ async def test_a_task_moves_between_the_lists_of_its_states(bench: Bench) -> Non
 async def test_a_cursor_passes_nothing_over_and_shows_nothing_twice(bench: Bench) -> None:
     """Tasks come and go between two pages."""
     tasks = [await bench.submit(LINE) for _ in range(5)]
-    lists = TaskList(bench.redis, bench.keys)
-    page = await lists.page("default", TaskFilter(), limit=2)
+    found = lists(bench)
+    page = await found.page("default", TaskFilter(), limit=2)
     await cancel(bench, tasks[3])
     await bench.tasks.delete(tasks[3])
     await bench.submit(LINE)
 
-    rest = await lists.page("default", TaskFilter(), cursor=page.next, limit=9)
+    rest = await found.page("default", TaskFilter(), cursor=page.next, limit=9)
 
     assert [task.task_id for task in (*page.tasks, *rest.tasks)] == [tasks[4], tasks[3], tasks[2], tasks[1], tasks[0]]
     assert rest.next is None
     with pytest.raises(BadCursor):
-        await lists.page("default", TaskFilter(), cursor="x")
+        await found.page("default", TaskFilter(), cursor="x")
 
 
 async def test_deleting_a_task_leaves_nothing_of_it(bench: Bench) -> None:
@@ -115,3 +139,80 @@ async def test_a_task_that_redis_dropped_by_itself_leaves_the_lists(bench: Bench
     assert await bench.tasks.forget_expired() == 0
     await bench.redis.zadd(bench.keys.expiry, {task_id: 1})
     assert await bench.tasks.forget_expired() == 1
+
+
+# --- Counted by their states
+
+
+async def test_open_tasks_are_counted_by_their_states_and_ended_ones_too(bench: Bench) -> None:
+    """All, those of a label, of words and of a time; each task stands where it is at that moment."""
+    _, running, paused = [await bench.submit(LINE, labels={"team": "a", "n": str(n)}) for n in range(3)]
+    await bench.submit(LINE, tenant="other", labels={"team": "a"})
+    await bench.start(running, 1)
+    await bench.tasks.pause(paused, by="x", reason=None)
+    gone = await bench.submit(LINE)
+    await cancel(bench, gone)
+
+    async def counts(wanted: TaskFilter) -> dict[str, int]:
+        found = (await counter(bench).counts("default", wanted)).model_dump()
+        assert found.pop("complete")
+        return {state: number for state, number in found.items() if number}
+
+    labelled = {"total": 3, "open": 3, "queued": 1, "running": 1, "paused": 1}
+    assert await counts(TaskFilter()) == labelled | {"total": 4, "cancelled": 1}
+    assert await counts(TaskFilter(labels=(("team", "a"),))) == labelled
+    assert await counts(TaskFilter(labels=(("team", "a"), ("n", "2")))) == {"total": 1, "open": 1, "paused": 1}
+    assert await counts(TaskFilter(words="DO it", labels=(("team", "a"),))) == labelled
+    assert await counts(TaskFilter(words="nothing")) == {}
+    assert await counts(TaskFilter(created_after_ms=1 << 47)) == {}
+    # What is counted does not depend on the state that the list shows.
+    assert await counts(TaskFilter(status=ListStatus.PAUSED, words="do")) == labelled | {"total": 4, "cancelled": 1}
+    assert await ids(bench, TaskFilter(status=ListStatus.ENDED)) == [gone]
+
+
+async def test_more_tasks_than_one_look_takes_are_counted_one_by_one(bench: Bench) -> None:
+    """Exactly, whatever their number; what was counted holds for a moment, and one without a hash is nothing."""
+    states = [TaskStatus.QUEUED] * (SIFTED_PER_CALL + 7) + [TaskStatus.PAUSED] * 3 + [TaskStatus.RUNNING] * 5
+    known = await many(bench, states)
+    await bench.redis.delete(bench.keys.task(known[0]))
+    found = counter(bench)
+
+    counts = await found.counts("default")
+    assert (counts.open, counts.queued, counts.paused, counts.running) == (len(states) - 1, len(states) - 9, 3, 5)
+    await bench.redis.hset(bench.keys.task(known[1]), "status", "paused")
+    assert await found.counts("default") == counts
+    assert (await counter(bench).counts("default")).paused == 4
+    assert (await found.counts("default", TaskFilter(labels=(("team", "a"),)))).paused == 4
+
+
+async def test_beyond_the_most_that_are_counted_that_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many are open is known all the same; of a filter the numbers are those that were seen."""
+    monkeypatch.setattr("app.dispatch.counting.COUNTED_MAX", SIFTED_PER_CALL)
+    await many(bench, [TaskStatus.PAUSED] * 9 + [TaskStatus.QUEUED] * SIFTED_PER_CALL)
+
+    counts = await counter(bench).counts("default")
+    labelled = await counter(bench).counts("default", TaskFilter(labels=(("team", "a"),)))
+
+    assert (counts.total, counts.open, counts.queued, counts.paused) == (SIFTED_PER_CALL + 9,) * 2 + (
+        SIFTED_PER_CALL,
+        0,
+    )
+    assert labelled.total == labelled.queued == SIFTED_PER_CALL
+    assert not counts.complete
+    assert not labelled.complete
+
+
+async def test_pages_of_a_state_pass_over_no_task_that_stays_in_it(bench: Bench) -> None:
+    """While others come into it and leave it between two pages; rare ones are found behind thousands of others."""
+    states = [TaskStatus.PAUSED] * 6 + [TaskStatus.QUEUED] * (2 * SIFTED_PER_CALL + 1)
+    known = await many(bench, states)
+    paused, found = TaskFilter(status=ListStatus.PAUSED), lists(bench)
+
+    page = await found.page("default", paused, limit=2)
+    assert [task.task_id for task in page.tasks] == [known[5], known[4]]
+    await bench.redis.hset(bench.keys.task(known[3]), "status", "running")
+    await bench.redis.hset(bench.keys.task(known[-1]), "status", "paused")
+    rest = await found.page("default", paused, cursor=page.next, limit=100)
+
+    assert [task.task_id for task in rest.tasks] == [known[2], known[1], known[0]]
+    assert rest.next is None
