@@ -37,10 +37,13 @@ class RetrieverInput(StepInput):
 async def run(step: RetrieverInput, ctx: StepContext) -> StepOutput:
     await ctx.progress(1, 2, "reading the documents")
     unreached = Failures()
-    indexes = await open_indexes(ctx, await web_documents(ctx, step, unreached))
+    pages = await web_documents(ctx, step, unreached)
+    with ctx.tool("document_index"):
+        indexes = await open_indexes(ctx, pages)
     if unreached and not indexes:
         raise unreached.error()
-    found = await to_thread.run_sync(_search, indexes, step)
+    with ctx.tool("document_search"):
+        found = await to_thread.run_sync(_search, indexes, step)
     await ctx.progress(2, 2, _told(found))
     for passage in found.passages:
         await ctx.source(pid=passage.pid, title=passage.title, uri=passage.uri, score=passage.score)

@@ -32,12 +32,14 @@ from app.api import (
 from app.api.headers import SafeHeaders, allow_origins
 from app.api.methods import HeadAsGet, Methods
 from app.api.request_log import RequestLog
+from app.api.traced import Traced
 from app.bootstrap.api import api_services
 from app.config import Settings
 from app.logs.setup import configure_structlog
 from app.metrics.prometheus import ApiMetrics
 from app.signals import heard
 from app.startup import begin
+from app.tracing.door import traced
 
 #: A request is held against them in this order; streams come first because all viewers may come at once.
 ROUTERS = (
@@ -62,7 +64,10 @@ class Api(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Around all else, so that answers to bugs have these headers, an id and a line as well."""
         headers = SafeHeaders(HeadAsGet(super().build_middleware_stack()))
-        return RequestLog(headers, lines=self.state.settings.access_log)
+        logged = RequestLog(headers, lines=self.state.settings.access_log)
+        if not traced(self.state.settings.tracing):
+            return logged
+        return Traced(logged, lambda: self.state.services.tracer)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -81,6 +86,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         # A redirect repeats whatever `Host` the client has sent.
         redirect_slashes=False,
+        # Ours are in `app/api/traced.py`.
+        telemetry={"tracing": False},
     )
     app.state.settings = settings
     app.state.metrics = ApiMetrics()

@@ -12,6 +12,7 @@ from app.errors import StepstreamError
 from app.llm.door import LlmExtraMissing, require_extra
 from app.logs.setup import configure, configure_structlog, in_dramatiq_command
 from app.model.agents import AgentRegistry, registry
+from app.tracing.door import TracingExtraMissing, traced, wanted
 from stepstream import require_own_packages
 
 BUILT_IN_AGENTS = ("actors.retriever", "actors.analyzer", "actors.writer")
@@ -42,10 +43,14 @@ def begin(service: str) -> Settings:
         load_agents(settings)
         if settings.llm_base_url is not None:
             require_extra()
+        if not traced(settings.tracing) and wanted(settings.tracing):
+            log.warning("tracing_extra_missing", said="no traces: pip install 'stepstream[otel]'")
     except AgentModuleMissing as error:
         _refuse("agent_module_missing", error=error)
     except LlmExtraMissing as error:
         _refuse("llm_extra_missing", error=error)
+    except TracingExtraMissing as error:
+        _refuse("tracing_extra_missing", error=error)
     return settings
 
 

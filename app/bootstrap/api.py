@@ -39,6 +39,8 @@ from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.redis_shared import SharedConnection
 from app.startup import load_agents
+from app.tracing.door import opened as tracing_opened
+from app.tracing.tracer import Tracer
 from app.watching import watching
 
 #: A request is answered with 503 rather than kept waiting.
@@ -77,6 +79,7 @@ class ApiServices:
     pages: anyio.CapacityLimiter
     access: Access
     draining: Draining
+    tracer: Tracer
 
 
 @asynccontextmanager
@@ -84,18 +87,15 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
     """The services of an API process, from start to stop."""
     keys = Keys(settings.namespace)
     agents = load_agents(settings)
-    url = local_redis.redis_url(settings)
-    client = redis_async.connect(url, client_name="stepstream-api")
-    admin_client = sync_client(url)
-    reader = TaskReader(client, keys, retry_ms_max=API_RETRY_MS_MAX)
-    shared = SharedConnection(client)
-    scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
-    store = TaskStore(scripts, bounds.task_limits(settings))
-    tasks = TaskList(client, keys, Sieve(scripts))
-    housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
-    try:
+    async with _clients(local_redis.redis_url(settings)) as (client, shared, admin_client):
+        reader = TaskReader(client, keys, retry_ms_max=API_RETRY_MS_MAX)
+        scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
+        store = TaskStore(scripts, bounds.task_limits(settings))
+        tasks = TaskList(client, keys, Sieve(scripts))
+        housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
         async with (
-            llm_opened(bounds.llm_options(settings)) as llm,
+            tracing_opened(settings.tracing, "api") as tracer,
+            llm_opened(bounds.llm_options(settings), tracer) as llm,
             watching(client, keys, settings, retry_ms_max=API_RETRY_MS_MAX) as watch,
             running(housekeeper),
         ):
@@ -107,6 +107,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 limits=bounds.submission_limits(settings),
                 collections=frozenset(settings.collections),
                 on_deadline=housekeeper.wake,
+                tracer=tracer,
             )
             yield ApiServices(
                 settings=settings,
@@ -125,7 +126,18 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 pages=anyio.CapacityLimiter(PAGES_MAX),
                 access=_access(shared, keys, settings),
                 draining=watch.draining,
+                tracer=tracer,
             )
+
+
+@asynccontextmanager
+async def _clients(url: str) -> AsyncIterator[tuple["redis.asyncio.Redis", SharedConnection, "redis.Redis"]]:
+    """A pool, the one connection for transitions, and a client for what is synchronous; all closed afterwards."""
+    client = redis_async.connect(url, client_name="stepstream-api")
+    admin_client = sync_client(url)
+    shared = SharedConnection(client)
+    try:
+        yield client, shared, admin_client
     finally:
         await shared.aclose()
         await client.aclose()

@@ -23,6 +23,7 @@ from app.llm.door import opened as llm_opened
 from app.model.agents import AgentRegistry
 from app.redis_shared import SharedConnection
 from app.startup import begin_worker, load_agents
+from app.tracing.door import opened as tracing_opened
 
 #: A worker holds a result that it cannot store yet.
 WORKER_RETRY_MS_MAX = 60_000
@@ -72,7 +73,8 @@ def _runner_factory(
         tasks = TaskStore(scripts, bounds.task_limits(settings))
         try:
             async with (
-                llm_opened(bounds.llm_options(settings)) as llm,
+                tracing_opened(settings.tracing, "workers") as tracer,
+                llm_opened(bounds.llm_options(settings), tracer) as llm,
                 stops.listening(),
                 running(Housekeeper(tasks, audit_interval_ms=settings.audit_interval_ms)),
             ):
@@ -83,8 +85,9 @@ def _runner_factory(
                     options=bounds.executor_options(settings),
                     invoke=Invoker(settings.agent_threads_max),
                     llm=llm,
+                    tracer=tracer,
                 )
-                yield StepRunner(store, executor, stops, worker)
+                yield StepRunner(store, executor, stops, worker, tracer=tracer)
         finally:
             await shared.aclose()
             await client.aclose()

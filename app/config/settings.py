@@ -10,6 +10,7 @@ from app.config.common import CommonSettings
 from app.config.llm import LlmSettings
 from app.config.logs import LogSettings
 from app.config.tasks import TaskSettings
+from app.config.tracing import TracingSettings
 from app.config.viewing import ViewingSettings
 from app.config.web import WebSettings
 from app.config.work import WorkSettings
@@ -22,8 +23,9 @@ OTHER_VARIABLES = frozenset({"STEPSTREAM_URL", "STEPSTREAM_API_KEY", "STEPSTREAM
 
 # Fields stand in the order of the groups from the last to the first, and so does docs/configuration.md.
 class Settings(
-    LogSettings, ViewingSettings, LlmSettings, WebSettings, WorkSettings, TaskSettings, ApiSettings, CommonSettings
-):
+    TracingSettings, LogSettings, ViewingSettings, LlmSettings, WebSettings, WorkSettings, TaskSettings, ApiSettings,
+    CommonSettings,
+):  # fmt: skip
     """The configuration of one process; see docs/configuration.md for the prose."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")

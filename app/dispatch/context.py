@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.dispatch.agent_reports import Emit, Reports, SyncReports
 from app.dispatch.memos import Memos
+from app.dispatch.tools import Tool, unseen
 from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.llm import Llm
@@ -70,6 +71,8 @@ class StepContext(Reports):
     #: How the web may be used by the tools that fetch.
     web: WebOptions = field(default_factory=WebOptions)
     llm: Llm | None = None
+    #: `with ctx.tool("search"):` shows the block as a span of its own in the task's trace.
+    tool: Tool = unseen
     #: When this attempt fails the step fails: an agent that has another way takes it now.
     last_attempt: bool = False
 

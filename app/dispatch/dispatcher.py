@@ -11,12 +11,15 @@ from app.dispatch.intake import Intake, Planning
 from app.dispatch.reader import DOCUMENTS, TaskReader
 from app.dispatch.store import TaskStore
 from app.dispatch.submission import Submission, SubmissionLimits, problems_of
+from app.dispatch.traces import planning, sending
 from app.errors import InvalidRequest, NotPossible, Problem
 from app.model.agents import AgentRegistry
 from app.model.plan import Plan, PlannerName
 from app.model.task import CancelMode, NewTask, StepStatus, TaskInputs, TaskView, new_task_id
 from app.planning.planners import Planned, Planners
 from app.planning.validator import validate_plan
+from app.tracing import names
+from app.tracing.tracer import NO_TRACER, Span, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Dispatcher:
         limits: SubmissionLimits,
         collections: frozenset[str] = frozenset(),
         on_deadline: Callable[[], None] = lambda: None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._planners = planners
         self._registry = registry
@@ -49,6 +53,7 @@ class Dispatcher:
         self._limits = limits
         self._collections = collections
         self._on_deadline = on_deadline
+        self._tracer = tracer
 
     async def plan(self, submission: Submission) -> Plan:
         """The plan this submission would run; raises `InvalidRequest` with every problem found."""
@@ -71,32 +76,16 @@ class Dispatcher:
             if known is not None:
                 return Accepted(known, await self._reader.plan(known), replayed=True)
         planned = await self._planned(submission)
-        plan = planned.plan
-        task = NewTask(
-            task_id=_new_id(),
-            task=submission.task,
-            plan=plan,
-            tenant=submission.tenant,
-            priority=submission.priority,
-            labels=submission.labels,
-            inputs=TaskInputs(
-                collection=submission.collection,
-                documents_sha256=sha256,
-                urls=list(submission.urls),
-                web=submission.web,
-            ),
-            output=submission.output,
-            traceparent=submission.traceparent,
-            deadline=submission.deadline,
-            not_before=submission.not_before,
-            concurrency=submission.concurrency,
-        )
-        intake = Intake(task, blob, idempotency, planned=Planning(planned.events, planned.ms))
-        task_id = await self._store.submit(intake, self._registry)
+        task = _new_task(submission, planned.plan, sha256)
+        told = Planning(planned.events, planned.ms)
+        with sending(self._tracer, task, self._registry) as span:
+            sent = Intake(_below(span, task), blob, idempotency, planned=told)
+            task_id = await self._store.submit(sent, self._registry)
+            span.set({names.REPLAYED: task_id != task.task_id})
         if submission.deadline:
             self._on_deadline()
         if task_id == task.task_id:
-            return Accepted(task_id, plan)
+            return Accepted(task_id, planned.plan)
         return Accepted(task_id, await self._reader.plan(task_id), replayed=True)
 
     async def cancel(self, task_id: str, mode: CancelMode, *, by: str, reason: str | None = None) -> bool:
@@ -141,7 +130,9 @@ class Dispatcher:
             raise InvalidRequest([Problem("/plan", "changes nothing: no step would run")])
         task = await self._reader.origin(task_id, _new_id(), after)
         grown = still_grown(await self._reader.grown(task_id), after)
-        forked = await self._store.fork(Intake(task, source=task_id, reused=reused, grown=grown), self._registry)
+        with sending(self._tracer, task, self._registry, reused, forks=task.traceparent) as span:
+            intake = Intake(_below(span, task), source=task_id, reused=reused, grown=grown)
+            forked = await self._store.fork(intake, self._registry)
         return Accepted(forked, after)
 
     def _refuse(self, submission: Submission) -> None:
@@ -153,10 +144,42 @@ class Dispatcher:
     async def _planned(self, submission: Submission) -> Planned:
         if submission.plan is not None:
             return Planned(self._validated(submission.plan, "client"))
-        return await self._planners.plan(submission.task, submission.planner, self._validated)
+        with planning(self._tracer, submission.planner or self._planners.default) as span:
+            planned = await self._planners.plan(submission.task, submission.planner, self._validated)
+            span.set({names.PLANNER: planned.plan.planner, names.STEPS: len(planned.plan.steps)})
+            return planned
 
     def _validated(self, raw: object, planner: PlannerName) -> Plan:
         return validate_plan(raw, registry=self._registry, limits=self._limits.plan, planner=planner)
+
+
+def _new_task(submission: Submission, plan: Plan, documents_sha256: str | None) -> NewTask:
+    return NewTask(
+        task_id=_new_id(),
+        task=submission.task,
+        plan=plan,
+        tenant=submission.tenant,
+        priority=submission.priority,
+        labels=submission.labels,
+        inputs=TaskInputs(
+            collection=submission.collection,
+            documents_sha256=documents_sha256,
+            urls=list(submission.urls),
+            web=submission.web,
+        ),
+        output=submission.output,
+        traceparent=submission.traceparent,
+        deadline=submission.deadline,
+        not_before=submission.not_before,
+        concurrency=submission.concurrency,
+    )
+
+
+def _below(span: Span, task: NewTask) -> NewTask:
+    """The task as part of the trace, where there is one."""
+    if span.traceparent is None:
+        return task
+    return task.model_copy(update={"traceparent": span.traceparent})
 
 
 def _new_id() -> str:

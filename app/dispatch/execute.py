@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from app.dispatch import growth
@@ -20,10 +21,12 @@ from app.dispatch.reader import TaskReader
 from app.dispatch.retry import attempts_max
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running
+from app.dispatch.tools import using
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
 from app.llm.door import LlmDoor
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
 from app.model.task import Document
+from app.tracing.tracer import NO_TRACER, Tracer
 from app.web.options import WebOptions
 
 
@@ -57,6 +60,7 @@ class Executor:
     options: ExecutorOptions
     invoke: Invoker
     llm: LlmDoor | None = None
+    tracer: Tracer = NO_TRACER
 
     async def run(self, running: Running, buffer: ProgressBuffer) -> Returned:
         """What the agent returns, checked; raises whatever it raises."""
@@ -129,6 +133,7 @@ class Executor:
             collections=self.options.collections,
             cache_dir=self.options.cache_dir,
             web=self.options.web,
+            tool=partial(using, self.tracer),
             last_attempt=attempt.failures + 1 >= attempts_max(attempt, spec),
         )
 

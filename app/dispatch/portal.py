@@ -24,6 +24,7 @@ from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
 from app.dispatch.report import report
 from app.dispatch.runner import StepRunner
+from app.dispatch.traces import processing
 from app.logs.setup import identify
 from app.model.agents import AgentRegistry
 
@@ -84,7 +85,8 @@ class AgentRuntime(Middleware):
         """A batch that the broker gave up (no such actor here, say) fails its steps, so that its task learns of it."""
         args = message.args
         if self._portal and self._runner and len(args) == 2 and all(isinstance(arg, str) for arg in args):
-            self._portal.start_task_soon(self._runner.run_batch, args[0], args[1])
+            with processing(self._runner.tracer, args[0], args[1], message):
+                self._portal.start_task_soon(self._runner.run_batch, args[0], args[1])
 
     @property
     def actor_options(self) -> set[str]:
@@ -92,7 +94,7 @@ class AgentRuntime(Middleware):
         return {"throws"}
 
     def before_process_message(self, broker: Any, message: Any) -> None:
-        self._message.delivery = getattr(message, "delivery", 1)
+        self._message.delivery, self._message.itself = getattr(message, "delivery", 1), message
         bind_contextvars(message_id=message.message_id)
         # What is bound in this thread is also bound where the loop runs the batch.
         if trace := message.options.get("traceparent"):
@@ -116,7 +118,9 @@ class AgentRuntime(Middleware):
             raise Release("this process runs no agents")
         try:
             alone = getattr(self._message, "delivery", 1) >= self._alone_from
-            _call(self._loop, self._runner.run_batch(task_id, spec, alone=alone))
+            # As with what is bound above: the span of this thread is the one above the spans of the loop.
+            with processing(self._runner.tracer, task_id, spec, getattr(self._message, "itself", None)):
+                _call(self._loop, self._runner.run_batch(task_id, spec, alone=alone))
         except Release:
             raise
         # A defect of the runner must not lose the batch: it is delivered again, and a step that keeps

@@ -24,7 +24,9 @@ from app.dispatch.retry import Deferral, Failure, internal_failure, judge
 from app.dispatch.settling import Ended, Outcome, Settler
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running, Stops
+from app.dispatch.traces import Told, attempting, error_of
 from app.errors import Unavailable
+from app.tracing.tracer import NO_TRACER, Tracer
 
 RELEASE_WAIT_S = 5.0
 SUMMARY_CHARS_MAX = 1000
@@ -50,6 +52,7 @@ class StepRunner:
     observer: AttemptObserver = field(default_factory=Unobserved)
     #: The queues this process reads; of these it may run the next step of a chain at once.
     queues: Collection[str] = ()
+    tracer: Tracer = NO_TRACER
     _draining: bool = False
     _grace_over: bool = False
     _batches: int = 0
@@ -154,16 +157,18 @@ class StepRunner:
         outcome: AttemptOutcome = "released"
         began_s = time.monotonic()
         self.observer.began(attempt)
-        try:
-            outcome, following = await self._run_to_end(attempt, until_s)
-            return following
-        except Fenced:
-            outcome = "fenced"
-            raise
-        finally:
-            self.observer.ended(attempt, outcome, time.monotonic() - began_s)
+        with attempting(self.tracer, attempt, self.worker) as told:
+            try:
+                outcome, following = await self._run_to_end(attempt, until_s, told)
+                return following
+            except Fenced:
+                outcome = "fenced"
+                raise
+            finally:
+                told.outcome = outcome
+                self.observer.ended(attempt, outcome, time.monotonic() - began_s)
 
-    async def _run_to_end(self, attempt: Attempt, until_s: float) -> Ended:
+    async def _run_to_end(self, attempt: Attempt, until_s: float, told: Told) -> Ended:
         running = Running(attempt)
         buffer = ProgressBuffer(
             lambda number, events: self.store.progress(attempt, number, events), running.scope.cancel
@@ -175,6 +180,7 @@ class StepRunner:
                 raise buffer.failure
             await self._interrupted(running)
             return "cancelled", None
+        told.error = error_of(outcome)
         await buffer.flush()
         try:
             return await self.settler.settle(attempt, outcome, lambda: self._go_on(until_s))
@@ -183,7 +189,9 @@ class StepRunner:
         # A defect of ours in settling one step must not be taken for the death of its worker.
         except Exception as error:
             log.exception("settling_failed")
-            return await self.settler.settle(attempt, internal_failure(error))
+            failure = internal_failure(error)
+            told.error = failure.error
+            return await self.settler.settle(attempt, failure)
 
     def _go_on(self, until_s: float) -> Collection[str]:
         """The queues of which a step may follow at once."""

@@ -9,8 +9,10 @@ from app.llm.answer import Answer
 from app.llm.memory import Memory, NoMemory, Report
 from app.llm.question import Question
 from app.llm.structured import Unfit, bounded_schema, read, repair
+from app.llm.traces import chatting
 from app.model.events import LlmUsage
 from app.model.llm import M, Message, Reply
+from app.tracing.tracer import NO_TRACER, Tracer
 
 #: What was remembered is given out in pieces of about this many characters.
 PIECE_CHARS = 200
@@ -23,11 +25,14 @@ Ask = Callable[[Question], tuple[Answer, AsyncGenerator[str]]]
 class Conversation:
     """`Llm` for one step: `report` is told of each call to the model, `memory` answers a step that runs again."""
 
-    def __init__(self, ask: Ask, model: str, report: Report, memory: Memory | None = None) -> None:
+    def __init__(
+        self, ask: Ask, model: str, report: Report, memory: Memory | None = None, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._ask = ask
         self._model = model
         self._report = report
         self._memory = memory or NoMemory()
+        self._tracer = tracer
         self._open: list[Streamed] = []
 
     async def complete(
@@ -80,7 +85,7 @@ class Conversation:
             return
         answer, asked = self._ask(question)
         try:
-            async with aclosing(asked) as pieces:
+            async with aclosing(self._traced(question, name, answer, asked)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
@@ -89,6 +94,14 @@ class Conversation:
                 await self._report(_usage(answer.reply(), name))
         into.reply = answer.reply()
         await self._memory.keep(memo, into.reply)
+
+    async def _traced(
+        self, question: Question, name: str, answer: Answer, asked: AsyncGenerator[str]
+    ) -> AsyncGenerator[str]:
+        with chatting(self._tracer, self._model, question, name, answer):
+            async with aclosing(asked) as pieces:
+                async for piece in pieces:
+                    yield piece
 
 
 class Streamed:

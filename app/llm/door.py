@@ -14,6 +14,7 @@ from app.errors import StepstreamError
 from app.llm.memory import Memory, Report
 from app.llm.options import LlmOptions
 from app.llm.question import Question
+from app.tracing.tracer import NO_TRACER, Tracer
 
 if TYPE_CHECKING:
     from app.llm.client import LlmClient
@@ -36,8 +37,9 @@ def require_extra() -> None:
 class LlmDoor:
     """Conversations with the model, over the connections of this process."""
 
-    def __init__(self, client: "LlmClient") -> None:
+    def __init__(self, client: "LlmClient", tracer: Tracer = NO_TRACER) -> None:
         self.client = client
+        self._tracer = tracer
 
     def conversation(self, report: Report, memory: Memory | None = None) -> "Conversation":
         """For one step: `report` is told what each call takes, `memory` answers what was asked before."""
@@ -51,11 +53,11 @@ class LlmDoor:
             answer = Answer(client.options)
             return answer, client.ask(question, answer)
 
-        return Conversation(ask, client.options.model, report, memory)
+        return Conversation(ask, client.options.model, report, memory, self._tracer)
 
 
 @asynccontextmanager
-async def opened(options: LlmOptions | None) -> AsyncIterator[LlmDoor | None]:
+async def opened(options: LlmOptions | None, tracer: Tracer = NO_TRACER) -> AsyncIterator[LlmDoor | None]:
     """The door of a process, or `None` where no model is configured; raises `LlmExtraMissing`."""
     if options is None:
         yield None
@@ -65,6 +67,6 @@ async def opened(options: LlmOptions | None) -> AsyncIterator[LlmDoor | None]:
 
     client = LlmClient(options)
     try:
-        yield LlmDoor(client)
+        yield LlmDoor(client, tracer)
     finally:
         await client.aclose()

@@ -64,7 +64,8 @@ class Gathering:
 
     async def _read(self, pages: Pages, target: Target) -> None:
         try:
-            target.document = await pages.document(target.url)
+            with self.ctx.tool("web_fetch"):
+                target.document = await pages.document(target.url)
         except Unreached as trouble:
             self.failures.add(str(target.url), _told(target, trouble))
         self._done += 1
@@ -131,11 +132,8 @@ async def _search(gathering: Gathering, pages: Pages, query: str) -> None:
         return
     await ctx.progress(0, None, "searching the web")
     try:
-        async with httpcore2.AsyncConnectionPool(ssl_context=tls_context()) as pool:
-            # Not over the pinned connections: the operator may have it in a private network.
-            http = Http(pool, user_agent=options.user_agent)
-            provider = SearXng(http, pages.manners, options.searxng_url)
-            hits = await _remembered(ctx, provider, query)
+        with ctx.tool("web_search"):
+            hits = await _asked(ctx, pages, query)
     except Unreached as trouble:
         gathering.failures.add(SEARCH, trouble)
         return
@@ -143,6 +141,13 @@ async def _search(gathering: Gathering, pages: Pages, query: str) -> None:
     for hit in hits:
         if len(gathering.targets) < wanted:
             gathering.add(hit.url, hit)
+
+
+async def _asked(ctx: StepContext, pages: Pages, query: str) -> list[Hit]:
+    async with httpcore2.AsyncConnectionPool(ssl_context=tls_context()) as pool:
+        # Not over the pinned connections: the operator may have it in a private network.
+        http = Http(pool, user_agent=ctx.web.user_agent)
+        return await _remembered(ctx, SearXng(http, pages.manners, ctx.web.searxng_url), query)
 
 
 async def _remembered(ctx: StepContext, provider: SearchProvider, query: str) -> list[Hit]:

@@ -1,0 +1,109 @@
+"""
+Where the spans of a process go: over OTLP/HTTP, from a queue of limited length that nobody waits for.
+
+Made once a worker has been forked, because a thread carries the spans away. All else is what the standard variables
+say (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from importlib.metadata import version
+
+import structlog
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from app.tracing.names import SCHEMA_URL, STEPSTREAM
+from app.tracing.otel import OtelTracer
+
+#: What a process that ends waits for its last spans; a collector that takes longer does without.
+FLUSH_S_MAX = 3.0
+#: One line about a collector that is away, however many spans it misses.
+TOLD_INTERVAL_S = 60.0
+#: Who in the SDK has something to say about spans that do not get out.
+SPEAKERS = ("opentelemetry.sdk", "opentelemetry.exporter")
+
+log = structlog.get_logger(__name__)
+
+
+class Tracing:
+    """
+    The tracing of one process.
+
+    A program that has a provider of its own keeps it: then ours are among its spans, and it ends it. Else one is made
+    and set as the global one, so that spans and instrumentations of agents go the same way.
+    """
+
+    def __init__(self, service: str) -> None:
+        found = trace.get_tracer_provider()
+        self._exporter: OTLPSpanExporter | None = None
+        self._provider: TracerProvider | None = None
+        if isinstance(found, trace.ProxyTracerProvider):
+            found = self._provider = self._made(service)
+        self.tracer = OtelTracer(found.get_tracer(STEPSTREAM, version("stepstream"), SCHEMA_URL))
+
+    def close(self) -> None:
+        """Waits until the last spans have gone, but not for long."""
+        if self._provider is None or self._exporter is None:
+            return
+        # Its own limit is half a minute, and it cannot be told another one.
+        thread = threading.Thread(target=self._provider.shutdown, name="tracing-flush", daemon=True)
+        thread.start()
+        thread.join(FLUSH_S_MAX)
+        if thread.is_alive():
+            log.warning("tracing_flush_given_up", after_s=FLUSH_S_MAX)
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]
+
+    def _made(self, service: str) -> TracerProvider:
+        _hush()
+        self._exporter = OTLPSpanExporter()
+        provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        trace.set_tracer_provider(provider)
+        return provider
+
+
+def _resource(service: str) -> Resource:
+    """Who speaks; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have the last word."""
+    own: dict[str, str | int] = {
+        "service.name": f"{STEPSTREAM}-{service}",
+        "service.version": version("stepstream"),
+        "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
+        "process.pid": os.getpid(),
+    }
+    said = Resource.create()
+    # What it says without having been asked.
+    named = {name for name, value in said.attributes.items() if not str(value).startswith("unknown_service")}
+    return said.merge(Resource({name: value for name, value in own.items() if name not in named}))
+
+
+def _hush() -> None:
+    quiet = _Seldom()
+    for name in SPEAKERS:
+        speaker = logging.getLogger(name)
+        speaker.handlers[:] = [quiet]
+        speaker.propagate = False
+
+
+class _Seldom(logging.Handler):
+    """Tells the first trouble in a while, and how much there was before."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._unsaid = 0
+        self._next_s = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._unsaid += 1
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + TOLD_INTERVAL_S
+        log.warning("spans_not_exported", said=record.getMessage(), times=self._unsaid)
+        self._unsaid = 0
