@@ -15,6 +15,7 @@ const { grouped } = await load("model/groups.js");
 const { samples } = await load("model/prometheus.js");
 const { unescaped } = await load("model/entities.js");
 const { Flow, quantile, SLOTS } = await load("model/flow.js");
+const bulk = await load("model/bulk.js");
 const { duration, ago, size } = await load("format.js");
 
 // Places: every value of a text is found by its pointer, and an error by its line.
@@ -84,6 +85,24 @@ assert.deepEqual(samples('# HELP x\nx{a="b",c="d\\"e"} 1.5\ny 2e3\n'), [
   { name: "x", labels: { a: "b", c: 'd\\"e' }, value: 1.5 }, { name: "y", labels: {}, value: 2000 },
 ]);
 assert.equal(unescaped("&lt;b&gt; &amp;lt; &#65;&#x41; &nope; &#0; &copy"), "<b> &lt; AA &nope; \ufffd &copy");
+
+// Bulk: what goes with a filter, what is sent, what came of it.
+const filter = (text) => new URLSearchParams(text);
+const possible = (text) => bulk.ACTIONS.map((action) => bulk.stateFor(action, filter(text)));
+assert.deepEqual(possible("label=a:b"), ["failed", "open", "ended"]);
+assert.deepEqual(possible("status=failed"), ["failed", "", "failed"]);
+assert.deepEqual(possible("status=running&q=x"), ["", "running", ""]);
+assert.deepEqual(possible("status=completed"), ["", "", "completed"]);
+assert.equal(bulk.numberOf({ total: 9, open: 2, failed: 3 }, "ended"), 7);
+assert.equal(bulk.numberOf({ total: 9, open: 2, failed: 3 }, "failed"), 3);
+assert.equal(bulk.numberOf(null, "failed"), 0);
+assert.equal(bulk.filterOf("failed", filter("label=a:b:c&q=tea pot")), "failed, label a:b:c, words “tea pot”");
+assert.deepEqual(bulk.bodyOf("cancel", "open", filter("label=a:b:c&label=d:&q=x&cursor=9"), "why"),
+  { action: "cancel", status: "open", labels: { a: "b:c", d: "" }, q: "x", reason: "why" });
+const halfway = bulk.after(bulk.begun(), { outcomes: [{ task_id: "t1", refused: null }, { task_id: "t2", refused: "There is no task 't2'." }], next: "t2" });
+const done = bulk.after(halfway, { outcomes: [{ task_id: "t3", refused: "There is no task 't3'." }], next: null });
+assert.deepEqual([halfway.over, halfway.cursor, done.over, done.done, bulk.refusals(done)], [false, "t2", true, 1, 2]);
+assert.deepEqual([...done.refused], [["There is no task.", ["t2", "t3"]]]);
 
 // Flow, and what people read.
 const flow = new Flow();

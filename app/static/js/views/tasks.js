@@ -6,6 +6,7 @@ import { ago, count, duration, exact, shortId } from "../format.js";
 import { html, useEffect, useRef, useState } from "../lib.js";
 import { TERMINAL } from "../model/fold.js";
 import { Badge, Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
+import { BulkActions, countsQuery } from "../parts/bulk.js";
 import { useResource } from "../parts/resource.js";
 import { href, route, setQuery } from "../router.js";
 import { caller, canSubmit, isAdmin } from "../session.js";
@@ -21,7 +22,11 @@ const PAGE = 50;
 const POLL_MS = 3_000;
 /** With events at hand, asking by the clock is only for what no event tells, an outage above all. */
 const POLL_LIVE_MS = 8_000;
-const STATES = ["", "open", "queued", "running", "paused", "completed", "failed", "cancelled", "expired"];
+/** To count by words the server reads the tasks. */
+const POLL_WORDS_MS = 15_000;
+const STATES = ["", "open", "queued", "running", "paused", "cancelling", "completed", "failed", "cancelled", "expired"];
+/** Shown only while there are such tasks: they are that for a second. */
+const PASSING = new Set(["cancelling"]);
 const TYPES = "task.*,step.completed,step.failed";
 
 export function Tasks() {
@@ -31,14 +36,22 @@ export function Tasks() {
   asked.set("limit", String(PAGE));
   const every = { everyMs: isAdmin.value ? POLL_LIVE_MS : POLL_MS };
   const page = useResource((signal) => call("GET", `/tasks?${asked}`, { signal }), [asked.toString()], every);
-  const counts = useResource((signal) => call("GET", "/tasks/counts", { signal }), [], every);
-  useDoorbell(() => {
+  const asks = countsQuery(query);
+  const byWords = Boolean(query.get("q"));
+  const counts = useResource((signal) => call("GET", `/tasks/counts?${asks}`, { signal }), [asks],
+    byWords ? { everyMs: POLL_WORDS_MS } : every);
+  const reload = () => {
     page.reload();
     counts.reload();
+  };
+  useDoorbell(() => {
+    page.reload();
+    if (!byWords) counts.reload();
   });
   return html`
     <div class="view-head"><h1>Tasks</h1>${!isAdmin.value && html`<p class="hint">Updated every ${duration(POLL_MS)}</p>`}</div>
     <${Filters} query=${query} counts=${counts.data} />
+    <${BulkActions} query=${query} counts=${counts.data} done=${reload} />
     <${Found} page=${page} query=${query} />
   `;
 }
@@ -54,19 +67,21 @@ function useDoorbell(ring) {
   }, [tenant]);
 }
 
-/** @param {{query: URLSearchParams, counts: Record<string, number> | null}} props */
+/** @param {{query: URLSearchParams, counts: Record<string, any> | null}} props */
 function Filters({ query, counts }) {
   const chosen = query.get("status") ?? "";
   /** @param {string} state */
   const target = (state) => href(["tasks"], { ...kept(query), status: state });
-  const total = (/** @type {string} */ state) => counts?.[state || "total"];
+  const more = counts && !counts.complete ? "+" : "";
   return html`<div class="filters">
     <nav class="chips" aria-label="State">
-      ${STATES.map(
-        (state) => html`<a key=${state} class="chip" href=${target(state)} aria-current=${state === chosen ? "true" : undefined}>
-          ${state || "all"}${total(state) !== undefined && html`<span class="chip-count">${count(total(state) ?? 0)}</span>`}
-        </a>`,
-      )}
+      ${STATES.filter((state) => !PASSING.has(state) || state === chosen || counts?.[state]).map((state) => {
+        const number = counts?.[state || "total"];
+        return html`<a key=${state} class="chip ${number === 0 ? "none" : ""}" href=${target(state)}
+          aria-current=${state === chosen ? "true" : undefined}>
+          ${state || "all"}${number !== undefined && html`<span class="chip-count">${count(number)}${more}</span>`}
+        </a>`;
+      })}
     </nav>
     <${Search} query=${query} />
   </div>`;
