@@ -34,7 +34,7 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.runner", "app.dispatch.settling", "app.dispatch.stops", "app.dispatch.traces",
         "app.metrics",
     ),
-    ("app.bootstrap", "app.bounds", "app.client", "app.watching", "app.startup"),
+    ("app.bootstrap", "app.bounds", "app.client", "app.heartbeat", "app.watching", "app.startup"),
     ("app.api", "actors"),
     ("app.main", "app.wire", "app.cli", "app.__main__"),
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from app.dispatch.step_store import StepLimits, StepStore
 from app.dispatch.stops import Stops
 from app.dispatch.store import TaskStore
 from app.events.middleware import EventBus
+from app.heartbeat import beating
 from app.keys import Keys
 from app.llm.door import opened as llm_opened
 from app.model.agents import AgentRegistry
@@ -76,6 +77,7 @@ def _runner_factory(
                 tracing_opened(settings.tracing, "workers") as tracer,
                 llm_opened(bounds.llm_options(settings), tracer) as llm,
                 stops.listening(),
+                beating(settings.data_dir),
                 running(Housekeeper(tasks, audit_interval_ms=settings.audit_interval_ms)),
             ):
                 executor = Executor(

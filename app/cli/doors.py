@@ -9,10 +9,7 @@ from app.access.keyring import Keyring
 from app.cli.keeper import StackError
 from app.cli.redis_access import connect
 from app.keys import Keys
-from app.loopback import is_loopback
-
-#: Where to ask a server that listens at all addresses.
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # they are looked for
+from app.loopback import is_loopback, nearest
 
 
 class DoorOpen(StackError):
@@ -49,5 +46,5 @@ def require_key(host: str, redis_url: str, namespace: str) -> None:
 
 def address(host: str, port: int) -> str:
     """Where this machine finds an API that listens there."""
-    host = WILDCARDS.get(host, host)
+    host = nearest(host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"

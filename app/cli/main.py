@@ -32,6 +32,9 @@ class Stepstream(Program):
         "queues": Place("app.cli.queues:queues_cli", "Queues: depth, age, pause; straight from Redis."),
         "dlq": Place("app.cli.queues:dlq_cli", "Dead letters: list, put back, throw away; straight from Redis."),
         "keys": Place("app.cli.keys:keys_cli", "Keys of the API: make, list, revoke; straight from Redis."),
+        "healthcheck": Place(
+            "app.cli.healthcheck:healthcheck_cli", "Say by the exit code whether a process on this machine lives."
+        ),
         "doctor": Place("app.cli.doctor.command:doctor", "Look at everything, and say what to do."),
     }
 

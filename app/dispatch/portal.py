@@ -30,6 +30,7 @@ from app.model.agents import AgentRegistry
 
 WATCH_INTERVAL_S = 1.0
 EXIT_LOOP_DIED = 70  # EX_SOFTWARE of sysexits(3)
+EXIT_USAGE = 2
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +58,13 @@ class AgentRuntime(Middleware):
         self._stopping = Event()
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
+        queues = worker.consumer_whitelist or broker.get_declared_queues()
+        if unknown := queues - broker.get_declared_queues():
+            # Dramatiq would begin, and read nothing for ever.
+            log.critical("queues_unknown", names=sorted(unknown), known=sorted(broker.get_declared_queues()))
+            sys.exit(EXIT_USAGE)
         try:
-            self._open(broker.worker_id, worker.consumer_whitelist or broker.get_declared_queues())
+            self._open(broker.worker_id, queues)
         # Dramatiq would log any other error and go on with a worker that can run nothing.
         except Exception as error:
             raise MiddlewareError(f"the event loop for agents did not start: {error!r}") from error
