@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SIDE_BY_SIDE := --dist loadfile -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full docs openapi check format up api worker bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
+.PHONY: help setup demo test test-full docs openapi check format up api worker lock audit bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,16 @@ format: setup ## Format the code
 openapi: setup ## Write docs/openapi.json and docs/report.schema.json anew
 	$(BIN)/python -c 'from app.api.document import snapshot; from app.main import create_app; print(snapshot(create_app().openapi()), end="")' > docs/openapi.json
 	$(BIN)/python -c 'import json; from app.model.report import Report; print(json.dumps(Report.model_json_schema(), indent=2))' > docs/report.schema.json
+
+# Everything an image has but what only a laptop or a developer needs; a test holds them to pyproject.toml.
+LOCKED_EXTRAS := llm otel pdf
+UV := $(BIN)/uv pip compile --quiet --no-annotate --custom-compile-command "make lock" --constraint constraints.txt \
+  --generate-hashes --python-version 3.11.9 --python-platform linux
+
+lock: setup ## Write the hashed requirements of the container image anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(UV) pyproject.toml $(LOCKED_EXTRAS:%=--extra %) --output-file deploy/docker/requirements.txt
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(UV) - --output-file deploy/docker/build.txt
 
 up: setup ## Redis, API and workers in one terminal; Ctrl-C ends all
 	@$(BIN)/stepstream up
