@@ -8,6 +8,7 @@ import anyio
 from actors.agent import Permanent, RateLimited, Retryable, StepContext, StepInput, StepOutput, agent
 
 REPORTS_MAX = 5
+STEADY_PER_S = 50
 WORDS = "The crawl found many things that are worth knowing, and each of them was looked at twice.\n\n"
 
 
@@ -102,3 +103,16 @@ async def chatty(step: StepInput, ctx: StepContext) -> StepOutput:
     for number in range(int(step.text)):
         await ctx.progress(number + 1, int(step.text), f"part {number + 1}")
     return StepOutput(summary="said it all")
+
+
+@agent("steady", timeout_ms=600_000)
+async def steady(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Tells something fifty times a second, as often as its text says: progress, and at times a word of its report."""
+    began_s = anyio.current_time()
+    for number in range(int(step.text)):
+        if number % 10:
+            await ctx.progress(number + 1, int(step.text), f"part {number + 1}")
+        else:
+            await ctx.delta("word ")
+        await anyio.sleep_until(began_s + number / STEADY_PER_S)
+    return StepOutput(summary="said it steadily")

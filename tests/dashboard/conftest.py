@@ -41,10 +41,11 @@ def prepared(folder: Path, redis_url: str, namespace: str, **settings: str) -> S
 
 
 @contextmanager
-def running(folder: Path, redis_url: str, **settings: str) -> Iterator[Stack]:
+def running(folder: Path, redis_url: str, *, worker: bool = True, **settings: str) -> Iterator[Stack]:
     """Such a deployment with an API and a worker; leaves nothing in Redis."""
     with running_api(folder, redis_url, **{**SETTINGS, **settings}) as stack:
-        stack.worker()
+        if worker:
+            stack.worker()
         yield stack
 
 
