@@ -29,6 +29,10 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 | T:keys            | hash    | API keys by id, see `app/access/record.py` | `stepstream keys` | never (until revoked) |
 | T:rate:…          | string  | what a key has asked for in a window      | `limits`   | two windows         |
 | T:ready           | string  | nothing: that it can be written counts    | readiness  | 10 s                |
+| T:history         | stream  | what queues held: a field per queue and sample | history | 2 hours; 400 entries |
+| T:history:lock    | string  | one sample per interval, fleet-wide       | history    | 9 s                 |
+| T:apis            | set     | ids of API processes                      | presence   | a minute            |
+| T:api:<id>        | string  | one of them, as it last told of itself, JSON | presence | 15 s               |
 | T:fire            | stream  | where events are: task `t`, first seq `s`, count `n` | dispatch | MAXLEN ~ |
 |                   |         | what workers tell of themselves: lines `e` | EventBus  |                     |
 
@@ -106,6 +110,25 @@ class Keys:
     @property
     def ready(self) -> str:
         return f"{self.tag}:ready"
+
+    @property
+    def history(self) -> str:
+        return f"{self.tag}:history"
+
+    @property
+    def history_lock(self) -> str:
+        return f"{self.history}:lock"
+
+    @property
+    def totals(self) -> str:
+        return f"{self.tag}:totals"
+
+    @property
+    def apis(self) -> str:
+        return f"{self.tag}:apis"
+
+    def api(self, process_id: str) -> str:
+        return f"{self.tag}:api:{process_id}"
 
     @property
     def permanent(self) -> frozenset[str]:

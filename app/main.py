@@ -26,6 +26,7 @@ from app.api import (
     results,
     steering,
     stream,
+    system,
     tasks,
     whoami,
 )
@@ -44,8 +45,8 @@ from app.tracing.door import traced
 #: A request is held against them in this order; streams come first because all viewers may come at once.
 ROUTERS = (
     stream.router, tasks.submissions, listing.router, bulk.router, tasks.router, results.router, steering.steering,
-    steering.router, event_pages.router, firehose.router, metrics.router, agents.router, fleet.router, health.router,
-    outputs.router, whoami.router, dashboard.router,
+    steering.router, event_pages.router, firehose.router, metrics.router, agents.router, fleet.router, system.router,
+    health.router, outputs.router, whoami.router, dashboard.router,
 )  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,

@@ -13,14 +13,16 @@ from app.access.keystore import KeyStore
 from app.access.limiter import RateLimiter
 from app.access.streams import StreamPlaces
 from app.access.tenancy import Tenancy
-from app.bootstrap.common import running, shared_stream, sync_client
+from app.bootstrap.common import shared_stream, sync_client
+from app.bootstrap.upkeep import kept_up
 from app.broker.admin import QueueAdmin
 from app.config import Settings
 from app.dispatch.counting import TaskCounter
 from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.fleet import Fleet
-from app.dispatch.housekeeping import Housekeeper
+from app.dispatch.history import QueueHistory
 from app.dispatch.listing import TaskList
+from app.dispatch.presence import ApiPresence
 from app.dispatch.reader import TaskReader
 from app.dispatch.scripts import ScriptRunner
 from app.dispatch.sieve import Sieve
@@ -74,6 +76,8 @@ class ApiServices:
     hub: Hub
     firehose: Firehose
     fleet: Fleet
+    history: QueueHistory
+    presence: ApiPresence
     waiters: Waiters
     #: Turns to make a page for a browser, which keeps a thread busy.
     pages: anyio.CapacityLimiter
@@ -92,12 +96,12 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         scripts = ScriptRunner(shared, keys, API_RETRY_MS_MAX, shared_stream(settings))
         store = TaskStore(scripts, bounds.task_limits(settings))
         tasks = TaskList(client, keys, Sieve(scripts))
-        housekeeper = Housekeeper(store, audit_interval_ms=settings.audit_interval_ms)
+        fleet = Fleet(_admin(admin_client, settings), agents, store)
         async with (
             tracing_opened(settings.tracing, "api") as tracer,
             llm_opened(bounds.llm_options(settings), tracer) as llm,
             watching(client, keys, settings, retry_ms_max=API_RETRY_MS_MAX) as watch,
-            running(housekeeper),
+            kept_up(client, settings, agents, store, fleet, watch) as upkeep,
         ):
             dispatcher = Dispatcher(
                 planners=_planners(llm, agents, settings),
@@ -106,7 +110,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 reader=reader,
                 limits=bounds.submission_limits(settings),
                 collections=frozenset(settings.collections),
-                on_deadline=housekeeper.wake,
+                on_deadline=upkeep.housekeeper.wake,
                 tracer=tracer,
             )
             yield ApiServices(
@@ -121,7 +125,9 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 log=watch.log,
                 hub=watch.hub,
                 firehose=watch.firehose,
-                fleet=Fleet(_admin(admin_client, settings), agents, store),
+                fleet=fleet,
+                history=upkeep.history,
+                presence=upkeep.presence,
                 waiters=watch.waiters,
                 pages=anyio.CapacityLimiter(PAGES_MAX),
                 access=_access(shared, keys, settings),

@@ -89,6 +89,8 @@ class Client(Core):
     agents = _one(calls.agents)
     workers = _one(fleet_calls.workers)
     queues = _one(fleet_calls.queues)
+    queue_history = _one(fleet_calls.queue_history)
+    system = _one(fleet_calls.system)
     pause_queue = _one(fleet_calls.pause_queue)
     resume_queue = _one(fleet_calls.resume_queue)
     dead_letters = _pages(fleet_calls.dead_letters)

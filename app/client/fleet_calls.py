@@ -6,7 +6,16 @@ As in `calls.py`, each function here is a method of both clients.
 
 from app.client.call import Call, as_model, given, nothing, segment
 from app.client.pages import Pages
-from app.model.fleet import LetterBody, LetterDetail, LetterPage, QueueBody, Requeued, WorkerBody
+from app.model.fleet import (
+    LetterBody,
+    LetterDetail,
+    LetterPage,
+    QueueBody,
+    QueueHistoryBody,
+    Requeued,
+    SystemBody,
+    WorkerBody,
+)
 
 PAGE_SIZE = 100
 
@@ -19,6 +28,16 @@ def workers() -> Call[list[WorkerBody]]:
 def queues() -> Call[list[QueueBody]]:
     """What every queue holds."""
     return Call("GET", "/queues", as_model(list[QueueBody]))
+
+
+def queue_history(after_ms: int = 0) -> Call[QueueHistoryBody]:
+    """What every queue held during the last hour; with `after_ms` only the samples taken after that time."""
+    return Call("GET", "/queues/history", as_model(QueueHistoryBody), params={"after_ms": after_ms})
+
+
+def system() -> Call[SystemBody]:
+    """The Redis server, and all API processes."""
+    return Call("GET", "/system", as_model(SystemBody))
 
 
 def pause_queue(queue: str) -> Call[QueueBody]:

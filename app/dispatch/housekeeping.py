@@ -5,7 +5,7 @@ Every API and worker process runs it; the scripts see to it that the fleet does 
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import structlog
@@ -20,15 +20,22 @@ FORGET_INTERVAL_S = 60.0
 PAUSE_S = 0.1
 CALLS_MAX = 400
 
+Duty = Callable[[], Awaitable[None]]
+
 log = structlog.get_logger(__name__)
 
 
 class Housekeeper:
     """Ends what is over its time, deletes what is over its retention, and looks for what should not be."""
 
-    def __init__(self, store: TaskStore, *, audit_interval_ms: int) -> None:
+    def __init__(self, store: TaskStore, *, audit_interval_ms: int, duties: Sequence[tuple[float, Duty]] = ()) -> None:
+        """`duties` are further ones of the process: how often, in seconds, and what."""
         self._store = store
-        self._audit_interval_s = audit_interval_ms / 1000
+        self._duties = [
+            (FORGET_INTERVAL_S, self._forget),
+            (audit_interval_ms / 1000, self._audit),
+            *duties,
+        ]
         self._woken = anyio.Event()
 
     def wake(self) -> None:
@@ -39,8 +46,8 @@ class Housekeeper:
         """Works until cancelled."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._deadlines)
-            group.start_soon(self._regularly, FORGET_INTERVAL_S, self._forget)
-            group.start_soon(self._regularly, self._audit_interval_s, self._audit)
+            for interval_s, duty in self._duties:
+                group.start_soon(self._regularly, interval_s, duty)
 
     async def _deadlines(self) -> None:
         while True:
@@ -58,7 +65,7 @@ class Housekeeper:
                 await self._woken.wait()
             self._woken = anyio.Event()
 
-    async def _regularly(self, interval_s: float, duty: Callable[[], Awaitable[None]]) -> None:
+    async def _regularly(self, interval_s: float, duty: Duty) -> None:
         while True:
             began_s = time.monotonic()
             try:

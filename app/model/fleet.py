@@ -64,6 +64,77 @@ class QueueBody(BaseModel):
     consumers: int
 
 
+class QueueSeries(BaseModel):
+    """
+    What a queue held at the times of the samples, in their order; null where nothing is known.
+
+    `ended_per_s` counts attempts that came to an end, in the time since the sample before. `wait_p95_ms` and
+    `run_p95_ms` are of the attempts that began and of the steps that succeeded in that time, of a part of them where
+    they are many.
+    """
+
+    name: str
+    waiting: list[int | None]
+    in_flight: list[int | None]
+    oldest_age_ms: list[int | None] = Field(description="Age of the oldest waiting message.")
+    ended_per_s: list[float | None]
+    wait_p95_ms: list[int | None]
+    run_p95_ms: list[int | None]
+
+
+class QueueHistoryBody(BaseModel):
+    """The samples of about an hour; while no API process ran there are none."""
+
+    interval_ms: int
+    times_ms: list[int] = Field(description="When the samples were taken, by the clock of Redis; the oldest first.")
+    queues: list[QueueSeries]
+
+
+class ApiProcessBody(BaseModel):
+    """
+    An API process, as it last told of itself.
+
+    `draining` is true for one that takes no more viewers and is about to end.
+    """
+
+    process_id: str
+    host: str
+    pid: int
+    version: str
+    since_ms: int = Field(description="When it started, by its own clock.")
+    silent_ms: int = Field(description="How long ago it last told of itself.")
+    draining: bool
+    viewers: int = Field(description="Open event streams.")
+    viewers_max: int
+    events_sent: int = Field(description="Events handed to viewers since it started.")
+
+
+class RedisBody(BaseModel):
+    """
+    The Redis server as it says itself; `memory_bytes_max` is 0 without a limit.
+
+    With an `eviction_policy` other than `noeviction` it throws keys of tasks away when its memory is full.
+    """
+
+    version: str
+    role: str
+    up_ms: int
+    memory_bytes: int
+    memory_bytes_max: int
+    eviction_policy: str
+    append_only: bool = Field(description="Whether every write goes to the append-only file.")
+    saved: bool = Field(description="Whether the last write to disk, of either kind, went well.")
+    clients: int
+    replicas: int
+
+
+class SystemBody(BaseModel):
+    """Redis, and the API processes, the oldest first."""
+
+    redis: RedisBody
+    api_processes: list[ApiProcessBody]
+
+
 class LetterError(BaseModel):
     """Why a message died, as far as is known."""
 
