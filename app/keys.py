@@ -25,6 +25,7 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 | T:provider:<name> | string  | nothing: the provider is left alone while it exists | defer | as the provider asked |
 | T:audit           | hash    | `cursor` of the round, `repaired` in all  | audit      | never (2 fields)    |
 | T:audit:lock      | string  | one round per interval, fleet-wide        | audit      | the interval        |
+| T:totals          | hash    | events ever written, see `app/dispatch/counters.py` | dispatch | never (bounded) |
 | T:llm             | hash    | calls, tokens and cost of language models | progress, submit | never (4 fields) |
 | T:keys            | hash    | API keys by id, see `app/access/record.py` | `stepstream keys` | never (until revoked) |
 | T:rate:…          | string  | what a key has asked for in a window      | `limits`   | two windows         |
@@ -95,6 +96,10 @@ class Keys:
         return f"{self.tag}:llm"
 
     @property
+    def totals(self) -> str:
+        return f"{self.tag}:totals"
+
+    @property
     def fire(self) -> str:
         return f"{self.tag}:fire"
 
@@ -120,10 +125,6 @@ class Keys:
         return f"{self.history}:lock"
 
     @property
-    def totals(self) -> str:
-        return f"{self.tag}:totals"
-
-    @property
     def apis(self) -> str:
         return f"{self.tag}:apis"
 
@@ -133,7 +134,7 @@ class Keys:
     @property
     def permanent(self) -> frozenset[str]:
         """The keys that may live without a TTL while no task is open."""
-        return frozenset({self.fire, self.audit, self.llm, self.api_keys})
+        return frozenset({self.fire, self.audit, self.llm, self.totals, self.api_keys})
 
     def outlives_tasks(self, key: str) -> bool:
         """Whether the key may exist, without a TTL, while terminal tasks are kept and none is open."""

@@ -37,7 +37,7 @@ from app.api.traced import Traced
 from app.bootstrap.api import api_services
 from app.config import Settings
 from app.logs.setup import configure_structlog
-from app.metrics.prometheus import ApiMetrics
+from app.metrics.prometheus.process import ApiMetrics
 from app.signals import heard
 from app.startup import begin
 from app.tracing.door import traced

@@ -22,8 +22,9 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm", "app.tracing"),
     (
         "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.answers",
-        "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.contract", "app.dispatch.counting",
-        "app.dispatch.fork", "app.dispatch.growth", "app.dispatch.intake", "app.dispatch.listing", "app.dispatch.memos",
+        "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.contract", "app.dispatch.counters",
+        "app.dispatch.counting", "app.dispatch.fork", "app.dispatch.growth", "app.dispatch.intake",
+        "app.dispatch.listing", "app.dispatch.memos",
         "app.dispatch.observing", "app.dispatch.progress", "app.dispatch.reader", "app.dispatch.record",
         "app.dispatch.retry", "app.dispatch.scripts", "app.dispatch.sieve", "app.dispatch.step_store",
         "app.dispatch.store", "app.dispatch.submission", "app.dispatch.tools", "app.dispatch.usage",

@@ -20,7 +20,7 @@ from app.api.problems import BodyTooLarge, BodyTooSlow, MalformedBody, NotJson, 
 from app.bootstrap.api import ApiServices
 from app.config import Settings
 from app.errors import TaskNotFound, Unavailable
-from app.metrics.prometheus import ApiMetrics
+from app.metrics.prometheus.process import ApiMetrics
 from app.model.task import TaskView, created_ms, is_task_id
 
 #: Of a declared length that is worth reading.

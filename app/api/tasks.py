@@ -14,7 +14,7 @@ from app.bootstrap.api import ApiServices
 from app.dispatch.dispatcher import Accepted as Task
 from app.dispatch.submission import Submission
 from app.errors import IdempotencyConflict, InvalidRequest, TaskNotFound, Unavailable
-from app.metrics.prometheus import ApiMetrics
+from app.metrics.prometheus.process import ApiMetrics
 from app.model.answers import Accepted
 from app.model.plan import Plan
 from app.model.task import Document, TaskView

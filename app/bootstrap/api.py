@@ -35,6 +35,7 @@ from app.events.waiters import Waiters
 from app.keys import Keys
 from app.llm.door import LlmDoor
 from app.llm.door import opened as llm_opened
+from app.metrics.prometheus.reading import TruthReader
 from app.model.agents import AgentRegistry
 from app.planning.llm_planner import LlmPlanner
 from app.planning.planners import Planners
@@ -78,6 +79,7 @@ class ApiServices:
     fleet: Fleet
     history: QueueHistory
     presence: ApiPresence
+    truth: TruthReader
     waiters: Waiters
     #: Turns to make a page for a browser, which keeps a thread busy.
     pages: anyio.CapacityLimiter
@@ -128,6 +130,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 fleet=fleet,
                 history=upkeep.history,
                 presence=upkeep.presence,
+                truth=TruthReader(client, keys, fleet, agents),
                 waiters=watch.waiters,
                 pages=anyio.CapacityLimiter(PAGES_MAX),
                 access=_access(shared, keys, settings),

@@ -23,6 +23,7 @@ class QueueStats:
     """
     What one queue holds; `oldest_age_ms` is the age of the oldest waiting entry, 0 when none waits.
 
+    `due_lag_ms` is for how long the earliest delayed message has been due and not moved, 0 when none is.
     `waiting_by_level` is high, normal, low; nobody counts that in the layout `single`, where it is `None`.
     """
 
@@ -33,6 +34,7 @@ class QueueStats:
     oldest_age_ms: int
     paused: bool = False
     waiting_by_level: tuple[int, int, int] | None = None
+    due_lag_ms: int = 0
 
     @property
     def unfinished(self) -> int:
@@ -68,8 +70,8 @@ class QueueAdmin:
         args: list[ScriptArgument] = [names[0].shared_flag, SHARED_SCAN_MAX, *queues]
         rows = run_script(self._client, DEPTH, keys, args)
         return {
-            queue: QueueStats(waiting, in_flight, delayed, dead, oldest_age_ms, bool(paused), tuple(levels) or None)
-            for queue, (waiting, in_flight, delayed, dead, oldest_age_ms, paused, levels) in zip(
+            queue: QueueStats(waiting, in_flight, delayed, dead, age_ms, bool(paused), tuple(levels) or None, lag_ms)
+            for queue, (waiting, in_flight, delayed, dead, age_ms, paused, levels, lag_ms) in zip(
                 queues, rows, strict=True
             )
         }

@@ -6,7 +6,8 @@ The broker's own look at them is synchronous and knows nothing of tasks; here bo
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from anyio import to_thread
@@ -30,6 +31,14 @@ PLACE_PATTERN = re.compile(r"([0-9]{1,16}):([^:]{1,200}):(.{1,500})", re.DOTALL)
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The queues and the workers of an installation."""
+
+    queues: Mapping[str, QueueStats]
+    workers: Sequence[WorkerReport]
+
+
 class Fleet:
     """The queues of the agents and all others ever used; all methods raise `Unavailable` when Redis is away."""
 
@@ -41,6 +50,13 @@ class Fleet:
     async def queues(self) -> dict[str, QueueStats]:
         """All queues by name."""
         return await _asked(lambda: self._admin.stats_of(self._names()))
+
+    async def survey(self) -> "Survey":
+        """All queues by name, and the worker processes. May be cancelled: then the driver's time limit ends it."""
+        with translated():
+            return await to_thread.run_sync(
+                lambda: Survey(self._admin.stats_of(self._names()), self._admin.workers()), abandon_on_cancel=True
+            )
 
     async def queue(self, name: str) -> QueueStats:
         """One of them; raises `QueueNotFound`."""

@@ -15,6 +15,7 @@ import orjson
 import redis.asyncio
 
 from app.broker.admin import QueueStats
+from app.dispatch.counters import Counters
 from app.dispatch.fleet import Fleet
 from app.events.fire_log import FireLog, Spot
 from app.keys import Keys
@@ -114,14 +115,14 @@ class QueueHistory:
         """Attempts that ever came to an end, by queue; none where the counters have not begun yet."""
         with translated():
             totals: Any = await self._redis.hgetall(self._keys.totals)
+        counters = Counters.read(totals)
         found: dict[str, int] = {}
-        for name, value in totals.items():
-            kind, _, agent = name.decode().partition(":")
+        for (kind, agent), count in counters.events.items():
             queue = self._queue_of.get(agent)
             if kind in ENDS and queue is not None:
-                found[queue] = found.get(queue, 0) + int(value)
+                found[queue] = found.get(queue, 0) + count
         # A queue of which nothing has ended yet stands at zero, once anything is counted at all.
-        return {queue: found.get(queue, 0) for queue in self._queue_of.values()} if totals else {}
+        return {queue: found.get(queue, 0) for queue in self._queue_of.values()} if counters.events else {}
 
     async def _times(self) -> Mapping[str, _Times]:
         """Waits and runs since the last sample, by queue: all of them, or where they are many a part of each moment."""

@@ -11,6 +11,7 @@ begins with the event that it has seen last, so a history that is another one sh
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Self
@@ -123,6 +124,12 @@ class Hub:
                 self._doubted.add(topic)
                 self._check_now.set()
             topic.absorb(events)
+            if topic.places and (ts := events[-1].ts):
+                # Behind the viewers that have just been woken, which take their turns first.
+                asyncio.get_running_loop().call_soon(self._delivered, ts)
+
+    def _delivered(self, ts: int) -> None:
+        self.counters.delivery_lag.observe(time.time() - ts / 1000)
 
     def _on_confirmed(self, channel: bytes) -> None:
         if topic := self._topics.get(channel):

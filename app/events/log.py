@@ -24,6 +24,7 @@ PAGE_MAX = 500
 RAND_MAX = 0xFFFF
 Row = tuple[bytes, tuple[bytes, bytes]]
 BEGINNING = re.compile(rb'\{"v":1,(?:"seq":\d+,)?"type":"([a-z_.]+)"')
+WRITTEN = re.compile(rb'"ts":(\d{1,15}),')
 CURSOR_PATTERN = re.compile(r"([0-9]{1,15})(?:-([0-9]{1,5}))?")
 
 
@@ -88,6 +89,12 @@ class StoredEvent:
     def type(self) -> str:
         self._type = self._type or type_of(self.body)
         return self._type
+
+    @property
+    def ts(self) -> int:
+        """When it was written, epoch milliseconds of the server; 0 when that cannot be read cheaply."""
+        found = WRITTEN.search(self.body)
+        return int(found[1]) if found else 0
 
     @property
     def terminal(self) -> bool:

@@ -1,8 +1,9 @@
 """How many may watch at once in this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import Unavailable
+from app.events.lag import DeliveryLag
 
 
 @dataclass(slots=True)
@@ -14,6 +15,7 @@ class HubCounters:
     gap_fills: int = 0
     resets: int = 0
     reconnects: int = 0
+    delivery_lag: DeliveryLag = field(default_factory=DeliveryLag)
 
 
 class Places:

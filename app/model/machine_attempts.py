@@ -44,7 +44,7 @@ def progress(world: World, claim: Claim, kind: str, tokens: int = 0, nano_usd: i
     """Tells what a running attempt reports about itself, and adds up what language models took for it."""
     task, step = _named(world, claim)
     if not _current(step, claim):
-        return FENCED
+        return _fenced(world)
     task.tokens += tokens
     task.nano_usd += nano_usd
     world.tell_attempt(task, kind, step)
@@ -63,7 +63,7 @@ def complete(world: World, claim: Claim, grown: Sequence[Step] = (), time: Time 
     if step.state is StepStatus.COMPLETED and step.token == claim.token:
         return "ok"
     if not _current(step, claim):
-        return FENCED
+        return _fenced(world)
     grows = bool(grown) and task.cancel_mode is None and step.id not in task.grown
     if grows and grown[0].step_id != task.next_step_id:
         return "renumber"
@@ -89,7 +89,7 @@ def fail(world: World, claim: Claim, error: str, *, retryable: bool, delay_ms: i
     if step.token == claim.token and step.state in (StepStatus.RETRYING, StepStatus.FAILED):
         return str(step.state)
     if not _current(step, claim):
-        return FENCED
+        return _fenced(world)
     step.failures += 1
     left = max(0, max_attempts - step.failures)
     if not retryable or left == 0 or task.status is TaskStatus.CANCELLING:
@@ -112,7 +112,7 @@ def defer(world: World, claim: Claim, *, delay_ms: int, provider: str, deferrals
     if step.state is StepStatus.DEFERRED and step.token == claim.token:
         return "ok"
     if not _current(step, claim):
-        return FENCED
+        return _fenced(world)
     if step.deferrals >= deferrals_max or task.status is TaskStatus.CANCELLING:
         return "exhausted"
     world.providers[provider] = max(world.providers.get(provider, 0), world.at.ms + delay_ms)
@@ -135,7 +135,7 @@ def release(world: World, claim: Claim, reason: str) -> str:
     if step.state in (StepStatus.QUEUED, StepStatus.CANCELLED) and step.token == claim.token:
         return "ok"
     if not _current(step, claim):
-        return FENCED
+        return _fenced(world)
     if task.status is TaskStatus.CANCELLING:
         end_attempt(world, task, step, reason)
         return "ok"
@@ -153,7 +153,7 @@ def stop(world: World, claim: Claim) -> str:
     if step.state is StepStatus.CANCELLED and step.token == claim.token:
         return "ok"
     if not _current(step, claim) or task.status is not TaskStatus.CANCELLING:
-        return FENCED
+        return _fenced(world)
     end_attempt(world, task, step, "cancelled")
     return "ok"
 
@@ -180,6 +180,11 @@ def wanted(world: World, claim: Claim) -> bool:
 def _named(world: World, claim: Claim) -> tuple[TaskState, StepState]:
     task = world.tasks[claim.task_id]
     return task, task.steps[claim.step_id]
+
+
+def _fenced(world: World) -> str:
+    world.fenced += 1
+    return FENCED
 
 
 def _current(step: StepState, claim: Claim) -> bool:

@@ -45,10 +45,10 @@ def start(world: World, task_id: str, step_id: int, dispatch_no: int, *, nonce: 
     """
     task = world.tasks[task_id]
     step = task.steps[step_id]
-    if task.status.terminal or step.dispatch != dispatch_no:
-        return "drop"
-    step = handed_over(task, step)
-    if step.state not in UNDER_WAY:
+    current = not task.status.terminal and step.dispatch == dispatch_no
+    step = handed_over(task, step) if current else step
+    if not current or step.state not in UNDER_WAY:
+        world.stale += 1
         return "drop"
     lost_worker = step.worker if step.state is StepStatus.RUNNING else None
     if lost_worker and _ends_with_its_worker(world, task, step):

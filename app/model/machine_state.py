@@ -5,6 +5,7 @@ Nothing here is stored twice. What Redis keeps in counters and sets (`left`, `si
 a group's gate and who waits in its line) follows from the states of the steps.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -176,13 +177,19 @@ class World:
     events: list[Event] = field(default_factory=list)
     #: Queues that an operator has paused.
     paused: set[str] = field(default_factory=set)
+    #: Events ever told, by type and agent; acts of attempts that are not current; deliveries without anything to run.
+    totals: Counter[tuple[str, str]] = field(default_factory=Counter)
+    fenced: int = 0
+    stale: int = 0
 
     def tell(self, task: TaskState, kind: str, step: StepState | None = None, **data: Any) -> None:
         """An event of a task, or of one of its steps."""
+        self.totals[kind, step.plan.agent if step else ""] += 1
         self.events.append(Event(kind, task.task_id, step.id if step else None, None, None, data))
 
     def tell_attempt(self, task: TaskState, kind: str, step: StepState, **data: Any) -> None:
         """An event of the current attempt of a step."""
+        self.totals[kind, step.plan.agent] += 1
         self.events.append(Event(kind, task.task_id, step.id, step.attempt, step.worker, data))
 
     def busy(self, group: str) -> int:

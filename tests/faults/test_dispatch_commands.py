@@ -25,6 +25,7 @@ from app.dispatch.stops import Stops
 from app.dispatch.store import TaskStore
 from app.keys import Keys
 from app.model.agents import AgentRegistry, AgentSpec, StepOutput
+from tests.integration.dispatch.checks import assert_counted
 from tests.integration.dispatch.conftest import DIAMOND, LIMITS, OPTIONS, STEP_LIMITS, Bench
 
 pytestmark = pytest.mark.anyio
@@ -80,20 +81,21 @@ def build(client: BreakingRedis, namespace: str) -> tuple[Bench, StepRunner]:
 async def test_no_single_command_may_fail_a_task(
     breaking: BreakingRedis, redis_url: str, namespace: str, after: bool
 ) -> None:
-    """Whichever command fails, the diamond completes with one effect per step and a log of 1..n."""
+    """Whichever command fails, the diamond completes with one effect per step, a log of 1..n, and exact counters."""
     bench, runner = build(breaking, namespace)
     bench.redis = redis_async.connect(redis_url)
-    hits = 0
+    hits, task_ids = 0, []
     for nth in range(1, COMMANDS_MAX):
         breaking.after, breaking.count, breaking.nth = after, 0, 0
         with anyio.fail_after(10):
             breaking.nth = nth
-            task_id = await bench.submit(DIAMOND)
+            task_ids.append(task_id := await bench.submit(DIAMOND))
             await bench.deliver(runner)
         if breaking.count < nth:
             break
         hits += 1
         await check(bench, task_id, nth)
+    await assert_counted(bench, task_ids)
     await bench.redis.aclose()
     assert hits > 10
     assert hits == nth - 1

@@ -7,6 +7,7 @@ import orjson
 import redis.asyncio
 
 from app.broker.keys import LEVELS, ShardKeys
+from app.dispatch.counters import Counters
 from app.dispatch.record import STEP_PLACE, STEP_STATE, parse_line
 from app.keys import Keys
 from app.model.events import EVENT
@@ -58,6 +59,8 @@ def of_model(world: World) -> View:
     view["dead"] = {message.batch_id for message in world.dead}
     view["deadlines"] = dict(world.deadlines)
     view["open"] = {task.task_id for task in world.tasks.values() if not task.status.terminal}
+    view["totals"] = {" ".join(kind): count for kind, count in world.totals.items()}
+    view["refused"] = {"fenced": world.fenced, "stale": world.stale}
     return view
 
 
@@ -103,7 +106,7 @@ async def of_redis(client: "redis.asyncio.Redis", keys: Keys, world: World) -> V
             pipe.zrange(queue.due, 0, -1, withscores=True).hgetall(queue.due_bodies).hkeys(queue.dlq_bodies)
             for stream in queue.streams:
                 pipe.xrange(stream)
-        pipe.zrange(keys.deadlines, 0, -1, withscores=True).zrange(keys.open, 0, -1)
+        pipe.zrange(keys.deadlines, 0, -1, withscores=True).zrange(keys.open, 0, -1).hgetall(keys.totals)
         replies = iter(await pipe.execute())
     for task_id in world.tasks:
         view |= _task_of_redis(task_id, {name.decode(): value.decode() for name, value in next(replies).items()})
@@ -119,6 +122,9 @@ async def of_redis(client: "redis.asyncio.Redis", keys: Keys, world: World) -> V
             view[f"queue {spec.queue} {level}"] = [_decoded(fields[b"m"], level) for _, fields in next(replies)]
     view["deadlines"] = {task_id.decode(): int(ms) for task_id, ms in next(replies)}
     view["open"] = {task_id.decode() for task_id in next(replies)}
+    totals = Counters.read(next(replies))
+    view["totals"] = {" ".join(kind): count for kind, count in totals.events.items()}
+    view["refused"] = {"fenced": totals.fenced, "stale": totals.stale}
     return view
 
 

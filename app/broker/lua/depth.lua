@@ -5,8 +5,9 @@
 -- ARGV[1]   '1' when the streams are shared by all queues
 -- ARGV[2]   how many entries of a shared stream are looked at for the oldest one
 -- ARGV[3..] per queue one: its name, which is its group
--- RETURNS   per queue: waiting, in flight, delayed, dead, age of the oldest waiting entry in ms, paused, and
---           {waiting at level high, normal, low}, which is empty for shared streams
+-- RETURNS   per queue: waiting, in flight, delayed, dead, age of the oldest waiting entry in ms, paused,
+--           {waiting at level high, normal, low}, which is empty for shared streams, and for how many ms the
+--           earliest delayed message has been due
 -- WHY       One consistent view: a message that moves between two look-ups would be counted twice or not at
 --           all. Waiting is length less pending; the server's own `lag` is unknown after deletions and
 --           failovers. A shared stream has no length of its own per queue: the counter stands in.
@@ -39,6 +40,12 @@ local function age_of_oldest(stream, queue, delivered)
   return 0
 end
 
+-- Whoever is alive moves what is due, so this grows when nobody is.
+local function overdue(due)
+  local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+  return first[2] and math.max(0, now_ms - tonumber(first[2])) or 0
+end
+
 local reply = {}
 for i = 1, #ARGV - 2 do
   local first, queue = (i - 1) * 7, ARGV[i + 2]
@@ -59,7 +66,7 @@ for i = 1, #ARGV - 2 do
   end
   reply[i] = {
     math.max(0, held - in_flight), in_flight, redis.call('ZCARD', KEYS[first + 4]), redis.call('ZCARD', KEYS[first + 5]),
-    age_ms, redis.call('SISMEMBER', KEYS[first + 7], queue), levels,
+    age_ms, redis.call('SISMEMBER', KEYS[first + 7], queue), levels, overdue(KEYS[first + 4]),
   }
 end
 return reply

@@ -139,16 +139,16 @@ local function accept()
     redis.call('ZCARD', TAG .. ':deadlines')
     later('ZADD', TAG .. ':deadlines', deadline, TASK)
   end
-  emit(t, 'task.submitted', '', '{' .. ARGV[12] .. ',"deadline_ms":' .. written(deadline) .. ',"not_before_ms":'
+  emit(t, 'task.submitted', '{' .. ARGV[12] .. ',"deadline_ms":' .. written(deadline) .. ',"not_before_ms":'
     .. written(not_before) .. '}')
   for kind, data in string.gmatch(ARGV[22], '(%S+) ([^\n]+)') do
-    emit(t, kind, '', data)
+    emit(t, kind, data)
   end
   count_usage(t, ARGV[23], ARGV[24], ARGV[25], ARGV[26])
-  emit(t, 'plan.created', '', ARGV[13])
+  emit(t, 'plan.created', ARGV[13])
   for i, s in ipairs(load(t, reused)) do
     set(t, 'r:' .. s.id, results[i])
-    emit(t, 'step.completed', step_scope(s), '{"duration_ms":0,"summary":"","bytes":' .. #results[i] .. ',"cached":true}')
+    emit_step(t, 'step.completed', s, '{"duration_ms":0,"summary":"","bytes":' .. #results[i] .. ',"cached":true}')
   end
   send_roots(t, not_before)
   keep_documents(ARGV[17], ARGV[18])

@@ -49,14 +49,14 @@ local function drop(t, s, why)
   if s.state == 'running' then
     call_off(t, s)
     settle(t, s, 'cancelled')
-    emit(t, 'step.cancelled', attempt_scope(s), why)
+    emit_attempt(t, 'step.cancelled', s, why)
     return
   end
   if s.state == 'retrying' or s.state == 'deferred' or (s.state == 'queued' and tonumber(s.queued) > NOW) then
     unschedule(t, s)
   end
   settle(t, s, 'skipped')
-  emit(t, 'step.skipped', step_scope(s), why)
+  emit_step(t, 'step.skipped', s, why)
 end
 
 local function because(reason, cause)
@@ -144,7 +144,7 @@ local function finish(t, status, members)
   local v = redis.call('HMGET', t.key, 'keep', 'index', 'docs', 'deadline')
   set(t, 'status', status)
   set(t, 'finished', NOW)
-  emit(t, 'task.' .. status, '', '{' .. members .. ',' .. totals(t) .. '}')
+  emit(t, 'task.' .. status, '{' .. members .. ',' .. totals(t) .. '}')
   local keep = v[1] + RETENTION_SLACK_MS
   later('ZREM', TAG .. ':open', t.id)
   if v[4] or t.status == 'cancelled' then
@@ -218,7 +218,7 @@ end
 -- The step has failed for good; its plan says what that means for the others.
 local function give_up(t, s, error, retryable, attempts_left)
   settle(t, s, 'failed')
-  emit(t, 'step.failed', attempt_scope(s),
+  emit_attempt(t, 'step.failed', s,
     '{"error":' .. error .. ',"retryable":' .. retryable .. ',"attempts_left":' .. attempts_left .. '}')
   -- What ends the task counts, or else what it met first.
   local ends = s.on_failure == 'fail' and t.status ~= 'cancelling'

@@ -57,5 +57,5 @@ local function go_on(t, s, child, nonce)
   child.queued, child.started, child.seen = NOW_TEXT, NOW_TEXT, NOW_TEXT
   touch(t, child)
   queued(t, child, t.id .. ':' .. child.id .. ':' .. child.dispatch, '')
-  emit(t, 'step.started', attempt_scope(child), '{"queue_wait_ms":0,"delivery":1}')
+  emit_attempt(t, 'step.started', child, '{"queue_wait_ms":0,"delivery":1}')
 end

@@ -44,7 +44,7 @@ local function enqueue(queue, level, body)
 end
 
 local function queued(t, s, batch_id, more)
-  emit(t, 'step.queued', step_scope(s), '{"queue":"' .. s.queue .. '","batch_id":"' .. batch_id
+  emit_step(t, 'step.queued', s, '{"queue":"' .. s.queue .. '","batch_id":"' .. batch_id
     .. '","deps":[' .. s.deps .. ']' .. more .. '}')
 end
 
@@ -61,7 +61,7 @@ local function send(t, steps, level)
     queued(t, s, batch_id, '')
   end
   if #steps > 1 then
-    emit(t, 'batch.dispatched', '', '{"batch_id":"' .. batch_id .. '","agent":"' .. steps[1].agent .. '","size":'
+    emit(t, 'batch.dispatched', '{"batch_id":"' .. batch_id .. '","agent":"' .. steps[1].agent .. '","size":'
       .. #steps .. ',"step_ids":[' .. table.concat(step_ids, ',') .. ']}')
   end
   enqueue(steps[1].queue, level or t.level, body)
@@ -130,7 +130,7 @@ end
 local function hold(t, s, state, reason)
   s.state = state
   touch(t, s)
-  emit(t, 'step.held', step_scope(s), '{"reason":"' .. reason .. '"}')
+  emit_step(t, 'step.held', s, '{"reason":"' .. reason .. '"}')
 end
 
 -- Whether the step may be sent or started now; else it stands in line, higher priority first, then first come.

@@ -4,7 +4,7 @@
 --          [4] the shared stream's name, '' when each queue has its own   [5] format of a message
 --          A script's own arguments begin at ARGV[6].
 -- RETURNS  open(id, step, ...): a task or nil, and further fields of its hash; load(t, ids): steps
---          emit(...): nothing; later(...): nothing; commit(): nothing
+--          emit(...), emit_step(...), emit_attempt(...), later(...), commit(): nothing; fenced(s): a reply
 --          begin(keys, argv) comes first, once per call.
 -- WHY      A script that fails in the middle is not undone. So a transition first reads and decides on
 --          tables, and commit() writes everything at its end: an error before that has changed nothing.
@@ -14,10 +14,12 @@ local KEYS, ARGV, TAG, TASK, RAND, SHARED, FORMAT
 -- Server time in ms, as a number and as text: writing a number out is what costs most in a concatenation.
 local NOW, NOW_TEXT
 -- What one call opens, remembers and is going to write; begin() empties them.
-local opened, tasks, memory, writes
+local opened, tasks, memory, writes, told
 
 local FIRE_MAXLEN = 10000
 local ARGS_MAX = 1000
+-- Events of one act that may be counted by one field; such fields, and fields in all.
+local TOGETHER_MAX, TOGETHER_FIELDS_MAX, TOTALS_MAX = 4, 2048, 4096
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
 -- Sixteen members of `s:<id>` and nine of `p:<id>`, in the order of record.py.
 local STATE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)'
@@ -28,7 +30,7 @@ local PLACE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|
 local function begin(keys, argv)
   KEYS, ARGV = keys, argv
   TAG, TASK, RAND, SHARED, FORMAT = argv[1], argv[2], argv[3], argv[4], argv[5]
-  opened, tasks, memory, writes = {}, {}, {}, {}
+  opened, tasks, memory, writes, told = {}, {}, {}, {}, {}
   local clock = redis.call('TIME')
   NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
   NOW_TEXT = string.format('%.0f', NOW)
@@ -117,21 +119,38 @@ local function token(s)
   return s.attempt .. ':' .. s.nonce
 end
 
--- A transition of `quiet` events only is not told to the firehose.
-local function emit(t, kind, scope, data, quiet)
-  local seq = t.seq + 1
-  t.seq = seq
-  t.events[#t.events + 1] = '{"v":1,"seq":' .. seq .. ',"type":"' .. kind .. '","ts":' .. NOW_TEXT .. ',"task_id":"' .. t.id
-    .. '"' .. scope .. (t.trace and ',"trace":"' .. t.trace .. '"' or '') .. ',"data":' .. data .. '}'
-  t.loud = t.loud or not quiet
-end
-
 local function step_scope(s)
   return ',"step_id":' .. s.id .. ',"agent":"' .. s.agent .. '"'
 end
 
 local function attempt_scope(s)
   return step_scope(s) .. ',"attempt":' .. s.attempt .. ',"worker":"' .. s.worker .. '"'
+end
+
+-- Every event comes through here, and is counted by its type and agent.
+local function append(t, kind, agent, scope, data, quiet)
+  local seq = t.seq + 1
+  t.seq = seq
+  t.events[#t.events + 1] = '{"v":1,"seq":' .. seq .. ',"type":"' .. kind .. '","ts":' .. NOW_TEXT .. ',"task_id":"' .. t.id
+    .. '"' .. scope .. (t.trace and ',"trace":"' .. t.trace .. '"' or '') .. ',"data":' .. data .. '}'
+  t.loud = t.loud or not quiet
+  told[#told + 1] = kind
+  told[#told + 1] = agent
+end
+
+-- An event of the task.
+local function emit(t, kind, data)
+  append(t, kind, '', '', data)
+end
+
+-- An event of a step.
+local function emit_step(t, kind, s, data)
+  append(t, kind, s.agent, step_scope(s), data)
+end
+
+-- An event of the current attempt of a step. A transition of `quiet` events only is not told to the firehose.
+local function emit_attempt(t, kind, s, data, quiet)
+  append(t, kind, s.agent, attempt_scope(s), data, quiet)
 end
 
 -- A command that commit() runs behind the state and the events, in the order of the calls.
@@ -179,16 +198,60 @@ local function save(t)
   end
 end
 
--- What a task needs (hash, log, queue, delays, gate) has been read or looked at by now, so it has the right type.
 -- Lists and counters are not worth a look each time: one that is damaged is told to the server's log, and stops nothing.
+local function try(command, key, ...)
+  local reply = redis.pcall(command, key, ...)
+  if type(reply) == 'table' and reply.err then
+    redis.log(redis.LOG_WARNING, command .. ' ' .. key .. ': ' .. reply.err)
+  end
+  return reply
+end
+
+-- Adds to a counter of the fleet, unless it is one too many: HINCRBY answers with the amount itself where a field is new.
+local function tally(field, amount, fields_max)
+  local key = TAG .. ':totals'
+  local fits = try('HINCRBY', key, field, amount) ~= amount or redis.call('HLEN', key) <= fields_max
+  if not fits then
+    redis.call('HDEL', key, field)
+  end
+  return fits
+end
+
+-- Agents are as many as are registered, so it is for the worst case that the last ones are counted together, as `*`.
+local function tally_kinds()
+  local counts = {}
+  for i = 1, #told, 2 do
+    local field = told[i] .. ':' .. told[i + 1]
+    counts[field] = (counts[field] or 0) + 1
+  end
+  for field, amount in pairs(counts) do
+    if not tally(field, amount, TOTALS_MAX) then
+      tally(string.match(field, '^[^:]*') .. ':*', amount, math.huge)
+    end
+  end
+end
+
+-- Each command costs some hundredths of an act, and most acts are alike: what a small one has written is one field.
+local function tally_events()
+  local together = #told <= 2 * TOGETHER_MAX
+  if #told > 0 and not (together and tally(table.concat(told, ':'), 1, TOGETHER_FIELDS_MAX)) then
+    tally_kinds()
+  end
+end
+
+-- The reply to an attempt that is not the current one of its step: nothing is written but that it has happened.
+local function fenced(s)
+  tally('fenced', 1, TOTALS_MAX)
+  return {'fenced', s and s.state or 'unknown'}
+end
+
+-- What a task needs (hash, log, queue, delays, gate) has been read or looked at by now, so it has the right type.
 local function commit()
   for _, t in ipairs(opened) do
     save(t)
   end
+  tally_events()
   for _, command in ipairs(writes) do
-    local reply = redis.pcall(unpack(command))
-    if type(reply) == 'table' and reply.err then
-      redis.log(redis.LOG_WARNING, command[1] .. ' ' .. command[2] .. ': ' .. reply.err)
-    end
+    try(unpack(command))
   end
 end

@@ -65,7 +65,7 @@ local function look_at(t, s)
     if crash(t, s, ARGV[9]) then
       repaired = repaired + 1
     else
-      emit(t, 'step.released', attempt_scope(s), '{"reason":"out of time"}')
+      emit_attempt(t, 'step.released', s, '{"reason":"out of time"}')
       repair(t, s)
     end
   elseif s.state == 'waiting' and tonumber(s.open) <= 0 then

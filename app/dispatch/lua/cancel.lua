@@ -18,7 +18,7 @@ local mode, before = ARGV[6], extra[1]
 if before == mode or before == 'force' or (before == 'graceful' and mode == 'finish') then
   return {'ok'}
 end
-emit(t, 'task.cancel_requested', '', '{"by":' .. ARGV[7] .. ',"mode":"' .. mode .. '","reason":' .. ARGV[8] .. '}')
+emit(t, 'task.cancel_requested', '{"by":' .. ARGV[7] .. ',"mode":"' .. mode .. '","reason":' .. ARGV[8] .. '}')
 set(t, 'cancel_mode', mode)
 set(t, 'cancel_reason', ARGV[8])
 -- How long it took to stop counts from the first word to stop.
@@ -42,7 +42,7 @@ local function finish_early()
   end
   if t.status == 'paused' then
     set(t, 'status', extra[2] and 'running' or 'queued')
-    emit(t, 'task.resumed', '', '{"by":' .. ARGV[7] .. ',"reason":' .. ARGV[8] .. '}')
+    emit(t, 'task.resumed', '{"by":' .. ARGV[7] .. ',"reason":' .. ARGV[8] .. '}')
     dispatch(t, held, '0')
   end
   local ready = {}

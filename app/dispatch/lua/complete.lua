@@ -24,7 +24,7 @@ if s and s.state == 'completed' and token(s) == ARGV[7] then
   return {'ok'}
 end
 if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
-  return {'fenced', s and s.state or 'unknown'}
+  return fenced(s)
 end
 
 local function set_place(step)
@@ -81,9 +81,9 @@ settle(t, s, 'completed')
 if s.children == '' then
   set(t, 'sinks', t.sinks + 1)
 end
-emit(t, 'step.completed', attempt_scope(s), '{"duration_ms":' .. (NOW - s.started) .. ',' .. ARGV[9] .. '}')
+emit_attempt(t, 'step.completed', s, '{"duration_ms":' .. (NOW - s.started) .. ',' .. ARGV[9] .. '}')
 if extends then
-  emit(t, 'plan.extended', '', '{"rev":' .. t.rev .. ',' .. ARGV[13] .. '}')
+  emit(t, 'plan.extended', '{"rev":' .. t.rev .. ',' .. ARGV[13] .. '}')
 end
 local ready = resolve(t, s)
 local next = #ready == 1 and ARGV[10] ~= '' and not extends and may_go_on(t, s, ready[1], ARGV[11]) and ready[1]

@@ -12,7 +12,7 @@ if s and s.state == 'deferred' and token(s) == ARGV[7] then
   return {'ok'}
 end
 if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
-  return {'fenced', s and s.state or 'unknown'}
+  return fenced(s)
 end
 if tonumber(s.deferrals) >= tonumber(ARGV[10]) or t.status == 'cancelling' then
   return {'exhausted'}
@@ -24,7 +24,7 @@ end
 local spread_ms = delay_ms + spread(delay_ms)
 s.deferrals, s.state = s.deferrals + 1, 'deferred'
 schedule(t, s, NOW + spread_ms)
-emit(t, 'step.deferred', attempt_scope(s),
+emit_attempt(t, 'step.deferred', s,
   '{"delay_ms":' .. spread_ms .. ',"reason":"rate_limited","provider":' .. ARGV[11] .. '}')
 leave(t, s)
 commit()

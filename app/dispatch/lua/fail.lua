@@ -13,7 +13,7 @@ if s and token(s) == ARGV[7] and (s.state == 'retrying' or s.state == 'failed') 
   return {'ok', s.state}
 end
 if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
-  return {'fenced', s and s.state or 'unknown'}
+  return fenced(s)
 end
 s.failures = s.failures + 1
 touch(t, s)
@@ -24,7 +24,7 @@ if again then
   s.state = 'retrying'
   schedule(t, s, NOW + ARGV[10])
   set(t, 'retries', (extra[1] or 0) + 1)
-  emit(t, 'step.retry_scheduled', attempt_scope(s), '{"next_attempt":' .. (s.attempt + 1) .. ',"delay_ms":' .. ARGV[10]
+  emit_attempt(t, 'step.retry_scheduled', s, '{"next_attempt":' .. (s.attempt + 1) .. ',"delay_ms":' .. ARGV[10]
     .. ',"reason":' .. ARGV[12] .. ',"error":' .. ARGV[8] .. '}')
   leave(t, s)
 else

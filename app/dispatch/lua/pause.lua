@@ -15,7 +15,7 @@ if TERMINAL[t.status] or t.status == 'cancelling' then
 end
 if t.status ~= 'paused' then
   set(t, 'status', 'paused')
-  emit(t, 'task.paused', '', '{"by":' .. ARGV[6] .. ',"reason":' .. ARGV[7] .. '}')
+  emit(t, 'task.paused', '{"by":' .. ARGV[6] .. ',"reason":' .. ARGV[7] .. '}')
   commit()
 end
 return {'ok'}

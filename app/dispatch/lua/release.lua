@@ -13,14 +13,14 @@ if s and (s.state == 'queued' or s.state == 'cancelled') and token(s) == ARGV[7]
   return {'ok'}
 end
 if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then
-  return {'fenced', s and s.state or 'unknown'}
+  return fenced(s)
 end
 if t.status == 'cancelling' then
   settle(t, s, 'cancelled')
-  emit(t, 'step.cancelled', attempt_scope(s), '{"reason":' .. ARGV[8] .. ',"caused_by":null}')
+  emit_attempt(t, 'step.cancelled', s, '{"reason":' .. ARGV[8] .. ',"caused_by":null}')
   conclude(t)
 else
-  emit(t, 'step.released', attempt_scope(s), '{"reason":' .. ARGV[8] .. '}')
+  emit_attempt(t, 'step.released', s, '{"reason":' .. ARGV[8] .. '}')
   if s.entry ~= '' then
     send(t, {s}, '0')
   else

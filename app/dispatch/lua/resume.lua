@@ -14,7 +14,7 @@ if TERMINAL[t.status] or t.status == 'cancelling' then
 end
 if t.status == 'paused' then
   set(t, 'status', extra[1] and 'running' or 'queued')
-  emit(t, 'task.resumed', '', '{"by":' .. ARGV[6] .. ',"reason":' .. ARGV[7] .. '}')
+  emit(t, 'task.resumed', '{"by":' .. ARGV[6] .. ',"reason":' .. ARGV[7] .. '}')
   local held = {}
   for _, s in ipairs(load_all(t)) do
     if s.state == 'held' then

@@ -92,7 +92,7 @@ for name, value in pairs({left = left, sinks = sinks, status = extra[6] and 'run
     agains = (extra[2] or 0) + 1}) do
   set(t, name, value)
 end
-emit(t, 'task.retried', '', '{"by":' .. ARGV[7] .. ',"from_step":' .. (from == '' and 'null' or from) .. ',"steps":['
+emit(t, 'task.retried', '{"by":' .. ARGV[7] .. ',"from_step":' .. (from == '' and 'null' or from) .. ',"steps":['
   .. table.concat(names, ',') .. ']}')
 dispatch(t, ready)
 later('HDEL', t.key, 'finished', 'error', 'failed_step', 'partial', 'cancel_mode', 'cancel_reason', 'cancel_at')

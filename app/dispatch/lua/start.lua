@@ -10,16 +10,23 @@
 --       does not, so only equality of the whole token counts.
 
 local id, nonce, worker = ARGV[6], ARGV[8], ARGV[9]
+
+-- The step is settled, aside, or sent again; the task has ended or is gone.
+local function stale(reason)
+  tally('stale', 1, TOTALS_MAX)
+  return {'drop', reason}
+end
+
 local t, extra = open(TASK, id, 'steps', 'started')
 if not t then
-  return {'drop', 'unknown'}
+  return stale('unknown')
 end
 local s = t.step[id]
 if TERMINAL[t.status] or not s then
-  return {'drop', TERMINAL[t.status] and t.status or 'unknown'}
+  return stale(TERMINAL[t.status] and t.status or 'unknown')
 end
 if s.dispatch ~= ARGV[7] then
-  return {'drop', 'superseded'}
+  return stale('superseded')
 end
 
 s = handed_over(t, s)
@@ -27,7 +34,7 @@ if s.state == 'running' and s.nonce == nonce then
   return run(t, s)
 end
 if not UNDER_WAY[s.state] then
-  return {'drop', s.state}
+  return stale(s.state)
 end
 
 local function put_off(reason)
@@ -41,7 +48,7 @@ if s.state == 'running' then
   redelivered = '{"from_worker":"' .. s.worker .. '","to_worker":"' .. worker .. '","idle_ms":' .. (NOW - s.seen) .. '}'
   if t.status == 'cancelling' then
     settle(t, s, 'cancelled')
-    emit(t, 'step.cancelled', attempt_scope(s), because('worker died', nil))
+    emit_attempt(t, 'step.cancelled', s, because('worker died', nil))
     conclude(t)
     return put_off('cancelled')
   end
@@ -50,7 +57,7 @@ if s.state == 'running' then
   end
 end
 if redelivered and (t.status == 'paused' or provider_ms > 0) then
-  emit(t, 'step.released', attempt_scope(s), '{"reason":"worker died"}')
+  emit_attempt(t, 'step.released', s, '{"reason":"worker died"}')
 end
 if t.status == 'paused' then
   leave(t, s)
@@ -61,7 +68,7 @@ if provider_ms > 0 then
   local delay_ms = provider_ms + spread(provider_ms)
   s.state = 'deferred'
   schedule(t, s, NOW + delay_ms)
-  emit(t, 'step.deferred', step_scope(s),
+  emit_step(t, 'step.deferred', s,
     '{"delay_ms":' .. delay_ms .. ',"reason":"rate_limited","provider":"' .. s.provider .. '"}')
   leave(t, s)
   return put_off('deferred')
@@ -80,11 +87,11 @@ if t.status == 'queued' then
 end
 if not extra[2] then
   set(t, 'started', NOW)
-  emit(t, 'task.started', '', '{"steps_total":' .. extra[1] .. '}')
+  emit(t, 'task.started', '{"steps_total":' .. extra[1] .. '}')
 end
-emit(t, 'step.started', attempt_scope(s), '{"queue_wait_ms":' .. waited_ms .. ',"delivery":' .. s.delivery .. '}')
+emit_attempt(t, 'step.started', s, '{"queue_wait_ms":' .. waited_ms .. ',"delivery":' .. s.delivery .. '}')
 if redelivered then
-  emit(t, 'step.redelivered', attempt_scope(s), redelivered)
+  emit_attempt(t, 'step.redelivered', s, redelivered)
 end
 commit()
 return run(t, s)

@@ -12,10 +12,10 @@ if s and s.state == 'cancelled' and token(s) == ARGV[7] then
   return {'ok'}
 end
 if not s or s.state ~= 'running' or token(s) ~= ARGV[7] or t.status ~= 'cancelling' then
-  return {'fenced', s and s.state or 'unknown'}
+  return fenced(s)
 end
 settle(t, s, 'cancelled')
-emit(t, 'step.cancelled', attempt_scope(s), because('cancelled', nil))
+emit_attempt(t, 'step.cancelled', s, because('cancelled', nil))
 conclude(t)
 commit()
 return {'ok'}

@@ -259,7 +259,7 @@ CASES |= {
 
 
 async def snapshot(bench: Bench) -> dict[str, Any]:
-    """All that lies in the keys of the namespace, lifetimes apart."""
+    """All that lies in the keys of the namespace, lifetimes and the counters of what was refused apart."""
     found: dict[str, Any] = {}
     for key in [key async for key in bench.redis.scan_iter(match=f"{bench.keys.tag}:*", count=1000)]:
         kind = (await bench.redis.type(key)).decode()
@@ -269,4 +269,6 @@ async def snapshot(bench: Bench) -> dict[str, Any]:
         }  # fmt: skip
         value = await (bench.redis.zrange(key, 0, -1, withscores=True) if kind == "zset" else read[kind](key))
         found[key.decode()] = value
+    for refusals in (b"fenced", b"stale"):
+        found.get(bench.keys.totals, {}).pop(refusals, None)
     return found

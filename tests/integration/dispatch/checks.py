@@ -6,10 +6,12 @@ every task and looks for keys that outlive them.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.broker.keys import ShardKeys
+from app.dispatch.counters import Counters
 from app.model.events import TERMINAL_TYPES, Event
 from app.model.task import CancelMode, TaskStatus
 
@@ -80,6 +82,7 @@ async def check_all(bench: Any) -> None:
         assert_sound(events)
         assert events[-1].type in TERMINAL_TYPES
         await _assert_folds(bench, task_id, events)
+    await assert_counted(bench, ids)
     await assert_keys_expire(bench)
     for task_id in ids:
         await bench.tasks.delete(task_id)
@@ -107,6 +110,15 @@ async def _assert_folds(bench: Any, task_id: str, events: Sequence[Event]) -> No
         assert step.status in SETTLED
         assert step.status != "completed" or step.step_id in completed
     assert view.status is not TaskStatus.FAILED or view.error == events[-1].data["error"]
+
+
+async def assert_counted(bench: Any, ids: Iterable[str]) -> None:
+    """The counters are the logs, event by event; of tasks that were deleted they still tell."""
+    logs = [await bench.events(task_id) for task_id in ids]
+    written = Counter((event.type, event.agent or "") for events in logs for event in events)
+    counted = Counter(Counters.read(await bench.redis.hgetall(bench.keys.totals)).events)
+    deleted = counted["task.submitted", ""] - written["task.submitted", ""]
+    assert counted == written or (deleted > 0 and counted > written), counted - written or written - counted
 
 
 async def assert_keys_expire(bench: Any) -> None:

@@ -1,0 +1,81 @@
+"""docs/metrics.md against what processes tell: every name, its type and its labels, in both directions."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.events.places import HubCounters
+from app.metrics.prometheus.process import ApiMetrics
+from app.metrics.prometheus.truth import TruthCollector
+from tests.unit.test_metrics_prometheus import TRUTH
+
+PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+COLUMNS = "| metric | type | labels | meaning |"
+#: What a histogram adds to its name, and labels with it.
+PARTS = re.compile(r"_(bucket|sum|count)$")
+
+#: Name to type and labels.
+Metrics = dict[str, tuple[str, frozenset[str]]]
+
+
+def truth() -> str:
+    registry = CollectorRegistry()
+    registry.register(TruthCollector(TRUTH))
+    return generate_latest(registry).decode()
+
+
+def process() -> str:
+    """All that is not of Redis."""
+    metrics = ApiMetrics()
+    metrics.refusals.labels("rate-limited").inc()
+    text = metrics.render(HubCounters(), None).decode()
+    return text[: text.index("# HELP stepstream_redis_up")]
+
+
+#: Sections of the page with a table of metrics, and a scrape of all of them.
+EXPORTERS: dict[str, Callable[[], str]] = {"From Redis": truth, "Of an API process": process}
+
+
+def documented(section: str) -> Metrics:
+    """The rows of a section's table."""
+    _, found, text = PAGE.partition(f"\n## {section}\n")
+    assert found, f"no section {section}"
+    lines = text.partition("\n## ")[0].splitlines()
+    first = lines.index(COLUMNS) + 2
+    last = next((n for n, line in enumerate(lines[first:], first) if not line.startswith("|")), len(lines))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[first:last]]
+    assert all(meaning for *_, meaning in rows)
+    return {name: (kind, frozenset(re.findall(r"\w+", labels))) for name, kind, labels, _ in rows}
+
+
+def exposed(text: str) -> Metrics:
+    """What a scrape tells."""
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: (
+            family.type,
+            frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
+        )
+        for family in text_string_to_metric_families(text)
+    }
+
+
+@pytest.mark.parametrize("section", EXPORTERS)
+def test_the_page_has_every_metric_and_no_other(section: str) -> None:
+    """Whoever adds, renames or relabels one is told to say so."""
+    assert documented(section) == exposed(EXPORTERS[section]())
+
+
+def test_no_metric_is_told_by_redis_and_by_a_process() -> None:
+    """What is added up and what is not must not share a name."""
+    assert documented("From Redis").keys().isdisjoint(documented("Of an API process"))
+
+
+def test_every_name_on_the_page_exists() -> None:
+    """Queries that are copied from it find something."""
+    known = {name for section in EXPORTERS for name in documented(section)}
+    named = {PARTS.sub("", name) for name in re.findall(r"\bstepstream_\w+", PAGE)}
+    assert named <= known
