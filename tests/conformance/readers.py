@@ -211,13 +211,14 @@ class HttpxFollower(Follower):
 
 
 class CurlFollower(Follower):
-    """curl, as people use it in a terminal."""
+    """curl, as people use it in a terminal; a subclass may say more to it."""
 
+    options: tuple[str, ...] = ()
     _process: "subprocess.Popen[bytes] | None" = None
 
     def trip(self, last_id: str) -> Iterator[Frame]:
         fields = [word for name, value in self.asking(last_id).items() for word in ("-H", f"{name}: {value}")]
-        command = ["curl", "--silent", "--no-buffer", "--include", *fields, self._url]
+        command = ["curl", "--silent", "--no-buffer", "--include", *self.options, *fields, self._url]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as self._process:
             assert self._process.stdout
             output = self._process.stdout

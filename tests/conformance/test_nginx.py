@@ -1,8 +1,9 @@
-"""`deploy/nginx.conf`, run by a real nginx before two API processes."""
+"""`deploy/nginx.conf` and `nginx-tls.conf`, run by a real nginx before two API processes."""
 
 import os
 import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ import redis
 
 from app.access.keyring import Keyring
 from app.access.principal import Scope
-from tests.conformance.readers import Follower, HttpxFollower, RawFollower
+from tests.conformance.readers import CurlFollower, Follower, HttpxFollower, RawFollower
 from tests.conformance.site import KEYS, Site
 from tests.deployment import free_port, wait_for
 from tests.integration.api.support import LINE
 
 pytestmark = pytest.mark.full
 
-CONF = Path(__file__).parent.parent.parent / "deploy" / "nginx.conf"
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+CONF, TLS_CONF = DEPLOY / "nginx.conf", DEPLOY / "nginx-tls.conf"
+#: More than a browser opens to one site over HTTP/1.1.
+STREAMS = 8
 FOLLOWERS: list[type[Follower]] = [RawFollower, HttpxFollower]
 
 
@@ -32,6 +36,8 @@ class Front:
 
     site: Site
     url: str
+    tls_url: str
+    certificate: Path
     key: str
 
     @property
@@ -49,12 +55,13 @@ class Front:
         return task_id
 
 
-def installed(folder: Path, port: int, apis: list[int]) -> list[str]:
+def installed(folder: Path, port: int, tls_port: int, apis: list[int]) -> list[str]:
     """The configuration with other places and ports, and the command that runs it."""
     text = CONF.read_text()
     servers = "".join(f"server 127.0.0.1:{api} max_fails=0;\n" for api in apis)
     text, changed = re.subn(r"server 127\.0\.0\.1:8000 max_fails=0;", servers, text)
-    text, moved = re.subn(r"listen 80 ", f"listen 127.0.0.1:{port} ", text)
+    within = f"listen 127.0.0.1:{port} backlog=4096; include {secured(folder, tls_port)};"
+    text, moved = re.subn(r"listen 80 backlog=4096;", within, text)
     text, logged = re.subn(r"/var/log/nginx/access\.log", str(folder / "access.log"), text)
     assert (changed, moved, logged) == (1, 1, 1)
     for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
@@ -64,23 +71,54 @@ def installed(folder: Path, port: int, apis: list[int]) -> list[str]:
     return ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", places]
 
 
+def secured(folder: Path, port: int) -> Path:
+    """The part for TLS with another port, and a certificate for this machine."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    made = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subprocess.run([*made, *names, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    text = TLS_CONF.read_text()
+    for was, becomes in (
+        ("listen 443 ", f"listen 127.0.0.1:{port} "),
+        ("/etc/nginx/tls/fullchain.pem", str(certificate)),
+        ("/etc/nginx/tls/key.pem", str(key)),
+    ):
+        assert text.count(was) == 1
+        text = text.replace(was, becomes)
+    (folder / "tls.conf").write_text(text)
+    return folder / "tls.conf"
+
+
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    if shutil.which("nginx") is None:
-        if os.environ.get("CI"):
-            pytest.fail("no nginx in CI")
-        pytest.skip("no nginx")
+    for program in ("nginx", "openssl"):
+        if shutil.which(program) is None:
+            if os.environ.get("CI"):
+                pytest.fail(f"no {program} in CI")
+            pytest.skip(f"no {program}")
     folder = tmp_path_factory.mktemp("nginx")
     site = Site(folder)
     site.start_redis()
     apis = site.start_apis(2)
-    port = free_port()
-    command = installed(folder, port, [api.port for api in apis])
+    port, tls_port = free_port(), free_port()
+    command = installed(folder, port, tls_port, [api.port for api in apis])
     subprocess.run([*command, "-t"], check=True, capture_output=True)
     nginx = subprocess.Popen(command)
     client: redis.Redis = site.redis
     token, _ = Keyring(client, KEYS).create(tenant="default", scopes=[Scope.ADMIN])
-    front = Front(site, f"http://127.0.0.1:{port}", token.text)
+    plain, secure = f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls_port}"
+    front = Front(site, plain, secure, folder / "cert.pem", token.text)
     wait_for(lambda: _answers(front), "nginx did not start")
     yield front
     nginx.terminate()
@@ -185,3 +223,58 @@ def test_answers_are_compressed_and_bounded(front: Front) -> None:
     assert view.headers["content-encoding"] == "gzip"
     assert body.status_code == 413
     assert head.status_code == 400
+
+
+def test_events_pass_at_once_over_tls_and_http2(front: Front) -> None:
+    """Each before the next one is written; a second browser tab needs no second connection."""
+
+    class Http2Follower(CurlFollower):
+        options = ("--http2", "--cacert", str(front.certificate))
+
+    task_id = front.submit()
+    follower = Http2Follower(f"{front.tls_url}/stream/{task_id}", front.headers)
+    for step_id in (1, 2, 3):
+        before = len(front.site.ids(task_id))
+        follower.wait(lambda before=before: len(follower.seen) >= before, "held back")  # type: ignore[misc]
+        front.site.finish(task_id, step_id)
+    follower.wait_over()
+    follower.close()
+
+    assert follower.ids == front.site.ids(task_id)
+
+
+def test_many_streams_share_one_connection(front: Front, tmp_path: Path) -> None:
+    """All of them open at once over one connection, where HTTP/1.1 would need one for each."""
+    task_id = front.submit()
+    target = ["-o", str(tmp_path / "#1"), f"{front.tls_url}/stream/{task_id}?tab=[1-{STREAMS}]"]
+    options = [
+        "--silent",
+        "--parallel",
+        "--http2",
+        "--cacert",
+        str(front.certificate),
+        "-w",
+        "%{num_connects} %{http_version}\n",
+    ]
+    key = ["-H", f"Authorization: Bearer {front.key}"]
+    opened = sum(api.viewers for api in front.site.living)
+    with subprocess.Popen(["curl", *options, *key, *target], stdout=subprocess.PIPE, text=True) as curl:
+        wait_for(lambda: sum(api.viewers for api in front.site.living) == opened + STREAMS, "the streams did not open")
+        front.site.finish(task_id, 1, 2, 3)
+        told, _ = curl.communicate(timeout=60)
+    rows = [line.split() for line in told.splitlines()]
+
+    assert [version for _, version in rows] == ["2"] * STREAMS
+    assert sum(int(connects) for connects, _ in rows) == 1
+    assert all("stream.end" in path.read_text() for path in tmp_path.iterdir())
+
+
+def test_browsers_are_told_to_come_by_tls_only(front: Front) -> None:
+    """And what comes in over it is told so to the API, which needs its key as ever."""
+    context = ssl.create_default_context(cafile=str(front.certificate))
+    with httpx2.Client(verify=context) as client:
+        known = client.get(f"{front.tls_url}/tasks", headers=front.headers)
+        unknown = client.get(f"{front.tls_url}/tasks")
+
+    assert (known.status_code, unknown.status_code) == (200, 401)
+    assert known.headers["strict-transport-security"] == "max-age=63072000"
