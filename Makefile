@@ -57,6 +57,10 @@ lock: setup ## Write the hashed requirements of the container image anew
 	$(UV) pyproject.toml $(LOCKED_EXTRAS:%=--extra %) --output-file deploy/docker/requirements.txt
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(UV) - --output-file deploy/docker/build.txt
 
+audit: setup ## Look for known vulnerabilities in what is locked, and for doubtful places in the program
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt bandit pip-audit
+	$(BIN)/python -m tests.deploy.audit
+
 up: setup ## Redis, API and workers in one terminal; Ctrl-C ends all
 	@$(BIN)/stepstream up
 

@@ -147,7 +147,7 @@ def start_server(binary: Path, data_dir: Path, *, appendonly: bool = True) -> Lo
     ]  # fmt: skip
     with (home / "server.lock").open("w") as lock:
         _take(lock, data_dir)
-        process = subprocess.Popen(  # noqa: S603  # our own binary, arguments built above
+        process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own binary, arguments built above
             command,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, pass_fds=[lock.fileno()],

@@ -4,7 +4,7 @@ import ipaddress
 from functools import lru_cache
 
 #: Where to ask a server that listens at all addresses.
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # nosec B104  # they are looked for
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  # they are looked for
 
 
 @lru_cache(maxsize=256)

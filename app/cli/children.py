@@ -34,7 +34,7 @@ class Child:
         self.marks = 0
         self._mark = mark
         self._sink = sink
-        self._process = subprocess.Popen(  # noqa: S603  # our own commands, built by the caller
+        self._process = subprocess.Popen(  # noqa: S603  # nosec B603  # our own commands, built by the caller
             _tied(command), env=dict(env), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip

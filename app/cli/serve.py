@@ -60,4 +60,4 @@ def worker(context: typer.Context) -> None:
 def _become(command: list[str]) -> None:
     """Replaces this process, so that signals reach the server itself."""
     sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606  # our own interpreter, no shell
+    os.execv(command[0], command)  # noqa: S606  # nosec B606  # our own interpreter, no shell

@@ -28,7 +28,7 @@ def run_apart(program: Path, content: bytes, *arguments: str, cpu_s: int = CPU_S
     environment = {key: os.environ[key] for key in ("PATH", "LANG", "HOME") if key in os.environ}
     limits = (str(MEMORY_BYTES_MAX), str(cpu_s))
     try:
-        done = subprocess.run(  # noqa: S603  # our own program
+        done = subprocess.run(  # noqa: S603  # nosec B603  # our own program
             [sys.executable, "-P", str(program), *limits, *arguments],
             input=content, capture_output=True, timeout=WALL_S_MAX, env=environment, check=False,
         )  # fmt: skip

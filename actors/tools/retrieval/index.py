@@ -162,7 +162,7 @@ class View:
         if not distinct:
             return []
         within = " INTERSECT ".join([f"{NAMED}{' AND words = ' + str(len(distinct)) if only else ''}"] * len(distinct))
-        sql = f"SELECT name, title FROM files WHERE id IN ({within}) ORDER BY place, name LIMIT ?"  # noqa: S608
+        sql = f"SELECT name, title FROM files WHERE id IN ({within}) ORDER BY place, name LIMIT ?"  # noqa: S608  # nosec B608
         return [Name(*row) for row in self._db.execute(sql, (*distinct, limit))]
 
     def count(self) -> int:
