@@ -176,8 +176,8 @@ def _new_task(submission: Submission, plan: Plan, documents_sha256: str | None) 
 
 
 def _below(span: Span, task: NewTask) -> NewTask:
-    """The task as part of the trace, where there is one."""
-    if span.traceparent is None:
+    """The task as part of the trace, where there is one; what is not recorded needs no context but its caller's."""
+    if span.traceparent is None or (task.traceparent and not span.recording):
         return task
     return task.model_copy(update={"traceparent": span.traceparent})
 

@@ -1,8 +1,8 @@
 """
 The tracer of one process, opened only where traces are wanted.
 
-Nothing imports OpenTelemetry's SDK before that, so a process that traces nothing never pays for it. (FastAPI and the
-Redis client import its API by themselves.)
+Nothing of ours imports OpenTelemetry before that, so a process that traces nothing never pays for it. (FastAPI imports
+its API by itself, and the Redis client what it finds of its metrics.)
 """
 
 import os

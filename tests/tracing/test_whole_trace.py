@@ -9,7 +9,7 @@ import pytest
 
 from app.model.events import Event
 from app.tracing.otel import seeded_id
-from tests.deployment import Stack, wait_for
+from tests.deployment import LINE, Stack, wait_for
 from tests.e2e.test_stream import read
 from tests.llm_script import writes
 from tests.unit.scripted_server import ScriptedServer
@@ -177,12 +177,91 @@ def test_watching_leaves_no_span(ran: Traced, traced: Stack, collector: Collecto
     httpx2.get(f"{traced.url}/tasks/{ran.task_id}?seen={SECRET}")
     wait_for(lambda: [span for span in collector.spans if span.name == "GET /tasks/{task_id}"], "no span of a request")
 
-    assert {span.name for span in collector.spans if span.kind == "server"} == {
-        "POST /run-task",
-        "GET /tasks/{task_id}",
-    }
+    served = {span.name for span in collector.spans if span.kind == "server"}
+    assert {name for name in served if name.startswith("GET")} == {"GET /tasks/{task_id}"}
 
 
 def without(attributes: dict[str, Any], name: str) -> dict[str, Any]:
     assert name in attributes
     return {key: value for key, value in attributes.items() if key != name}
+
+
+def test_a_trace_that_is_not_sampled_leaves_nothing(ran: Traced, traced: Stack, collector: Collector) -> None:
+    """The caller's decision holds in the workers too; its context goes on as it came. One after it arrives."""
+    unsampled, sampled = "1" * 32, "2" * 32
+    context = f"00-{unsampled}-{CALLER}-00"
+
+    tasks = [submit(traced, LINE, context), submit(traced, LINE, f"00-{sampled}-{CALLER}-01")]
+    events = [[event for _, event in read(traced, task_id)] for task_id in tasks]
+    wait_for(lambda: collector.names(sampled).count("invoke_agent noop") == 3, "no spans of the sampled task")
+
+    assert [found[-1].type for found in events] == ["task.completed"] * 2
+    assert {event.trace for event in events[0]} == {context}
+    assert collector.of(unsampled) == []
+
+
+@pytest.mark.parametrize("sent", [None, "00-gibberish-01", f"00-{'0' * 32}-{CALLER}-01"], ids=["none", "bad", "zero"])
+def test_without_a_callers_trace_the_api_begins_one(
+    ran: Traced, traced: Stack, collector: Collector, sent: str | None
+) -> None:
+    """Its plan and its submission lie below the request; a step that fails says how, and not with what words."""
+    task_id = submit(traced, None, sent, task="Compare tea and coffee")
+    events = [event for _, event in read(traced, task_id)]
+    trace_id = (events[0].trace or "").split("-")[1]
+    began = [f"invoke_agent {event.agent}" for event in events if event.type == "step.started"]
+    wait_for(lambda: {*began, "POST /run-task"} <= set(collector.names(trace_id)), "spans are missing")
+
+    spans = collector.of(trace_id)
+    (request,) = (span for span in spans if span.kind == "server")
+    assert (request.name, request.parent_id) == ("POST /run-task", "")
+    assert {span.name for span in spans if span.parent_id == request.span_id} == {"plan rules", "send retriever"}
+    (plan,) = (span for span in spans if span.name == "plan rules")
+    assert plan.attributes["gen_ai.operation.name"] == "plan"
+    failed = next(span for span in spans if span.name == "invoke_agent retriever")
+    told = {
+        name: failed.attributes[f"{name}"] for name in ("stepstream.outcome", "stepstream.error.code", "error.type")
+    }
+    assert (failed.error, *told.values()) == (True, "failed", "no_documents", "Permanent")
+    assert "send some with it" not in "".join(span.raw for span in spans)
+
+
+def test_an_answer_that_is_a_stream_ends_its_span_at_once(ran: Traced, traced: Stack, collector: Collector) -> None:
+    """It arrives while the stream is open. Cancelled from another trace, the attempt says so and is no error."""
+    trace_id, plan = "3" * 32, [{"step_id": 1, "agent": "gated", "payload": "never"}]
+    headers = {"accept": "text/event-stream", "traceparent": f"00-{trace_id}-{CALLER}-01"}
+    body = {"task": "x", "plan": plan}
+    with httpx2.stream("POST", f"{traced.url}/run-task", json=body, headers=headers) as reply:
+        task_id = reply.headers["task-id"]
+        wait_for(lambda: "POST /run-task" in collector.names(trace_id), "the span waits for the end of the stream")
+        wait_for(lambda: traced.get(f"/tasks/{task_id}")["steps"][0]["status"] == "running", "the step did not begin")
+        httpx2.post(f"{traced.url}/tasks/{task_id}/cancel", json={"mode": "force"})
+        wait_for(lambda: "invoke_agent gated" in collector.names(trace_id), "no span of the attempt")
+
+    (attempt,) = (span for span in collector.of(trace_id) if span.name == "invoke_agent gated")
+    assert (attempt.attributes["stepstream.outcome"], attempt.error) == ("cancelled", False)
+
+
+def test_a_fork_links_to_its_source(ran: Traced, traced: Stack, collector: Collector) -> None:
+    """It is work of another request, which may come days later."""
+    trace_id, (sent,) = "4" * 32, ran.named("send flaky")
+    headers = {"traceparent": f"00-{trace_id}-{CALLER}-01"}
+
+    reply = httpx2.post(f"{traced.url}/tasks/{ran.task_id}/fork", json={"from_step": 6}, headers=headers)
+    assert reply.status_code == 202, reply.text
+    wait_for(
+        lambda: {"chat small", "POST /tasks/{task_id}/fork"} <= set(collector.names(trace_id)), "spans are missing"
+    )
+
+    request, forked = collector.of(trace_id)[:2]
+    assert (request.name, request.attributes["stepstream.task.id"]) == ("POST /tasks/{task_id}/fork", ran.task_id)
+    assert (forked.name, forked.links) == ("send asking", [(TRACE, sent.span_id, "")])
+
+
+def submit(stack: Stack, plan: list[dict[str, Any]] | None, traceparent: str | None, **body: Any) -> str:
+    headers = {"traceparent": traceparent} if traceparent else {}
+    reply = httpx2.post(
+        f"{stack.url}/run-task", json={"task": "x", **({"plan": plan} if plan else {}), **body}, headers=headers
+    )
+    assert reply.status_code == 202, reply.text
+    task_id: str = reply.json()["task_id"]
+    return task_id
