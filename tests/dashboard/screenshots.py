@@ -5,15 +5,19 @@ The README has one, `done-laptop-light.png`, as `docs/dashboard.png`. They are t
 to know first, is it aligned, can it be read, is it said well?
 """
 
+import math
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+import redis
 from playwright.sync_api import Browser, sync_playwright
 
 from app import local_redis
 from app.cli.demo import write_documents
+from app.keys import Keys
 from tests.conformance.browser import chromium
 from tests.dashboard.conftest import FLAGS, running
 from tests.dashboard.record import ended, steps
@@ -22,6 +26,7 @@ from tests.deployment import Stack
 
 FOLDER = Path(".stepstream/screenshots")
 DOCUMENTS_MAX = 200
+HOUR_S = 3600
 TASK = "Compare fastapi and redis on features and installation"
 
 
@@ -50,8 +55,27 @@ def furnished(stack: Stack) -> dict[str, str]:
     return found
 
 
+def lived_through(stack: Stack) -> None:
+    """An hour of samples, as the queues of a busy afternoon would leave them: nobody waits that long for a picture."""
+    keys, now_ms = Keys(stack.environment["STEPSTREAM_NAMESPACE"]), int(time.time() * 1000)
+    with redis.Redis.from_url(stack.environment["REDIS_URL"], protocol=2) as client:
+        client.delete(keys.history)
+        ended = 0
+        for number in range(HOUR_S // 10):
+            wave = max(0.0, math.sin(number / 40)) * (1 + 0.3 * math.sin(number * 1.7))
+            ended += int(60 + 240 * wave)
+            waiting = int(90 * wave**2)
+            sample = (
+                f"{waiting} {min(8, 1 + waiting)} {waiting * 40} {ended} {20 + waiting * 45} {300 + int(200 * wave)}"
+            )
+            quiet = f"{number % 7 // 6} {number % 3} 0 {ended // 9} {12 + number % 5} {40 + number % 11}"
+            row = {"retriever": sample, "writer": quiet, "analyzer": quiet}
+            client.xadd(keys.history, row, id=f"{now_ms - HOUR_S * 1000 + number * 10_000}-0")
+
+
 def shoot(browser: Browser, stack: Stack, folder: Path, wanted: list[str]) -> None:
     tasks = furnished(stack)
+    lived_through(stack)
     for size, (width, height) in SIZES.items():
         for theme in ("light", "dark"):
             context = browser.new_context(

@@ -342,6 +342,41 @@ def test_a_queue_is_paused_and_resumed(stack: Stack, open_page: Open) -> None:
     ended(stack, task_id)
 
 
+def test_queues_have_an_hour_behind_them_when_the_page_is_opened(stack: Stack, open_page: Open) -> None:
+    """All together, and one by one; what was sampled while nobody looked is there, and any moment can be read."""
+    ended(stack, stack.submit(steps("noop")))
+    wait_for(lambda: len(stack.get("/queues/history")["times_ms"]) > 1, "no samples")
+    page = open_page(stack.url, "#/queues")
+    everything = page.get_by_role("region", name="The last hour of all queues")
+    expect(everything.get_by_role("img")).to_have_count(6)
+    expect(everything.get_by_role("img", name=re.compile(r"^Waiting: now \d+, most \d+"))).to_be_visible()
+
+    everything.locator(".chart-plane").first.hover()
+    expect(everything.locator("figcaption").first).to_have_text(re.compile(r"\d\d:\d\d:\d\d \d+$"))
+    page.get_by_role("row", name="noop").get_by_role("link", name="noop").click()
+    one = page.get_by_role("region", name="The last hour of noop")
+    expect(one.get_by_role("img", name=re.compile("^Run, p95: "))).to_be_visible()
+    assert "queue=noop" in page.url
+    one.get_by_role("link", name="All queues").click()
+    expect(everything).to_be_visible()
+
+
+def test_the_system_tells_of_every_api_process(stack: Stack, open_page: Open, tmp_path: Path) -> None:
+    """Not only of the one that answers; and what an operator has to know of Redis."""
+    page = open_page(stack.url, "#/system")
+    processes = page.get_by_role("region", name="API processes").locator("tbody tr")
+    expect(processes).to_have_count(1)
+    other = Stack(tmp_path, stack.environment)
+    process = other.api()
+    try:
+        expect(processes).to_have_count(2, timeout=WAIT_MS)
+        expect(page.get_by_role("region", name="Redis", exact=True)).to_contain_text("refuses writes")
+        process.terminate()
+        expect(processes).to_have_count(1, timeout=WAIT_MS)
+    finally:
+        other.stop()
+
+
 def test_a_worker_shows_what_it_is_at(stack: Stack, tasks: dict[str, str], open_page: Open) -> None:
     """With a link to the step."""
     page = open_page(stack.url, "#/workers")

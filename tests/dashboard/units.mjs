@@ -16,6 +16,7 @@ const { samples } = await load("model/prometheus.js");
 const { unescaped } = await load("model/entities.js");
 const { Flow, quantile, SLOTS } = await load("model/flow.js");
 const bulk = await load("model/bulk.js");
+const { History, most, pieces, sum, SPAN_MS } = await load("model/history.js");
 const { duration, ago, size } = await load("format.js");
 
 // Places: every value of a text is found by its pointer, and an error by its line.
@@ -113,12 +114,24 @@ assert.equal(flow.samples("runs").at(-1), 9_999);
 for (let n = 0; n < 1_000; n += 1) flow.add({ type: "step.started", ts: 9_999_000, data: { queue_wait_ms: n } });
 assert.equal(flow.samples("waits").length, 200);
 assert.equal(flow.rate(9_999_000, 0), 1);
-for (const [waiting, now] of [[3, 0], [9, 2_000], [4, 4_000], [1, 6_000]]) flow.sample(waiting, now);
-assert.deepEqual(flow.backlog, [9, 1], "as wide as the other charts, and no peak is lost");
 assert.equal(quantile([], 0.5), null);
 assert.equal(quantile([3, 1, 2], 0.5), 2);
 assert.deepEqual([0, 999, 1000, 59_949, 60_000, 61_000, 3_600_000, 7_260_000, 200_000_000].map(duration),
   ["0 ms", "999 ms", "1.0 s", "60 s", "1 m", "1 m 1 s", "1 h", "2 h 1 m", "2 d 7 h"].map((one, index) => (index === 3 ? "60 s" : one)));
+// History: samples come in parts, a queue may come later or go; an hour is kept, and a hole is no zero.
+const series = (name, waiting, ended) => ({ name, waiting, in_flight: waiting, oldest_age_ms: waiting, ended_per_s: ended, wait_p95_ms: ended, run_p95_ms: ended });
+const past = new History();
+past.add({ interval_ms: 1, times_ms: [1_000, 2_000], queues: [series("a", [1, 2], [null, 0.5])] });
+past.add({ interval_ms: 1, times_ms: [3_000], queues: [series("b", [7], [null])] });
+past.add({ interval_ms: 1, times_ms: [3_000], queues: [series("b", [8], [1])] });
+past.add({ interval_ms: 1, times_ms: [], queues: [] });
+assert.deepEqual([past.times, past.of("a", "waiting"), past.of("b", "waiting")], [[1_000, 2_000, 3_000], [1, 2, null], [null, null, 7]]);
+assert.deepEqual(past.all("waiting", sum), [1, 2, 7]);
+assert.deepEqual(past.all("ended_per_s", most), [null, 0.5, null]);
+assert.deepEqual(past.of("c", "waiting"), [null, null, null]);
+past.add({ interval_ms: 1, times_ms: [2_500 + SPAN_MS], queues: [series("a", [4], [2])] });
+assert.deepEqual([past.times, past.of("a", "waiting"), past.last], [[3_000, 2_500 + SPAN_MS], [null, 4], 2_500 + SPAN_MS]);
+assert.deepEqual(pieces([0, 1, SPAN_MS / 2, SPAN_MS - 1, SPAN_MS], [3, 5, null, 1, 9], SPAN_MS, 4), [5, null, null, 1]);
 assert.equal(ago(4000), "just now");
 assert.equal(size(1536), "1.5 KiB");
 process.stdout.write("all hold\n");

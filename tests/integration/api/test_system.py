@@ -71,8 +71,10 @@ async def test_throughput_is_the_difference_of_the_counters(
     api: Api, sampler: QueueHistory, client: "redis.asyncio.Redis", keys: Keys
 ) -> None:
     """Per second and queue; unknown in the first sample, and where the counters began anew."""
-    counts = {"step.completed:retriever": 5, "step.failed:retriever": 1, "step.started:retriever": 900}
-    for more in ({}, {"step.completed:retriever": 205}, {"step.completed:retriever": 3}):
+    together = "step.started:retriever:step.completed:retriever"
+    counts = {together: 5, "step.failed:retriever": 1, "step.started:retriever": 900}
+    await client.delete(keys.totals)
+    for more in ({}, {together: 105, "step.retry_scheduled:retriever": 100}, {together: 3}):
         await client.hset(keys.totals, mapping=counts | more)
         await anyio.sleep(0.01)
         await sampled(sampler, client, keys)

@@ -11,8 +11,6 @@ const ENDS = new Set(["step.completed", "step.failed", "step.retry_scheduled"]);
 export class Flow {
   constructor() {
     this.slots = /** @type {Map<number, Slot>} */ (new Map());
-    this.backlog = /** @type {number[]} */ ([]);
-    this.sampled = -1;
   }
 
   /** @param {TaskEvent} event */
@@ -31,15 +29,6 @@ export class Flow {
       for (const old of this.slots.keys()) if (old < number - SLOTS) this.slots.delete(old);
     }
     return found;
-  }
-
-  /** Keeps the most of each moment. @param {number} waiting @param {number} now */
-  sample(waiting, now) {
-    const moment = Math.floor(now / SLOT_MS);
-    const most = moment === this.sampled ? Math.max(waiting, this.backlog.pop() ?? 0) : waiting;
-    this.sampled = moment;
-    this.backlog.push(most);
-    if (this.backlog.length > SLOTS) this.backlog.shift();
   }
 
   /** A number per slot, the newest last. @param {number} now @param {(slot: Slot) => number} value */

@@ -1,7 +1,7 @@
-/** The system: Redis, this API process, its viewers; what is not as it should be stands out. */
+/** The system: Redis, all API processes, what lies in the streams; what is not as it should be stands out. */
 
-import { call, request } from "../api.js";
-import { count, duration, size } from "../format.js";
+import { call, request, serverNow } from "../api.js";
+import { ago, count, counted, duration, size } from "../format.js";
 import { html } from "../lib.js";
 import { samples } from "../model/prometheus.js";
 import { Badge, Loading, ProblemBox, useTitle } from "../parts/basics.js";
@@ -9,29 +9,40 @@ import { useResource } from "../parts/resource.js";
 
 /** @import { Sample } from "../model/prometheus.js" */
 /** @typedef {(name: string, labels?: Record<string, string>) => number | undefined} Value */
+/**
+ * @typedef {{version: string, role: string, up_ms: number, memory_bytes: number, memory_bytes_max: number, eviction_policy: string,
+ *   append_only: boolean, saved: boolean, clients: number, replicas: number}} Server
+ * @typedef {{process_id: string, host: string, pid: number, version: string, since_ms: number, silent_ms: number, draining: boolean,
+ *   viewers: number, viewers_max: number, events_sent: number}} Process
+ */
 
 const POLL_MS = 5_000;
+/** A process tells of itself every 5 s. */
+const SILENT_MS_MAX = 8_000;
 
 export function System() {
   useTitle("System");
   const { data, problem, reload } = useResource(async (signal) => samples(await (await request("GET", "/metrics", { signal })).text()), [], { everyMs: POLL_MS });
-  const about = useResource((signal) => call("GET", "/openapi.json", { signal }), []);
-  return html`<div class="view-head"><h1>System</h1>${about.data &&
-    html`<p class="hint">Stepstream ${about.data.info.version}</p>`}</div>
+  const system = useResource((signal) => call("GET", "/system", { signal }), [], { everyMs: POLL_MS });
+  const value = data && valuesOf(data);
+  const found = /** @type {{redis: Server, api_processes: Process[]} | null} */ (system.data);
+  return html`<div class="view-head"><h1>System</h1></div>
     ${problem && html`<${ProblemBox} problem=${problem} retry=${reload} />`}
+    ${!problem && system.problem && html`<${ProblemBox} problem=${system.problem} retry=${system.reload} />`}
     ${!data && !problem && html`<${Loading} />`}
-    ${data && html`<div class="cards system"><${Redis} value=${valuesOf(data)} />
-      <${Streams} value=${valuesOf(data)} samples=${data} /><${Viewers} value=${valuesOf(data)} />
-      <${Api} value=${valuesOf(data)} samples=${data} /></div>`}`;
+    ${value && html`<div class="cards system"><${Redis} value=${value} server=${system.problem ? null : found?.redis ?? null} />
+      <${Streams} value=${value} samples=${data} /></div>
+      ${found && html`<${Processes} processes=${found.api_processes} />`}
+      <${Api} value=${value} samples=${data} />`}`;
 }
 
 /** @param {Sample[]} found @returns {Value} */
 const valuesOf = (found) => (name, labels = {}) =>
   found.find((sample) => sample.name === name && Object.entries(labels).every(([label, value]) => sample.labels[label] === value))?.value;
 
-/** @param {{title: string, children: any}} props */
-const Card = ({ title, children }) => html`<section class="card" aria-label=${title}><header class="card-head">
-  <h2>${title}</h2></header>${children}</section>`;
+/** @param {{title: string, note?: any, children: any}} props */
+const Card = ({ title, note, children }) => html`<section class="card" aria-label=${title}><header class="card-head">
+  <h2>${title}</h2>${note}</header>${children}</section>`;
 
 /** @param {{term: string, value: any, hint?: string, bad?: boolean}} props */
 const Fact = ({ term, value, hint, bad = false }) => html`<div><dt>${term}</dt><dd class="num ${bad ? "bad" : ""}"
@@ -40,21 +51,35 @@ const Fact = ({ term, value, hint, bad = false }) => html`<div><dt>${term}</dt><
 /** @param {number | undefined} value */
 const whole = (value) => (value === undefined ? "–" : count(Math.round(value)));
 
-/** @param {{value: Value}} props */
-function Redis({ value }) {
+/** @param {{value: Value, server: Server | null}} props */
+function Redis({ value, server }) {
   const up = value("stepstream_redis_up") === 1;
-  const [used, most] = [value("stepstream_redis_memory_bytes"), value("stepstream_redis_memory_max_bytes")];
   const repaired = value("stepstream_repaired_total") ?? 0;
   return html`<${Card} title="Redis">
     <dl class="facts">
       <${Fact} term="State" value=${html`<${Badge} status=${up ? "completed" : "failed"} label=${up ? "answers" : "away"} />`} />
-      ${used !== undefined && html`<${Fact} term="Memory" value=${most ? `${size(used)} of ${size(most)}` : size(used)}
-        hint="Used, and the limit where there is one" bad=${Boolean(most && used > 0.9 * most)} />`}
+      ${server && html`<${About} ...${server} />`}
       <${Fact} term="Open tasks" value=${whole(value("stepstream_open_tasks"))} />
       <${Fact} term="Repaired" value=${whole(repaired)}
         hint="Put right by the audit; above 0 something else has written to the keys" bad=${repaired > 0} />
     </dl>
   <//>`;
+}
+
+/** @param {Server} server */
+function About({ version, role, up_ms, memory_bytes: used, memory_bytes_max: limit, eviction_policy: policy, append_only, saved, clients, replicas }) {
+  const evicts = policy !== "" && policy !== "noeviction";
+  return html`
+    <${Fact} term="Version" value=${version} />
+    <${Fact} term="Up" value=${duration(up_ms)} />
+    <${Fact} term="Memory" value=${limit ? `${size(used)} of ${size(limit)}` : `${size(used)}, no limit`} bad=${limit > 0 && used > 0.9 * limit} />
+    <${Fact} term="When memory is full" value=${evicts ? `throws keys away (${policy})` : "refuses writes"} bad=${evicts}
+      hint=${evicts ? "Keys of tasks may vanish: set maxmemory-policy to noeviction" : policy} />
+    <${Fact} term="Append-only file" value=${append_only ? "on" : "off"} bad=${!append_only}
+      hint=${append_only ? "Writes survive a restart of Redis" : "After a restart of Redis tasks are as they were when it last saved, or gone"} />
+    <${Fact} term="Last write to disk" value=${saved ? "went well" : "failed"} bad=${!saved} />
+    <${Fact} term="Connections" value=${count(clients)} />
+    <${Fact} term="Replicas" value=${role === "master" ? count(replicas) : `is one itself (${role})`} bad=${role !== "master"} />`;
 }
 
 /** What lies in all queues together, and in the stream that tells of events. @param {{value: Value, samples: Sample[]}} props */
@@ -75,31 +100,46 @@ function Streams({ value, samples: found }) {
   <//>`;
 }
 
-/** @param {{value: Value}} props */
-const Viewers = ({ value }) => html`<${Card} title="Viewers of this process">
-  <dl class="facts">
-    <${Fact} term="Streams" value=${whole(value("stepstream_viewers"))} hint="Open event streams, this page's among them" />
-    <${Fact} term="Events sent" value=${whole(value("stepstream_events_sent_total"))} />
-    <${Fact} term="Gaps filled" value=${whole(value("stepstream_event_gap_fills_total"))}
-      hint="Reads from the log for pushes that were missed" />
-    <${Fact} term="Resets" value=${whole(value("stepstream_stream_resets_total"))} hint="Streams told to forget what they have" />
-    <${Fact} term="Push losses" value=${whole(value("stepstream_push_connection_losses_total"))} />
-  </dl>
-<//>`;
+/** Every API process of the installation, the oldest first. @param {{processes: Process[]}} props */
+function Processes({ processes }) {
+  const viewers = processes.reduce((sum, one) => sum + one.viewers, 0);
+  const versions = new Set(processes.map((one) => one.version)).size;
+  return html`<${Card} title="API processes" note=${html`<span
+      class="hint">${counted(processes.length, "process", "processes")}, ${counted(viewers, "viewer")}</span>${versions > 1 && html`<${Badge} status="paused" label="versions differ" />`}`}>
+    <table class="list small">
+      <thead><tr><th scope="col">Process</th><th scope="col" class="fit">Version</th><th scope="col" class="fit num">Up</th>
+        <th scope="col" class="fit num">Viewers</th><th scope="col" class="fit num wide">Events sent</th>
+        <th scope="col" class="fit num wide">Heard</th></tr></thead>
+      <tbody>${processes.map((one) => html`<tr key=${one.process_id}>
+        <th scope="row"><code>${one.host}:${one.pid}</code> ${one.draining && html`<${Badge} status="paused" label="about to end" />`}</th>
+        <td class="fit">${one.version}</td>
+        <td class="fit num">${duration(Math.max(0, serverNow() - one.since_ms))}</td>
+        <td class="fit num" title=${`of ${count(one.viewers_max)} at most`}><span
+          class=${one.viewers > 0.9 * one.viewers_max ? "bad" : ""}>${count(one.viewers)}</span></td>
+        <td class="fit num wide">${count(one.events_sent)}</td>
+        <td class="fit num wide ${one.silent_ms > SILENT_MS_MAX ? "bad" : ""}">${ago(one.silent_ms)}</td></tr>`)}</tbody>
+    </table>
+  <//>`;
+}
 
-/** @param {{value: Value, samples: Sample[]}} props */
+/** What the process that answers has counted. @param {{value: Value, samples: Sample[]}} props */
 function Api({ value, samples: found }) {
-  const [memory, started] = [value("process_resident_memory_bytes"), value("process_start_time_seconds")];
+  const memory = value("process_resident_memory_bytes");
   const refused = found.filter((sample) => sample.name === "stepstream_requests_refused_total");
-  return html`<${Card} title="API process">
+  return html`<${Card} title="The process that answers you">
     <dl class="facts">
-      ${started !== undefined && html`<${Fact} term="Up" value=${duration(Math.max(0, Date.now() - started * 1000))} />`}
       ${memory !== undefined && html`<${Fact} term="Memory" value=${size(memory)} />`}
       ${["accepted", "replayed", "invalid", "refused"].map((outcome) =>
         html`<${Fact} key=${outcome} term=${`Submissions ${outcome}`}
           value=${whole(value("stepstream_submissions_total", { outcome }))} />`)}
       ${refused.map(({ labels, value: times }) =>
         html`<${Fact} key=${labels.reason} term=${`Requests: ${labels.reason}`} value=${count(times)} />`)}
+      <${Fact} term="Gaps filled" value=${whole(value("stepstream_event_gap_fills_total"))}
+        hint="Reads from the log for pushes that were missed" />
+      <${Fact} term="Streams begun anew" value=${whole(value("stepstream_stream_resets_total"))}
+        hint="Viewers told to forget what they have, because the log is another one" />
+      <${Fact} term="Push losses" value=${whole(value("stepstream_push_connection_losses_total"))}
+        hint="Losses of the connection on which Redis tells of events" />
     </dl>
   <//>`;
 }
