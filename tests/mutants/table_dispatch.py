@@ -11,6 +11,7 @@ GROUPS = f"{TESTS}/test_concurrency.py"
 CANCEL = f"{TESTS}/test_cancel.py"
 RETRY = f"{TESTS}/test_retry.py"
 PAUSE = f"{TESTS}/test_pause.py"
+TOTALS = f"{TESTS}/test_totals.py"
 
 FENCE = "if not s or s.state ~= 'running' or token(s) ~= ARGV[7] then"
 NO_FENCE = "if not s or s.state ~= 'running' then"
@@ -138,5 +139,26 @@ DISPATCH = (
         "  redis.call('XLEN', stream)\n",
         "",
         f"{AGAIN}::test_a_key_of_the_wrong_type_stops_a_transition_before_it_writes",
+    ),
+    lua(
+        "dispatch: of a large act each kind of event is counted once",
+        "_task",
+        "    counts[field] = (counts[field] or 0) + 1\n",
+        "    counts[field] = 1\n",
+        f"{TOTALS}::test_every_event_is_counted_by_its_type_and_agent",
+    ),
+    lua(
+        "dispatch: refused writes are not counted",
+        "_task",
+        "  tally('fenced', 1, TOTALS_MAX)\n",
+        "",
+        f"{TOTALS}::test_each_refused_write_is_counted",
+    ),
+    lua(
+        "dispatch: counters without a bound",
+        "_task",
+        " or redis.call('HLEN', key) <= fields_max\n",
+        " or true\n",
+        f"{TOTALS}::test_counters_are_bounded",
     ),
 )

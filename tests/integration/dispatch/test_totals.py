@@ -23,7 +23,7 @@ async def totals(bench: Bench) -> Counters:
 
 
 async def test_every_event_is_counted_by_its_type_and_agent(bench: Bench) -> None:
-    """Batches, reports, a retry, a chain: a count for each event of both logs, summed over the tasks."""
+    """Batches, reports, a retry, a chain, a large act: a count for each event of all logs, summed over the tasks."""
     task_id = await bench.submit(DIAMOND)
     await bench.finish(task_id, 1)
     attempt = await bench.start(task_id, 2)
@@ -34,13 +34,16 @@ async def test_every_event_is_counted_by_its_type_and_agent(bench: Bench) -> Non
     chain = await bench.submit(LINE)
     await bench.store.complete(await bench.start(chain, 1), b"{}", "", queues=AGENTS)
 
-    logs = [*await bench.events(task_id), *await bench.events(chain)]
+    wide = await bench.submit([{**LINE[0], "step_id": n, "depends_on": []} for n in range(1, 8)])
+
+    logs = [event for each in (task_id, chain, wide) for event in await bench.events(each)]
     found = await totals(bench)
 
     assert found.events == Counter((event.type, event.agent or "") for event in logs)
     assert found.events["step.progress", "analyzer"] == 2
     assert found.events["step.started", "retriever"] == 2
-    assert found.events["task.submitted", ""] == 2
+    assert found.events["step.queued", "retriever"] == 9
+    assert found.events["task.submitted", ""] == 3
     assert (found.fenced, found.stale) == (0, 0)
 
 

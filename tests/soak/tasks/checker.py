@@ -23,7 +23,7 @@ PROPERTIES: tuple[Property, ...] = (
     times.never_early, times.not_before, times.deadlines,
     steering.cancelled, steering.cancel_latency, steering.paused, steering.concurrency, steering.verbs,
     outcomes.steps, outcomes.tasks, outcomes.waste,
-    figures.metrics, figures.views, figures.endings, figures.queue_waits,
+    figures.metrics, figures.views, figures.endings, figures.queue_waits, figures.counters,
     remains.nothing_left, remains.dead_letters,
 )  # fmt: skip
 

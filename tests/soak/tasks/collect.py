@@ -1,12 +1,14 @@
 """What the API says of every task after the drain, and what is left in Redis."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
 import orjson
 import redis
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.broker import QueueAdmin
 from app.broker.keys import QueueKeys, ShardKeys
@@ -77,12 +79,31 @@ def remains(client: "redis.Redis", metrics: str) -> Remains:
         }
     dead = [_step_of(letter) for name in names for letter in client.zrange(name.dlq, 0, -1)]
     alarms = repaired(metrics) + int(client.hget(Keys(NAMESPACE).audit, "repaired") or 0)
-    return Remains(left, sorted(_immortal(client, names)), dead, alarms)
+    return Remains(left, sorted(_immortal(client, names)), dead, alarms, _written(client), counted(metrics))
 
 
 def repaired(metrics: str) -> int:
     """The alarm of the audit; 0 where there is none yet."""
     return round(sum(float(value) for value in REPAIRED.findall(metrics)))
+
+
+def counted(metrics: str) -> Counter[tuple[str, str]]:
+    """How many events of each type and agent a scrape tells of."""
+    return Counter(
+        {
+            (sample.labels["type"], sample.labels["agent"]): round(sample.value)
+            for family in text_string_to_metric_families(metrics)
+            for sample in family.samples
+            if sample.name == "stepstream_events_total" and sample.value
+        }
+    )
+
+
+def _written(client: "redis.Redis") -> Counter[tuple[str, str]]:
+    """How many there are in the logs: nothing has expired yet."""
+    logs = client.scan_iter(match=f"{Keys(NAMESPACE).events('*')}", count=1_000)
+    events = (orjson.loads(fields[b"e"]) for key in logs for _, fields in client.xrange(key))
+    return Counter((event["type"], event.get("agent", "")) for event in events)
 
 
 def _immortal(client: "redis.Redis", names: list[QueueKeys]) -> Iterator[str]:

@@ -190,6 +190,9 @@ class Remains:
     #: Dead letters, as (task, step).
     dead: Sequence[tuple[str, int]] = ()
     repaired: int = 0
+    #: Events by type and agent: in all logs, of tasks that no client knows as well, and as a scrape counts them.
+    written: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    counted: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ DRAIN_TIMEOUT_S = 90.0
 PROGRESS_S = 5.0
 DEADLY_EVERY_S = 20.0
 LATE_VIEWERS_SHARE = 0.1
+UP = "stepstream_redis_up 1.0"
 
 Say = Callable[[str], None]
 
@@ -160,8 +161,11 @@ class Load:
             return [Viewing(task_id, [follow(web, task_id)]) for task_id in chosen]
 
     def _metrics(self) -> str:
+        """A scrape; a process may just be coming back."""
+        pages: list[str] = []
         with Web(self._stack.urls, Random()) as web:
-            return web.text("/metrics")
+            _wait(lambda: pages.append(web.text("/metrics")) or UP in pages[-1], "no scrape came")
+        return pages[-1]
 
     def _watch(self, say: Say) -> None:
         """Waits, tells how it goes, and asks for the deadly steps."""

@@ -180,6 +180,10 @@ BAD = [
     ("left over: 1 waiting", replace(GOOD, remains=Remains({"waiting": 1}))),
     ("left over: key never", replace(GOOD, remains=Remains({}, ["key"]))),
     ("repaired", replace(GOOD, remains=Remains({}, (), (), 1))),
+    ("counters: 2 step.failed of a are counted, the logs have 3", replace(GOOD, remains=Remains(
+        written={("step.failed", "a"): 3, ("task.failed", ""): 1},
+        counted={("step.failed", "a"): 2, ("task.failed", ""): 1}))),
+    ("counters: 1 task.failed of tasks are", replace(GOOD, remains=Remains(counted={("task.failed", ""): 1}))),
     ("dead: 0-a step 1 failed and", evidence(failed("fail"), remains=Remains())),
     ("dead: 0-a step 1 is a dead", replace(GOOD, remains=Remains(dead=[(TASK, 1)]))),
 ]  # fmt: skip

@@ -94,6 +94,15 @@ def endings(evidence: Evidence) -> Iterator[str]:
         yield from _differences(task, ended.type, wanted, ended.data)
 
 
+def counters(evidence: Evidence) -> Iterator[str]:
+    """What Prometheus is told of the events of all tasks is what the logs hold, to the last one."""
+    written, counted = evidence.remains.written, evidence.remains.counted
+    for kind, agent in sorted(written.keys() | counted.keys()):
+        there, told = written.get((kind, agent), 0), counted.get((kind, agent), 0)
+        if there != told:
+            yield f"counters: {told} {kind} of {agent or 'tasks'} are counted, the logs have {there}"
+
+
 def queue_waits(evidence: Evidence) -> Iterator[str]:
     """A start says how long the step waited and how often it was delivered; an end, how long it took."""
     for task in evidence.tasks.values():
