@@ -11,12 +11,13 @@ class Scope(StrEnum):
     """
     What a key is good for.
 
-    `submit`: hand tasks in, steer and delete them. `read`: everything about tasks. `admin`: both, and the
-    routes of the whole installation.
+    `submit`: hand tasks in, steer and delete them. `read`: everything about tasks. `metrics`: what Prometheus asks
+    for. `admin`: all of that, and the routes of the whole installation.
     """
 
     SUBMIT = "submit"
     READ = "read"
+    METRICS = "metrics"
     ADMIN = "admin"
 
 

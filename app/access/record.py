@@ -5,7 +5,7 @@ What is kept of a key: one JSON object per id in the hash `T:keys`, without the 
 |------------|---------------------------------------------------------------------------|
 | sha256     | of the whole key, hex                                                     |
 | tenant     | whose tasks it opens                                                      |
-| scopes     | list of `submit`, `read`, `admin`                                         |
+| scopes     | list of `submit`, `read`, `metrics`, `admin`                              |
 | name       | what people and events call it                                            |
 | created_ms, expires_ms | epoch milliseconds; without the latter it lasts until it is revoked |
 | rates      | limits that differ from those of the settings, see `Rates`                |

@@ -1,8 +1,8 @@
 """
 Who sends a request, and whether they may.
 
-`Reader`, `Submitter` and `Admin` (`app/api/deps.py`) in the signature of a route say which scope it asks for;
-`admitted` finds out who asks and holds them to it, once per request and before the body is read.
+`Reader`, `Submitter`, `Scraper` and `Admin` (`app/api/deps.py`) in the signature of a route say which scope it asks
+for; `admitted` finds out who asks and holds them to it, once per request and before the body is read.
 """
 
 import inspect

@@ -49,9 +49,10 @@ async def _traceparent(
 Services = Annotated[ApiServices, Depends(_services)]
 Metrics = Annotated[ApiMetrics, Depends(_metrics)]
 Traceparent = Annotated[str | None, Depends(_traceparent)]
-#: Who asks. A route declares its scope by one of these three, and is open to all without; see `app/api/auth.py`.
+#: Who asks. A route declares its scope by one of these four, and is open to all without; see `app/api/auth.py`.
 Reader = Annotated[Principal, Security(caller, scopes=[Scope.READ])]
 Submitter = Annotated[Principal, Security(caller, scopes=[Scope.SUBMIT])]
+Scraper = Annotated[Principal, Security(caller, scopes=[Scope.METRICS])]
 Admin = Annotated[Principal, Security(caller, scopes=[Scope.ADMIN])]
 
 

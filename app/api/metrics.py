@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.api.deps import Admin, Metrics, Reader, Services, TaskId, gone
+from app.api.deps import Metrics, Reader, Scraper, Services, TaskId, gone
 from app.api.problems import documented
 from app.metrics.figures import TaskMetrics
 from app.metrics.prometheus.process import CONTENT_TYPE
@@ -33,6 +33,6 @@ async def task_metrics(_: Reader, task_id: TaskId, services: Services) -> TaskMe
         }
     },
 )
-async def metrics(_: Admin, services: Services, metrics: Metrics) -> Response:
+async def metrics(_: Scraper, services: Services, metrics: Metrics) -> Response:
     """What Prometheus scrapes: this process, and the queues in Redis."""
     return Response(metrics.render(services.hub.counters, await services.truth.read()), media_type=CONTENT_TYPE)

@@ -90,7 +90,13 @@ def test_an_unreadable_record_is_no_key(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("scopes", "may"),
-    [({Scope.READ}, {Scope.READ}), ({Scope.SUBMIT}, {Scope.SUBMIT}), ({Scope.ADMIN}, set(Scope)), (set(), set())],
+    [
+        ({Scope.READ}, {Scope.READ}),
+        ({Scope.SUBMIT}, {Scope.SUBMIT}),
+        ({Scope.METRICS}, {Scope.METRICS}),
+        ({Scope.ADMIN}, set(Scope)),
+        (set(), set()),
+    ],
 )
 def test_admin_includes_the_other_scopes(scopes: set[Scope], may: set[Scope]) -> None:
     """And they do not include each other."""

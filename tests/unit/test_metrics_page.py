@@ -1,6 +1,7 @@
 """docs/metrics.md against what processes tell: every name, its type and its labels, in both directions."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.events.places import HubCounters
 from app.metrics.prometheus.process import ApiMetrics
 from app.metrics.prometheus.truth import TruthCollector
-from tests.unit.test_metrics_prometheus import TRUTH
+from tests.unit.test_metrics_prometheus import TRUTH, promtool
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 COLUMNS = "| metric | type | labels | meaning |"
@@ -72,6 +73,18 @@ def test_the_page_has_every_metric_and_no_other(section: str) -> None:
 def test_no_metric_is_told_by_redis_and_by_a_process() -> None:
     """What is added up and what is not must not share a name."""
     assert documented("From Redis").keys().isdisjoint(documented("Of an API process"))
+
+
+@pytest.mark.full
+def test_prometheus_takes_the_configuration_on_the_page(tmp_path: Path) -> None:
+    """As it stands there."""
+    tool = promtool()
+    config = tmp_path / "prometheus.yml"
+    config.write_text(PAGE.partition("```yaml\n")[2].partition("```")[0])
+
+    done = subprocess.run([tool, "check", "config", "--syntax-only", str(config)], capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_every_name_on_the_page_exists() -> None:

@@ -1,7 +1,10 @@
 """What an API process tells Prometheus."""
 
+import os
+import shutil
 from dataclasses import dataclass
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.dispatch.counters import Counters
@@ -43,6 +46,15 @@ def samples(text: bytes) -> dict[tuple[str, ...], float]:
         for family in text_string_to_metric_families(text.decode())
         for sample in family.samples
     }
+
+
+def promtool() -> str:
+    """Prometheus' own tool."""
+    tool = shutil.which("promtool")
+    if tool is None:
+        assert not os.environ.get("CI"), "no promtool in CI"
+        pytest.skip("no promtool")
+    return tool
 
 
 def test_a_scrape_holds_the_process_the_hub_and_the_queues() -> None:

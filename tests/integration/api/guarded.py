@@ -29,7 +29,9 @@ UNKNOWN = new_task_id(time.time_ns() // 1_000_000, 7)
 LONG_AGO = new_task_id(1_600_000_000_000, 7)
 FOREIGN_LONG_AGO = new_task_id(1_600_000_000_000, 8)
 #: How a key that the matrix tries is called, and what it may do.
-SCOPED = {"submitter": Scope.SUBMIT, "reader": Scope.READ, "administrator": Scope.ADMIN}
+SCOPED = {
+    "submitter": Scope.SUBMIT, "reader": Scope.READ, "scraper": Scope.METRICS, "administrator": Scope.ADMIN,
+}  # fmt: skip
 REFUSED = ("none", "malformed", "unknown", "revoked", "expired", "basic", "empty")
 
 

@@ -32,7 +32,6 @@ DRAIN_TIMEOUT_S = 90.0
 PROGRESS_S = 5.0
 DEADLY_EVERY_S = 20.0
 LATE_VIEWERS_SHARE = 0.1
-UP = "stepstream_redis_up 1.0"
 
 Say = Callable[[str], None]
 
@@ -132,7 +131,8 @@ class Load:
         return [f"the soak itself failed: {failure!r}" for failure in failures if failure]
 
     def evidence(self) -> Evidence:
-        """Everything there is to judge."""
+        """Everything there is to judge, once all processes are back."""
+        _await_apis(self._stack.urls)
         runs, onces = read(self._stack.ledger)
         task_ids = {*self._known, *(run.task_id for run in runs)}
         tasks = collect.tasks(self._stack.urls, task_ids, self._plan.seed)
@@ -161,11 +161,8 @@ class Load:
             return [Viewing(task_id, [follow(web, task_id)]) for task_id in chosen]
 
     def _metrics(self) -> str:
-        """A scrape; a process may just be coming back."""
-        pages: list[str] = []
         with Web(self._stack.urls, Random()) as web:
-            _wait(lambda: pages.append(web.text("/metrics")) or UP in pages[-1], "no scrape came")
-        return pages[-1]
+            return web.text("/metrics")
 
     def _watch(self, say: Say) -> None:
         """Waits, tells how it goes, and asks for the deadly steps."""
@@ -185,15 +182,19 @@ class Load:
 def _ready(stack: Stack, plan: Plan) -> frozenset[str]:
     """Waits until every API process answers and a worker has run a step; what the program can do."""
     probe = {"task": "Probe", "plan": [{"step_id": 1, "agent": "soak-work", "payload": {"text": "probe"}}]}
-    for url in stack.urls:
-        with Web([url], Random()) as web:
-            _wait(lambda: web.ask("GET", "/readyz").status == 200, "an API process did not start")
+    _await_apis(stack.urls)
     with Web(stack.urls, Random(plan.seed)) as web:
         task_id = web.ask("POST", "/run-task", body=probe).task_id
         _wait(lambda: web.ask("GET", f"/tasks/{task_id}").body.get("status") == "completed", "no worker started")
         found = features.find(web.ask("GET", "/openapi.json").body)
     stack.ledger.client.delete(NOTES)
     return found
+
+
+def _await_apis(urls: list[str]) -> None:
+    for url in urls:
+        with Web([url], Random()) as web:
+            _wait(lambda: web.ask("GET", "/readyz").status == 200, "an API process did not start")
 
 
 def _wait(condition: Callable[[], bool], what: str) -> None:
