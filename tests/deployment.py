@@ -49,6 +49,8 @@ class Stack:
     port: int = field(default_factory=free_port)
     #: Of a web server on this machine that tasks may read, once a test has started it.
     pages_port: int = 0
+    #: The folder whose program is run; else that of these tests.
+    home: Path | None = None
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     @property
@@ -117,6 +119,7 @@ class Stack:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=self.home,
             )
         self.processes.append(process)
         return process

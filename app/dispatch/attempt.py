@@ -9,6 +9,7 @@ import orjson
 from app.errors import StepstreamError
 from app.model.output import TaskOutput
 from app.model.plan import Step
+from app.model.stored import from_json
 from app.model.task import TaskInputs
 
 
@@ -93,11 +94,11 @@ class Attempt:
             steps_total=int(steps_total),
             waited_ms=int(waited_ms),
             deadline_ms=None if deadline == b"" else int(deadline),
-            step=Step.model_validate_json(step),
+            step=from_json(Step, step),
             depends_on=tuple(depends_on),
             task=_text(task),
-            inputs=TaskInputs.model_validate_json(inputs),
-            output=TaskOutput.model_validate_json(output) if output else TaskOutput(),
+            inputs=from_json(TaskInputs, inputs),
+            output=from_json(TaskOutput, output) if output else TaskOutput(),
             results=tuple(results) if len(results) == len(depends_on) else None,
         )
 

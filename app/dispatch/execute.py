@@ -25,6 +25,7 @@ from app.dispatch.tools import using
 from app.errors import Permanent, Retryable, TaskNotFound, Unavailable
 from app.llm.door import LlmDoor
 from app.model.agents import AgentRegistry, AgentSpec, StepInput, StepOutput
+from app.model.stored import from_json
 from app.model.task import Document
 from app.tracing.tracer import NO_TRACER, Tracer
 from app.web.options import WebOptions
@@ -153,7 +154,7 @@ class Executor:
         if attempt.results is None:
             return await self.reader.results(attempt.ref.task_id, depends_on)
         found = zip(depends_on, attempt.results, strict=True)
-        return {step_id: StepOutput.model_validate_json(value) for step_id, value in found if value is not None}
+        return {step_id: from_json(StepOutput, value) for step_id, value in found if value is not None}
 
     # What an agent is given holds no store and no client as an attribute: these are plain functions.
 

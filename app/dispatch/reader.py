@@ -16,6 +16,7 @@ from app.keys import Keys
 from app.model.agents import StepOutput
 from app.model.output import TaskOutput
 from app.model.plan import Plan, Step
+from app.model.stored import from_json, from_members
 from app.model.task import Concurrency, Document, NewTask, StepView, TaskInputs, TaskView
 from app.redis_async import patient, untold
 
@@ -79,8 +80,8 @@ class TaskReader:
             tenant=fields["tenant"],
             priority=int(fields["priority"]),
             labels=orjson.loads(fields["labels"]),
-            inputs=TaskInputs.model_validate_json(fields["inputs"]),
-            output=TaskOutput.model_validate_json(fields.get("output", "{}")),
+            inputs=from_json(TaskInputs, fields["inputs"]),
+            output=from_json(TaskOutput, fields.get("output", "{}")),
             traceparent=fields.get("trace"),
             concurrency=_concurrency(fields),
             parent_task_id=task_id,
@@ -112,7 +113,7 @@ class TaskReader:
         for start in range(0, len(step_ids), RESULTS_PER_READ):
             page = step_ids[start : start + RESULTS_PER_READ]
             values = await self._patient(partial(self._redis.hmget, key, [f"r:{step_id}" for step_id in page]))
-            found |= {i: StepOutput.model_validate_json(v) for i, v in zip(page, values, strict=True) if v}
+            found |= {i: from_json(StepOutput, v) for i, v in zip(page, values, strict=True) if v}
         return found
 
     async def outputs(self, view: TaskView) -> dict[int, StepOutput]:
@@ -145,7 +146,8 @@ def _view(task_id: str, fields: dict[str, str]) -> TaskView:
     def milliseconds(name: str) -> int | None:
         return int(fields[name]) if name in fields else None
 
-    return TaskView.model_validate(
+    return from_members(
+        TaskView,
         {
             "task_id": task_id,
             **{name: fields[name] for name in ("task", "status", "tenant", "planner")},
@@ -161,7 +163,7 @@ def _view(task_id: str, fields: dict[str, str]) -> TaskView:
             "usd": int(fields.get("nano_usd", 0)) / NANO,
             "error": orjson.loads(fields["error"]) if "error" in fields else None,
             "steps": [_step_view(step_id, fields) for step_id in fields["ids"].split()],
-        }
+        },
     )
 
 
@@ -172,7 +174,8 @@ def _concurrency(fields: dict[str, str]) -> Concurrency | None:
 def _step_view(step_id: str, fields: dict[str, str]) -> StepView:
     state, place = parse_line(STEP_STATE, fields[f"s:{step_id}"]), parse_line(STEP_PLACE, fields[f"p:{step_id}"])
     errors = [orjson.loads(line) for line in fields.get(f"er:{step_id}", "").splitlines()]
-    return StepView.model_validate(
+    return from_members(
+        StepView,
         {
             "step_id": int(step_id),
             "agent": place["agent"],
@@ -184,12 +187,12 @@ def _step_view(step_id: str, fields: dict[str, str]) -> StepView:
             "depends_on": _ids(place["deps"]),
             "error": errors[-1]["error"] if errors else None,
             "errors": errors,
-        }
+        },
     )
 
 
 def _step(content: str, place: str) -> Step:
-    return Step.model_validate(orjson.loads(content) | {"depends_on": _ids(parse_line(STEP_PLACE, place)["deps"])})
+    return from_members(Step, orjson.loads(content) | {"depends_on": _ids(parse_line(STEP_PLACE, place)["deps"])})
 
 
 def _ids(text: str) -> list[int]:

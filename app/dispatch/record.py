@@ -57,8 +57,8 @@ STEP_PLACE = ("agent", "queue", "batch_max", "timeout", "on_failure", "gathers",
 
 
 def parse_line(names: tuple[str, ...], line: str) -> dict[str, str]:
-    """The members of a step's line by name."""
-    return dict(zip(names, line.split("|"), strict=True))
+    """The members of a step's line by name; what a later version has put behind them is left unread."""
+    return dict(zip(names, line.split("|")[: len(names)], strict=True))
 
 
 @cache

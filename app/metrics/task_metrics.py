@@ -73,7 +73,7 @@ class Fold:
         return self._log.count
 
     def add(self, stored: StoredEvent) -> None:
-        event = EVENT.validate_json(stored.body)
+        event = EVENT.validate_json(stored.body, extra="ignore")
         self._log.count += 1
         self._log.last_seq = event.seq
         self._log.bytes += len(stored.body)

@@ -70,3 +70,18 @@ async def hopeless(step: StepInput, ctx: StepContext) -> StepOutput:
     if (Path(os.environ["E2E_LEDGER"]).parent / step.text).exists():
         return StepOutput(summary="there was hope", text="# Hope\n\nThere *was* some.")
     raise Permanent("there is no hope")
+
+
+@agent("flaky", backoff_ms=50, backoff_ms_max=100)
+async def flaky(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Fails once."""
+    if ctx.attempt == 1:
+        raise OSError("not this time")
+    return StepOutput(summary=step.text)
+
+
+@agent("growing")
+async def growing(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Adds a step below its own, once what it waited for is there."""
+    assert all(output.summary for output in ctx.inputs.values())
+    return StepOutput(summary=step.text, steps=[{"step_id": 1, "agent": "noop", "payload": "more"}])

@@ -21,10 +21,11 @@ local ARGS_MAX = 1000
 -- Events of one act that may be counted by one field; such fields, and fields in all.
 local TOGETHER_MAX, TOGETHER_FIELDS_MAX, TOTALS_MAX = 4, 2048, 4096
 local TERMINAL = {completed = true, failed = true, cancelled = true, expired = true}
--- Sixteen members of `s:<id>` and nine of `p:<id>`, in the order of record.py.
+-- Sixteen members of `s:<id>` and nine of `p:<id>`, in the order of record.py. A later version may have put more behind
+-- them, while it replaces this one: they are kept as they are.
 local STATE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)'
-  .. '|([^|]*)|([^|]*)|([^|]*)|([^|]*)$'
-local PLACE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)$'
+  .. '|([^|]*)|([^|]*)|([^|]*)|([^|]*)(.*)$'
+local PLACE_PATTERN = '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)(.*)$'
 
 -- Functions of a library live on between calls; nothing of a call may.
 local function begin(keys, argv)
@@ -47,9 +48,10 @@ end
 local function decode(t, id, dynamic, static)
   local s = {id = id}
   s.state, s.dispatch, s.delivery, s.attempt, s.failures, s.crashes, s.deferrals, s.run, s.open, s.nonce,
-    s.worker, s.queued, s.started, s.seen, s.reports, s.entry = string.match(dynamic, STATE_PATTERN)
-  s.agent, s.queue, s.batch_max, s.timeout, s.on_failure, s.gathers, s.provider, s.deps, s.children =
-    string.match(static, PLACE_PATTERN)
+    s.worker, s.queued, s.started, s.seen, s.reports, s.entry, s.later_state =
+    string.match(dynamic, STATE_PATTERN)
+  s.agent, s.queue, s.batch_max, s.timeout, s.on_failure, s.gathers, s.provider, s.deps, s.children,
+    s.later_place = string.match(static, PLACE_PATTERN)
   t.step[id] = s
   return s
 end
@@ -167,7 +169,7 @@ end
 local function encode(s)
   return s.state .. '|' .. s.dispatch .. '|' .. s.delivery .. '|' .. s.attempt .. '|' .. s.failures .. '|' .. s.crashes
     .. '|' .. s.deferrals .. '|' .. s.run .. '|' .. s.open .. '|' .. s.nonce .. '|' .. s.worker .. '|' .. s.queued
-    .. '|' .. s.started .. '|' .. s.seen .. '|' .. s.reports .. '|' .. s.entry
+    .. '|' .. s.started .. '|' .. s.seen .. '|' .. s.reports .. '|' .. s.entry .. s.later_state
 end
 
 local function save(t)

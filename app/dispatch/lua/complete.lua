@@ -29,7 +29,7 @@ end
 
 local function set_place(step)
   set(t, 'p:' .. step.id, table.concat({step.agent, step.queue, step.batch_max, step.timeout, step.on_failure,
-    step.gathers, step.provider, step.deps, step.children}, '|'))
+    step.gathers, step.provider, step.deps, step.children}, '|') .. step.later_place)
 end
 
 -- New steps without dependents of their own are what the step's dependents wait for.
