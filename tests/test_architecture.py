@@ -34,7 +34,7 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.housekeeping", "app.dispatch.invoke", "app.dispatch.portal", "app.dispatch.report",
         "app.dispatch.runner", "app.dispatch.settling", "app.dispatch.stops", "app.dispatch.traces",
         "app.metrics",
-        "app.dispatch.history", "app.dispatch.presence",
+        "app.dispatch.history", "app.dispatch.leaving", "app.dispatch.presence",
     ),
     ("app.bootstrap", "app.bounds", "app.client", "app.heartbeat", "app.watching", "app.startup"),
     ("app.api", "actors"),

@@ -180,6 +180,13 @@ class Presence:
             watchdog.stop()
         self.unblock()
 
+    def abandon(self, worker: Worker) -> None:
+        """Hands back what runs and does not end: whatever its threads still do with it, others take it over."""
+        for held in self.holdings():
+            thread = worker.consumers.get(held.keys.queue)
+            if thread is not None and thread.consumer is not None:
+                thread.consumer.requeue(proxy for proxy in held.all() if proxy.verdict is None)
+
     def unblock(self, queue: str | None = None) -> None:
         """Ends the waits of readers, of one queue or all, so that they notice at once what has changed here."""
         for _ in range(UNBLOCK_TRIES):

@@ -8,8 +8,9 @@ batch of N steps does its I/O concurrently and there is one, asynchronous, imple
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection, Coroutine
-from contextlib import AbstractAsyncContextManager, ExitStack
+import threading
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from threading import Event, Lock, Thread, local
 from typing import Any
 
@@ -22,10 +23,13 @@ from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
+from app.dispatch.attempt import Attempt
+from app.dispatch.leaving import HAND_BACK_S, Leaving, Requests, release_all
 from app.dispatch.report import report
 from app.dispatch.runner import StepRunner
 from app.dispatch.traces import processing
-from app.logs.setup import identify
+from app.errors import Unavailable
+from app.logs.setup import identify, in_dramatiq_command
 from app.model.agents import AgentRegistry
 
 WATCH_INTERVAL_S = 1.0
@@ -56,6 +60,9 @@ class AgentRuntime(Middleware):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: StepRunner | None = None
         self._stopping = Event()
+        self._leaving = Leaving(grace_ms)
+        self._held_up = False
+        self._in_command = False
 
     def before_worker_boot(self, broker: Any, worker: Any) -> None:
         queues = worker.consumer_whitelist or broker.get_declared_queues()
@@ -72,6 +79,9 @@ class AgentRuntime(Middleware):
     def _open(self, worker_id: str, queues: Collection[str]) -> None:
         options = {"use_uvloop": sys.platform != "win32"}
         identify(worker=worker_id)
+        self._in_command = in_dramatiq_command() and threading.current_thread() is threading.main_thread()
+        if self._in_command:
+            Requests(self._hurry).listen()
         self._portal = self._stack.enter_context(start_blocking_portal("asyncio", options))
         self._loop = self._portal.call(_running_loop)
         runner = self._portal.wrap_async_context_manager(self._open_runner(worker_id))
@@ -80,12 +90,48 @@ class AgentRuntime(Middleware):
         Thread(target=self._watch, args=(self._portal,), name="loop-watch", daemon=True).start()
 
     def before_worker_shutdown(self, broker: Any, worker: Any) -> None:
-        if self._portal and self._runner:
-            self._portal.start_task_soon(self._runner.drain, self._grace_ms)
+        """
+        Returns when no batch runs any more, so that Dramatiq's own limit of the shutdown counts from then on.
+
+        An agent that cannot be stopped keeps its thread, or the loop. Then what runs is handed back by another loop,
+        and a process that is Dramatiq's own ends; in any other program that is not ours to decide.
+        """
+        if self._loop is None or self._runner is None:
+            return
+        log.info("worker_draining", attempts=len(self._runner.stops.running), grace_ms=self._grace_ms)
+        if self._in_command:
+            self._leaving.end_in_time()
+        if self._leaving.wait(asyncio.run_coroutine_threadsafe(self._drain(self._runner), self._loop)):
+            return
+        running = [one.attempt for one in self._runner.stops.running]
+        log.error("agents_do_not_stop", attempts=[f"{one.ref.task_id}/{one.ref.step_id}" for one in running])
+        self._held_up = True
+        anyio.run(self._release, broker.worker_id, running)
+        broker.presence.abandon(worker)
+        if self._in_command:
+            broker.emit_after("worker_shutdown", worker)
+            os._exit(0)
+
+    async def _drain(self, runner: StepRunner) -> bool:
+        await runner.drain(self._grace_ms)
+        return await runner.ended(HAND_BACK_S)
+
+    async def _release(self, worker_id: str, attempts: Sequence[Attempt]) -> None:
+        with anyio.move_on_after(HAND_BACK_S), suppress(Unavailable):
+            async with self._open_runner(worker_id) as runner:
+                await release_all(runner.store, attempts)
+
+    def _hurry(self) -> None:
+        """Called in the main thread, by a signal."""
+        self._leaving.hurry()
+        if self._loop and self._runner:
+            self._loop.call_soon_threadsafe(self._runner.hand_back)
 
     def after_worker_shutdown(self, broker: Any, worker: Any) -> None:
         self._stopping.set()
-        self._stack.close()
+        # A loop that something holds would be waited for.
+        if not self._held_up:
+            self._stack.close()
 
     def after_nack(self, broker: Any, message: Any) -> None:
         """A batch that the broker gave up (no such actor here, say) fails its steps, so that its task learns of it."""

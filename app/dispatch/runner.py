@@ -18,6 +18,7 @@ from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
 from app.dispatch.execute import Executor, Success
 from app.dispatch.invoke import NoSlot
+from app.dispatch.leaving import Batches
 from app.dispatch.observing import AttemptObserver, AttemptOutcome, Unobserved
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.retry import Deferral, Failure, internal_failure, judge
@@ -55,9 +56,8 @@ class StepRunner:
     tracer: Tracer = NO_TRACER
     _draining: bool = False
     _grace_over: bool = False
-    _batches: int = 0
+    _batches: Batches = field(default_factory=Batches)
     _suspects: anyio.Lock = field(default_factory=anyio.Lock)
-    _ended: anyio.Event = field(default_factory=anyio.Event)
     settler: Settler = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,24 +72,25 @@ class StepRunner:
         refs = StepRef.parse_batch(task_id, spec)
         if self._draining:
             raise Release("the worker is stopping")
-        self._batches += 1
-        try:
+        with self._batches:
             settled = await (self._run_alone(refs) if alone else self._run_all(refs))
-        finally:
-            self._batches -= 1
-            self._ended.set()
         if not settled:
             raise Release("not every step of the batch is settled")
 
     async def drain(self, grace_ms: int) -> None:
         """Takes no new batch; whatever still runs after `grace_ms` is handed back."""
         self._draining = True
-        with anyio.move_on_after(grace_ms / 1000):
-            while self._batches:
-                self._ended = anyio.Event()
-                await self._ended.wait()
-        self._grace_over = True
+        await self.ended(grace_ms / 1000)
+        self.hand_back()
+
+    def hand_back(self) -> None:
+        """From now on no attempt has time left."""
+        self._draining = self._grace_over = True
         self.stops.cancel_all()
+
+    async def ended(self, within_s: float) -> bool:
+        """Whether every batch has come to its end by then."""
+        return await self._batches.ended(within_s)
 
     async def run(self, ref: StepRef, *, go_on_s: float = GO_ON_S) -> bool:
         """

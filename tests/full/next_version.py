@@ -14,7 +14,7 @@ PARTS = ("app", "actors", "tests/e2e", "tests/__init__.py", "tests/deployment.py
 LATER = "    later: int = 1\n"
 PONDERED = """
   if kind == 'step.started' then
-    emit(t, 'step.pondered', scope, '{"later":1}', quiet)
+    append(t, 'step.pondered', agent, scope, '{"later":1}', quiet)
   end
 """
 
