@@ -3,7 +3,8 @@ The dashboard: a page, its styles and its modules, served as they lie in `app/st
 
 They are for everybody, for there is nothing of anybody's in them; what the page shows it asks of the API, with the
 user's key. Their addresses carry a hash of all of them, so a browser keeps them for good and never mixes two versions.
-The page itself is asked for anew each time.
+The page itself is asked for anew each time; its `ETag` is the same hash, by which an open tab sees that there is a newer
+version.
 """
 
 import base64
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from app.access.errors import KeyInUrl
 from app.api.headers import KEY_IN_URL
+from app.api.tasks import matches
 
 MEDIA_TYPES: Final = {
     "css": "text/css; charset=utf-8", "html": "text/html; charset=utf-8", "js": "text/javascript; charset=utf-8",
@@ -71,7 +73,11 @@ async def dashboard(request: Request) -> Response:
     """The page; raises `KeyInUrl`, for a key in its address is known to others by now."""
     if request.scope[KEY_IN_URL]:
         raise KeyInUrl
-    headers = {"Content-Security-Policy": site().policy, "Cache-Control": "no-cache"}
+    # Weak, for it is sent packed or not (RFC 9110, section 8.8.1).
+    version = f'"{site().base.rpartition("/")[2]}"'
+    headers = {"Content-Security-Policy": site().policy, "Cache-Control": "no-cache", "ETag": f"W/{version}"}
+    if matches(request.headers.get("if-none-match", ""), version):
+        return Response(status_code=304, headers={**headers, "Vary": "Accept-Encoding"})
     return _answer(site().assets[PAGE], request, headers)
 
 

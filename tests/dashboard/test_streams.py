@@ -139,5 +139,5 @@ def test_types_that_a_later_version_may_have_are_shown_as_they_are(stack: Stack,
     )
 
     page.get_by_role("tab", name=re.compile("Events")).click()
-    page.get_by_text("task.levitated").click()
+    page.locator(".log-type").get_by_text("task.levitated").click()
     expect(page.get_by_label("JSON of event 2")).to_contain_text("height")

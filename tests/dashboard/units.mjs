@@ -7,9 +7,9 @@ const load = (name) => import(pathToFileURL(`${process.argv[2]}/${name}`));
 const { read, placeOf, lineOf } = await load("model/places.js");
 const { curl, python } = await load("model/snippets.js");
 const { bodyOf, EMPTY, labelsOf } = await load("model/draft.js");
-const { inOrder, layout, DRAWN_MAX } = await load("model/layout.js");
+const { inOrder, layout, unfinished, DRAWN_MAX, PART } = await load("model/layout.js");
 const { apply, newView } = await load("model/fold.js");
-const { lineOf: lineOfEvent } = await load("model/log.js");
+const { lineOf: lineOfEvent, selected, typesOf } = await load("model/log.js");
 const { marked } = await load("model/quotes.js");
 const { grouped } = await load("model/groups.js");
 const { samples } = await load("model/prometheus.js");
@@ -17,6 +17,8 @@ const { unescaped } = await load("model/entities.js");
 const { Flow, quantile, SLOTS } = await load("model/flow.js");
 const bulk = await load("model/bulk.js");
 const { History, most, pieces, sum, SPAN_MS } = await load("model/history.js");
+const { fitting, isUpright, limited, moved, within, zoomed } = await load("model/zoom.js");
+const { pieces: piecesOf, ranMs, ticks } = await load("model/spans.js");
 const { duration, ago, size } = await load("format.js");
 
 // Places: every value of a text is found by its pointer, and an error by its line.
@@ -56,6 +58,15 @@ assert.equal(wide.nodes.length, 3);
 assert.equal(wide.nodes.reduce((sum, node) => sum + node.steps.length, 0), 1000);
 assert.equal(layout(Array.from({ length: DRAWN_MAX }, (_, index) => step(index + 1, index ? [index] : []))).layers, DRAWN_MAX);
 assert.equal(layout([]).nodes.length, 0);
+// Groups open: one of a part's size at once, a larger one into parts, and no step is lost or drawn twice.
+const opened = (...keys) => layout(wide.nodes.flatMap((node) => node.steps).sort((a, b) => a.id - b.id), new Set(keys));
+const all = (drawn) => drawn.nodes.flatMap((node) => node.steps.map((one) => one.id)).sort((a, b) => a - b);
+assert.deepEqual(opened("1:b").nodes.map((node) => node.steps.length).sort((a, b) => b - a), [500, PART, PART, PART, PART, 99, 1].sort((a, b) => b - a));
+assert.equal(opened("1:b", "1:b#4").nodes.filter((node) => node.steps.length === 1).length, 1 + 99);
+assert.deepEqual(all(opened("1:b", "1:c", "1:c#0")), all(wide));
+assert.ok(opened("1:b", "1:b#4").edges.every(({ from, to }) => from.layer < to.layer));
+const states = ["completed", "skipped", "cancelled", "failed", "running", undefined].map((status, index) => ({ ...step(index, []), status }));
+assert.deepEqual(unfinished(states).map((one) => one.id), [3, 4, 5]);
 assert.deepEqual(inOrder([step(1, []), step(2, [1, 4]), step(3, [1]), step(4, [3])]).map((one) => one.id), [1, 3, 4, 2]);
 
 // What models took: also before there is a plan, and where nobody counts; a plan that fell back says so.
@@ -86,6 +97,35 @@ assert.deepEqual(samples('# HELP x\nx{a="b",c="d\\"e"} 1.5\ny 2e3\n'), [
   { name: "x", labels: { a: "b", c: 'd\\"e' }, value: 1.5 }, { name: "y", labels: {}, value: 2000 },
 ]);
 assert.equal(unescaped("&lt;b&gt; &amp;lt; &#65;&#x41; &nope; &#0; &copy"), "<b> &lt; AA &nope; \ufffd &copy");
+
+// Zoom: around a place, within the whole, and back to the whole; a picture is as wide as its box, and not too small.
+const period = { from: 1_000, to: 2_000 };
+const near = zoomed(null, period, 2, 0.25);
+assert.deepEqual(near, { from: 1_125, to: 1_625 });
+assert.deepEqual(zoomed(near, period, 0.5, 0.25), null);
+assert.deepEqual(zoomed({ from: 1_000, to: 1_100 }, period, 0.5, 1), { from: 1_000, to: 1_200 });
+assert.equal(zoomed(near, period, 1e9).to - zoomed(near, period, 1e9).from, 2);
+assert.equal(zoomed(null, { from: 5, to: 6 }, 10), null);
+assert.deepEqual(moved(near, period, 10), { from: 1_500, to: 2_000 });
+assert.equal(moved(null, period, 1), null);
+assert.deepEqual(within({ from: 900, to: 950 }, period), { from: 1_000, to: 1_050 });
+assert.deepEqual([limited(0), limited(9), limited(1.5)], [0.1, 2, 1.5]);
+assert.deepEqual([fitting({ width: 500, height: 100 }, { width: 1000, height: 900 }), fitting({ width: 2000, height: 100 }, { width: 1000, height: 900 }),
+  fitting({ width: 500, height: 9000 }, { width: 1000, height: 900 }), fitting({ width: 500, height: 1000 }, { width: 1000, height: 800 })], [1, 0.5, 0.6, 0.8]);
+assert.deepEqual([isUpright(1000, 300, 640), isUpright(600, 300, 640), isUpright(1000, 2000, 640), isUpright(1000, 300, 0)], [true, false, false, false]);
+const span = (from, to, kind = "run") => ({ kind, from, to, attempt: 1, outcome: "completed" });
+const worked = { spans: [span(1_000, 1_400), span(1_400, 1_500, "queued"), span(1_500, null)] };
+assert.deepEqual(piecesOf(worked, { from: 1_200, to: 1_450 }, 2_000).map(({ left, width }) => [left, width]), [[0, 80], [80, 20]]);
+assert.equal(ranMs(worked, period), 900);
+assert.deepEqual(ticks({ from: 1_200, to: 1_700 }, 1_000), { marks: [200, 300, 400, 500, 600].map((ms, index) => ({ at: 20 * index, text: `${ms} ms` })), apart: 20, first: 0 });
+assert.equal(ticks({ from: 1_250, to: 1_750 }, 1_000).first, 10);
+
+// The log by type, kind, step and trouble.
+const log = [["step.started", 1], ["step.failed", 1], ["step.completed", 2], ["task.failed", undefined]].map(([type, id]) => ({ type, step_id: id, data: {} }));
+const chosen = (filter) => selected(log, { families: new Set(), type: "", errors: false, step: null, words: "", ...filter }).length;
+assert.deepEqual([chosen({}), chosen({ type: "step.failed" }), chosen({ type: "step" }), chosen({ errors: true }), chosen({ step: 1, errors: true }),
+  chosen({ families: new Set(["step"]), step: 2 }), chosen({ words: "TASK." })], [4, 1, 0, 2, 1, 1, 1]);
+assert.deepEqual(typesOf([...log, log[0]]), [["step.completed", 1], ["step.failed", 1], ["step.started", 2], ["task.failed", 1]]);
 
 // Bulk: what goes with a filter, what is sent, what came of it.
 const filter = (text) => new URLSearchParams(text);

@@ -2,8 +2,9 @@
 
 import { meet, Problem } from "./api.js";
 import { html, useEffect, useRef, useState } from "./lib.js";
-import { KeyDialog } from "./parts/key_dialog.js";
+import { newer } from "./newer.js";
 import { Empty, Loading, ProblemBox } from "./parts/basics.js";
+import { KeyDialog } from "./parts/key_dialog.js";
 import { unknown } from "./parts/resource.js";
 import { ThemeButton } from "./parts/theme.js";
 import { href, route } from "./router.js";
@@ -34,12 +35,22 @@ export function App() {
   return html`
     <button class="skip" type="button" onClick=${toContent}>Skip to content</button>
     <${Top} />
+    <${Newer} />
     <main id="main" tabindex="-1">
       ${caller.value ? html`<${View} />` : problem && !asking ? html`<${Unmet} problem=${problem} />` : asking ?
         html`<${Asked} />` : html`<${Loading} what="Connecting to the server" />`}
     </main>
     ${asking && html`<${KeyDialog} />`}
   `;
+}
+
+/** There is a newer version of this page; when it is taken is for whoever is here to say. */
+function Newer() {
+  const [later, setLater] = useState(false);
+  return html`<div class="newer" role="status">${newer.value && !later && html`<p>The server has another version of this page.
+    ${key.value && " It will ask for your key again, unless the tab keeps it."}</p>
+    <button type="button" class="primary" onClick=${() => location.reload()}>Reload</button>
+    <button type="button" class="quiet" onClick=${() => setLater(true)}>Later</button>`}</div>`;
 }
 
 const toContent = () => document.getElementById("main")?.focus();

@@ -92,6 +92,19 @@ async def test_files_are_sent_packed_to_who_can_unpack_them(api: Api) -> None:
     )
 
 
+async def test_a_tab_sees_whether_there_is_a_newer_version(api: Api) -> None:
+    """The page's tag is the hash that its files lie under; who has that version is told so and sent nothing."""
+    tag = (await page(api)).headers["etag"]
+    head = await api.http.head("/")
+    same = await api.http.get("/", headers={"If-None-Match": f'"x", {tag}'})
+    other = await api.http.get("/", headers={"If-None-Match": 'W/"000000000000"'})
+
+    assert tag == f'W/"{site().base.rpartition("/")[2]}"' == head.headers["etag"]
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    assert same.headers["content-security-policy"] == other.headers["content-security-policy"]
+    assert (other.status_code, other.headers["etag"]) == (200, tag)
+
+
 async def test_where_keys_are_asked_for_the_page_comes_without_one_and_knows_nothing(
     redis_url: str, namespace: str
 ) -> None:

@@ -1,6 +1,7 @@
 /**
  * Where the steps of a plan stand in a picture: layers by longest way from a beginning, order within a layer by where
- * the neighbours are. A large plan is drawn by groups: the steps of one agent in one layer.
+ * the neighbours are. A large plan is drawn by groups: the steps of one agent in one layer. A group can be opened; one of
+ * very many steps opens into parts.
  */
 
 /**
@@ -11,19 +12,27 @@
  */
 
 export const DRAWN_MAX = 120;
+/** Steps that an opened group shows at once. */
+export const PART = 100;
 const SWEEPS = 4;
+/** What is over and asks for nobody's attention. */
+const FINISHED = new Set(["completed", "skipped", "cancelled"]);
 
-/** @param {PlanStep[]} steps @returns {Layout} */
-export function layout(steps) {
+/** Those that are not finished. @template {PlanStep} T @param {T[]} steps @returns {T[]} */
+export const unfinished = (steps) => steps.filter((step) => !FINISHED.has(step.status ?? ""));
+
+/** @param {PlanStep[]} steps @param {ReadonlySet<string>} [opened] keys of groups and parts @returns {Layout} */
+export function layout(steps, opened = new Set()) {
   const layerOf = layers(steps);
   const grouped = steps.length > DRAWN_MAX;
+  const keyOf = grouped ? groupKeys(steps, layerOf, opened) : (/** @type {PlanStep} */ step) => String(step.id);
   /** @type {Map<string, Node>} */
   const nodes = new Map();
   /** @type {Map<number, Node>} */
   const nodeOf = new Map();
   for (const step of steps) {
     const layer = layerOf.get(step.id) ?? 0;
-    const key = grouped ? `${layer}:${step.agent}` : String(step.id);
+    const key = keyOf(step);
     const node = nodes.get(key) ?? { key, steps: [], layer, row: 0 };
     node.steps.push(step);
     nodes.set(key, node);
@@ -32,6 +41,25 @@ export function layout(steps) {
   const edges = edgesOf(steps, nodeOf);
   const columns = arranged([...nodes.values()], edges);
   return { nodes: [...nodes.values()], edges, layers: columns.length, rows: Math.max(0, ...columns.map((c) => c.length)), grouped };
+}
+
+/** Where each step is drawn: in its group, in a part of it, or by itself.
+ * @param {PlanStep[]} steps @param {Map<number, number>} layerOf @param {ReadonlySet<string>} opened */
+function groupKeys(steps, layerOf, opened) {
+  const groupOf = (/** @type {PlanStep} */ step) => `${layerOf.get(step.id) ?? 0}:${step.agent}`;
+  /** @type {Map<string, number>} */
+  const sizes = new Map();
+  for (const step of steps) sizes.set(groupOf(step), (sizes.get(groupOf(step)) ?? 0) + 1);
+  /** @type {Map<string, number>} */
+  const seen = new Map();
+  return (/** @type {PlanStep} */ step) => {
+    const group = groupOf(step);
+    const index = seen.get(group) ?? 0;
+    seen.set(group, index + 1);
+    const part = `${group}#${Math.floor(index / PART)}`;
+    if (!opened.has(group)) return group;
+    return (sizes.get(group) ?? 0) <= PART || opened.has(part) ? String(step.id) : part;
+  };
 }
 
 /** The steps in the order in which they can run: by layer, then by id; steps that were added stand where they belong.

@@ -3,7 +3,7 @@
 import { counted, duration, money, size } from "../format.js";
 
 /** @import { TaskEvent } from "./fold.js" */
-/** @typedef {{families: Set<string>, errors: boolean, step: number | null, words: string}} LogFilter */
+/** @typedef {{families: Set<string>, type: string, errors: boolean, step: number | null, words: string}} LogFilter */
 
 export const FAMILIES = ["task", "plan", "step", "progress", "source", "output", "llm"];
 const FAMILY_OF = /** @type {Record<string, string>} */ ({
@@ -20,16 +20,25 @@ export const familyOf = (type) => FAMILY_OF[type] ?? type.split(".", 1)[0];
 export const isTrouble = (event) => TROUBLE.has(event.type);
 
 /** @param {TaskEvent[]} events @param {LogFilter} filter */
-export function selected(events, { families, errors, step, words }) {
-  if (!families.size && !errors && step === null && !words) return events;
+export function selected(events, { families, type, errors, step, words }) {
+  if (!families.size && !type && !errors && step === null && !words) return events;
   const wanted = words.toLowerCase();
   return events.filter(
     (event) =>
       (!families.size || families.has(familyOf(event.type))) &&
+      (!type || event.type === type) &&
       (!errors || isTrouble(event)) &&
       (step === null || event.step_id === step) &&
       (!wanted || JSON.stringify(event).toLowerCase().includes(wanted)),
   );
+}
+
+/** How many events of each type a log has, in the order of their names. @param {TaskEvent[]} events @returns {[string, number][]} */
+export function typesOf(events) {
+  /** @type {Map<string, number>} */
+  const found = new Map();
+  for (const { type } of events) found.set(type, (found.get(type) ?? 0) + 1);
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** @type {Record<string, (data: any, event: TaskEvent) => string>} */

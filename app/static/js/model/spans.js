@@ -22,9 +22,10 @@ export function rangeOf(view, all, now) {
   return { from: run.from, to: Math.max(to, run.from + 1) };
 }
 
-/** @param {StepView} step @param {Range} range */
-export function pieces(step, range) {
-  return step.spans.flatMap((span) => parts(span, range.to)).filter((part) => part.to > range.from || part.from === range.to).map((part) => {
+/** @param {StepView} step @param {Range} range what is in sight @param {number} [now] until when what has not ended goes on */
+export function pieces(step, range, now = range.to) {
+  const all = step.spans.flatMap((span) => parts(span, now));
+  return all.filter((part) => (part.to > range.from && part.from < range.to) || part.from === range.to).map((part) => {
     const [from, to] = [Math.max(part.from, range.from), Math.min(part.to, range.to)];
     const whole = range.to - range.from;
     return { ...part, from, to, left: (100 * (from - range.from)) / whole, width: (100 * (to - from)) / whole };
@@ -53,11 +54,19 @@ function part(span, from, to) {
 /** @param {string} outcome */
 const shown = (outcome) => (outcome === "deferred" || outcome === "released" ? "cancelled" : outcome);
 
-/** The marks of the axis, and how far apart they are. @param {Range} range */
-export function ticks({ from, to }) {
+/** How long a step ran within a range. @param {StepView} step @param {Range} range */
+export function ranMs(step, range) {
+  return pieces(step, range).filter((piece) => piece.kind === "run").reduce((sum, piece) => sum + piece.to - piece.from, 0);
+}
+
+/** The marks of the axis, how far apart they are, and where the first stands; they count from `origin`.
+ * @param {Range} range @param {number} [origin] */
+export function ticks({ from, to }, origin = from) {
   const whole = to - from;
   const every = STEPS_MS.find((step) => whole / step <= TICKS_MAX) ?? Math.ceil(whole / TICKS_MAX);
   const found = [];
-  for (let ms = 0; ms <= whole * 0.96; ms += every) found.push({ at: (100 * ms) / whole, text: ms ? duration(ms) : "0" });
-  return { marks: found, apart: (100 * every) / whole };
+  const first = Math.ceil((from - origin) / every) * every;
+  const at = (/** @type {number} */ ms) => (100 * (ms + origin - from)) / whole;
+  for (let ms = first; at(ms) <= 96; ms += every) found.push({ at: at(ms), text: ms ? duration(ms) : "0" });
+  return { marks: found, apart: (100 * every) / whole, first: at(first) };
 }

@@ -2,7 +2,7 @@
 
 import { clock, count, exact } from "../format.js";
 import { html, useMemo } from "../lib.js";
-import { FAMILIES, familyOf, isTrouble, lineOf, selected } from "../model/log.js";
+import { FAMILIES, familyOf, isTrouble, lineOf, selected, typesOf } from "../model/log.js";
 import { setQuery } from "../router.js";
 import { CopyButton, Empty } from "./basics.js";
 import { Json } from "./json.js";
@@ -23,7 +23,8 @@ export function EventLog({ view, version, query }) {
   const seq = Number(query.get("event"));
   const open = seq ? view.events[seq - 1] : null;
   return html`<section aria-label="Events">
-    <${Tools} filter=${filter} newestFirst=${newestFirst} query=${query} shown=${shown} total=${view.events.length} />
+    <${Tools} filter=${filter} newestFirst=${newestFirst} query=${query} shown=${shown} total=${view.events.length}
+      choices=${html`<${Choices} view=${view} filter=${filter} />`} />
     ${shown.length === 0 && html`<${Empty} title=${view.events.length ? "No event matches." : "No events yet."} />`}
     <${Virtual}
       label="Events" class="log" count=${shown.length} rowHeight=${ROW} heightMax=${HEIGHT_MAX} follow=${query.get("follow") === "1" && !newestFirst}
@@ -38,11 +39,30 @@ export function EventLog({ view, version, query }) {
 function read(query) {
   const families = new Set((query.get("types") ?? "").split(",").filter(Boolean));
   const step = Number(query.get("of")) || null;
-  return { families, errors: query.get("errors") === "1", step, words: query.get("q") ?? "" };
+  return { families, type: query.get("type") ?? "", errors: query.get("errors") === "1", step, words: query.get("q") ?? "" };
 }
 
-/** @param {{filter: ReturnType<typeof read>, newestFirst: boolean, query: URLSearchParams, shown: TaskEvent[], total: number}} props */
-function Tools({ filter, newestFirst, query, shown, total }) {
+/** One type, one step; what the address asks for is there to choose even if the log has none of it.
+ * @param {{view: View, filter: ReturnType<typeof read>}} props */
+function Choices({ view, filter: { type, step } }) {
+  const found = useMemo(() => typesOf(view.events), [view.events.length]);
+  const types = type && !found.some(([name]) => name === type) ? [...found, /** @type {[string, number]} */ ([type, 0])] : found;
+  const steps = [...view.steps.values()].map(({ id, agent }) => [String(id), `${id} ${agent}`]);
+  const known = step === null || view.steps.has(step) ? steps : [...steps, [String(step), String(step)]];
+  return html`
+    <select aria-label="Type of event" value=${type} onChange=${(/** @type {any} */ event) => setQuery({ type: event.target.value })}>
+      <option value="">any type</option>
+      ${types.map(([name, number]) => html`<option key=${name} value=${name}>${name} (${count(number)})</option>`)}
+    </select>
+    <select aria-label="Step" value=${step === null ? "" : String(step)}
+      onChange=${(/** @type {any} */ event) => setQuery({ of: event.target.value })}>
+      <option value="">any step</option>
+      ${known.map(([id, title]) => html`<option key=${id} value=${id}>step ${title}</option>`)}
+    </select>`;
+}
+
+/** @param {{filter: ReturnType<typeof read>, newestFirst: boolean, query: URLSearchParams, shown: TaskEvent[], total: number, choices: any}} props */
+function Tools({ filter, newestFirst, query, shown, total, choices }) {
   /** @param {string} family */
   const toggle = (family) => {
     const next = new Set(filter.families);
@@ -55,9 +75,8 @@ function Tools({ filter, newestFirst, query, shown, total }) {
         aria-pressed=${filter.families.has(family)} onClick=${() => toggle(family)}>${family}</button>`)}
       <button type="button" class="chip danger" aria-pressed=${filter.errors} onClick=${() =>
         setQuery({ errors: filter.errors ? "" : "1" })}>errors only</button>
-      ${filter.step !== null && html`<button type="button" class="chip" aria-pressed="true" onClick=${() =>
-        setQuery({ of: "" })}>step ${filter.step} ✕</button>`}
     </div>
+    ${choices}
     <input type="search" aria-label="Search the events" placeholder="Search the events" value=${filter.words}
       onInput=${(/** @type {any} */ event) => setQuery({ q: event.target.value })} />
     <div class="tools-end">

@@ -1,66 +1,171 @@
-/** The plan as a picture: steps as buttons, from left to right, with lines from what they wait for. */
+/** The plan as a picture: steps as buttons, with lines from what they wait for; it fits its box and can be zoomed. */
 
 import { counted } from "../format.js";
-import { html, useMemo } from "../lib.js";
-import { layout } from "../model/layout.js";
-import { StatusIcon } from "./basics.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
+import { layout, unfinished } from "../model/layout.js";
+import { fitting, isUpright, limited } from "../model/zoom.js";
+import { Empty, StatusIcon } from "./basics.js";
+import { onKey, useGestures, ZoomButtons } from "./gestures.js";
 
-/** @import { Node, PlanStep } from "../model/layout.js" */
+/** @import { Layout, Node, PlanStep } from "../model/layout.js" */
+/** @typedef {{left: number, top: number}} Place */
 
 const WIDTH = 164;
 const HEIGHT = 48;
-const GAP_X = 36;
-const GAP_Y = 16;
+const MARGIN = 8;
+/** Between layers, and between neighbours within one. */
+const GAP = 36;
+const SIDE = 16;
+/** Of the window's height that the picture may take, as its style has it. */
+const HIGH = 0.75;
 const ORDER = ["failed", "running", "retrying", "deferred", "limited", "held", "queued", "cancelled", "skipped", "completed", "waiting"];
 
 /**
- * @param {{steps: PlanStep[], chosen?: number | null, choose?: (id: number) => void, shape: unknown}} props
- *   `shape` changes when steps or their dependencies do
+ * @param {{steps: PlanStep[], chosen?: number | null, choose?: (id: number) => void, shape: unknown, hide?: boolean,
+ *   setHide?: (hide: boolean) => void}} props `shape` changes when steps or their dependencies do; `hide` what is finished
  */
-export function Graph({ steps, chosen = null, choose, shape }) {
-  const drawn = useMemo(() => layout(steps), [shape]);
-  const left = (/** @type {Node} */ node) => node.layer * (WIDTH + GAP_X) + 8;
-  const top = (/** @type {Node} */ node) => (node.row + (drawn.rows - 1) / 2) * (HEIGHT + GAP_Y) + 8;
-  const width = drawn.layers * (WIDTH + GAP_X) - GAP_X + 16;
-  const height = drawn.rows * (HEIGHT + GAP_Y) - GAP_Y + 16;
+export function Graph({ steps, chosen = null, choose, shape, hide = false, setHide }) {
+  const [opened, setOpened] = useState(/** @type {ReadonlySet<string>} */ (new Set()));
+  const seen = hide ? unfinished(steps) : steps;
+  const which = hide ? seen.reduce((sum, step) => (sum * 31 + step.id) % 1e9, seen.length) : -1;
+  const drawn = useMemo(() => layout(seen, opened), [shape, which, opened]);
+  const canvas = useCanvas(drawn);
   const state = new Map(steps.map((step) => [step.id, step.status ?? "waiting"]));
-  return html`<div class="graph" tabindex="0" role="group" aria-label="Plan as a graph">
-    ${drawn.grouped && html`<p class="hint">${counted(steps.length, "step")}: drawn by agent and layer. The timeline has each of them.</p>`}
-    <div class="graph-plane" style=${{ width: `${width}px`, height: `${height}px` }}>
-      <svg width=${width} height=${height} aria-hidden="true">
-        ${drawn.edges.map(({ from, to }) =>
-          html`<path key=${`${from.key}>${to.key}`} d=${curve(left(from) + WIDTH, top(from), left(to), top(to))} />`)}
-      </svg>
-      ${drawn.nodes.map(
-        (node) => html`<${Box} key=${node.key} node=${node} left=${left(node)} top=${top(node)} state=${state}
-          chosen=${node.steps.length === 1 && node.steps[0].id === chosen} choose=${choose} />`,
-      )}
+  const next = useFocus(drawn);
+  /** @param {Node} node */
+  const act = ({ key, steps: [first, ...others] }) => {
+    if (!others.length) return choose?.(first.id);
+    next.current = first.id;
+    setOpened(new Set([...opened, key]));
+  };
+  const close = () => {
+    canvas.box.current?.focus();
+    setOpened(new Set());
+  };
+  return html`<section class="graph-box" aria-label="Plan as a graph">
+    <div class="picture-tools">
+      ${setHide && html`<button type="button" class="quiet" aria-pressed=${hide} onClick=${() => setHide(!hide)}>Hide finished</button>`}
+      ${opened.size > 0 && html`<button type="button" class="quiet" onClick=${close}>Close groups</button>`}
+      ${drawn.grouped && !opened.size && html`<span class="hint">${counted(seen.length, "step")} by agent and layer; a group opens with a click.</span>`}
+      <${ZoomButtons} by=${canvas.by} fit=${canvas.fit} whole=${canvas.whole} text=${`${Math.round(100 * canvas.scale)} %`} />
     </div>
-  </div>`;
+    <div class="graph" ref=${canvas.box} tabindex="0" role="group" aria-label="Steps and what they wait for"
+      onKeyDown=${(/** @type {KeyboardEvent} */ event) => onKey(event, canvas)}>
+      ${seen.length ? html`<${Plane} drawn=${drawn} canvas=${canvas} state=${state} chosen=${chosen} act=${act} can=${Boolean(choose)} />`
+        : html`<${Empty} title=${steps.length ? "All steps are finished." : "There is no plan."} />`}
+    </div>
+  </section>`;
 }
 
-/** @param {{node: Node, left: number, top: number, state: Map<number, string>, chosen: boolean, choose?: (id: number) => void}} props */
-function Box({ node, left, top, state, chosen, choose }) {
+/** When a group has opened, the keyboard goes on at its first step. @param {Layout} drawn */
+function useFocus(drawn) {
+  const step = useRef(/** @type {number | null} */ (null));
+  useLayoutEffect(() => {
+    const node = step.current === null ? null : drawn.nodes.find(({ steps }) => steps[0].id === step.current);
+    if (node) document.getElementById(`node-${node.key}`)?.focus();
+    step.current = null;
+  }, [drawn]);
+  return step;
+}
+
+/** The scale of the picture, its direction, and what changes them. @param {Layout} drawn */
+function useCanvas(drawn) {
+  const box = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const [room, setRoom] = useState({ width: 0, height: 0 });
+  const [chosen, setChosen] = useState(/** @type {number | null} */ (null));
+  const anchor = useRef(/** @type {{x: number, y: number, factor: number} | null} */ (null));
+  useLayoutEffect(() => {
+    const element = /** @type {HTMLDivElement} */ (box.current);
+    // Without its border and its own scroll bar, which comes and goes with what is in it.
+    const measure = () => setRoom({ width: element.clientWidth, height: HIGH * innerHeight });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
+  }, []);
+  const upright = isUpright(sizeOf(drawn, false).width, sizeOf(drawn, true).width, room.width);
+  const size = sizeOf(drawn, upright);
+  const scale = chosen ?? fitting(size, room);
+  useLayoutEffect(() => keepInPlace(box.current, anchor), [scale]);
+  /** @param {number} factor @param {number} [x] @param {number} [y] */
+  const zoom = (factor, x, y) => {
+    const frame = box.current?.getBoundingClientRect();
+    const next = limited(scale * factor);
+    if (!frame || next === scale) return;
+    anchor.current = { x: (x ?? frame.left + frame.width / 2) - frame.left, y: (y ?? frame.top + frame.height / 2) - frame.top, factor: next / scale };
+    setChosen(next);
+  };
+  const pan = (/** @type {number} */ dx, /** @type {number} */ dy) => box.current?.scrollBy(-dx, -dy);
+  const fit = () => setChosen(null);
+  useGestures(box, { zoom, pan, fit, drag: "mouse" });
+  return { box, upright, size, scale, whole: chosen === null, by: (/** @type {number} */ factor) => zoom(factor), fit };
+}
+
+/** What was under the pointer stays there. @param {HTMLElement | null} box @param {{current: {x: number, y: number, factor: number} | null}} anchor */
+function keepInPlace(box, anchor) {
+  const at = anchor.current;
+  anchor.current = null;
+  if (box && at) box.scrollTo((box.scrollLeft + at.x) * at.factor - at.x, (box.scrollTop + at.y) * at.factor - at.y);
+}
+
+/** @param {Layout} drawn @param {boolean} upright */
+function sizeOf({ layers, rows }, upright) {
+  const [across, down] = upright ? [rows, layers] : [layers, rows];
+  const [gapX, gapY] = upright ? [SIDE, GAP] : [GAP, SIDE];
+  return { width: across * (WIDTH + gapX) - gapX + 2 * MARGIN, height: down * (HEIGHT + gapY) - gapY + 2 * MARGIN };
+}
+
+/** @param {Layout} drawn @param {boolean} upright @returns {(node: Node) => Place} */
+function placing({ rows }, upright) {
+  const middle = (rows - 1) / 2;
+  if (upright) return (node) => ({ left: (node.row + middle) * (WIDTH + SIDE) + MARGIN, top: node.layer * (HEIGHT + GAP) + MARGIN });
+  return (node) => ({ left: node.layer * (WIDTH + GAP) + MARGIN, top: (node.row + middle) * (HEIGHT + SIDE) + MARGIN });
+}
+
+/** @param {{drawn: Layout, canvas: ReturnType<typeof useCanvas>, state: Map<number, string>, chosen: number | null, act: (node: Node) => void, can: boolean}} props */
+function Plane({ drawn, canvas: { size, scale, upright }, state, chosen, act, can }) {
+  const place = placing(drawn, upright);
+  const outer = { width: `${Math.floor(size.width * scale)}px`, height: `${Math.floor(size.height * scale)}px` };
+  const inner = { width: `${size.width}px`, height: `${size.height}px`, transform: `scale(${scale})` };
+  return html`<div class="graph-room" style=${outer}><div class="graph-plane" style=${inner}>
+    <svg width=${size.width} height=${size.height} aria-hidden="true">
+      ${drawn.edges.map(({ from, to }) => html`<path key=${`${from.key}>${to.key}`} d=${curve(place(from), place(to), upright)} />`)}
+    </svg>
+    ${drawn.nodes.map((node) => html`<${Box} key=${node.key} node=${node} place=${place(node)} state=${state}
+      chosen=${node.steps.length === 1 && node.steps[0].id === chosen} act=${act} can=${can} />`)}
+  </div></div>`;
+}
+
+/** @param {{node: Node, place: Place, state: Map<number, string>, chosen: boolean, act: (node: Node) => void, can: boolean}} props */
+function Box({ node, place, state, chosen, act, can }) {
   const statuses = node.steps.map((step) => state.get(step.id) ?? "waiting");
   const status = ORDER.find((one) => statuses.includes(one)) ?? "waiting";
   const [first] = node.steps;
   const many = node.steps.length > 1;
   const done = statuses.filter((one) => one === "completed").length;
-  const place = { left: `${left}px`, top: `${top}px`, width: `${WIDTH}px`, height: `${HEIGHT}px` };
+  const last = node.steps.at(-1)?.id;
+  const ids = node.key.includes("#") ? ` · ${first.id}–${last}` : "";
+  const style = { left: `${place.left}px`, top: `${place.top}px`, width: `${WIDTH}px`, height: `${HEIGHT}px` };
   return html`<button
-    type="button" class="node tone-${status} ${many ? "many" : ""}" style=${place} aria-pressed=${choose ? chosen : undefined}
-    title=${first.about} disabled=${!choose} onClick=${() => choose?.(first.id)}
+    id="node-${node.key}" type="button" class="node tone-${status} ${many ? "many" : ""}" style=${style} aria-pressed=${can && !many ? chosen : undefined}
+    aria-expanded=${many ? false : undefined} title=${many ? `steps ${first.id} to ${last}: open` : first.about}
+    disabled=${!can && !many} onClick=${() => act(node)}
   >
     <${StatusIcon} status=${status} />
     <span class="node-text">
       <span class="node-name">${many ? `${node.steps.length} × ${first.agent}` : first.agent}</span>
-      <span class="node-sub">${many ? `${done} of ${node.steps.length} done` : first.about || `step ${first.id} · ${status}`}</span>
+      <span class="node-sub">${many ? `${done} of ${node.steps.length} done${ids}` : first.about || `step ${first.id} · ${status}`}</span>
     </span>
   </button>`;
 }
 
-/** @param {number} x1 @param {number} y1 @param {number} x2 @param {number} y2 */
-function curve(x1, y1, x2, y2) {
-  const [from, to, bend] = [y1 + HEIGHT / 2, y2 + HEIGHT / 2, GAP_X / 2];
-  return `M${x1} ${from}C${x1 + bend} ${from} ${x2 - bend} ${to} ${x2} ${to}`;
+/** @param {Place} from @param {Place} to @param {boolean} upright */
+function curve(from, to, upright) {
+  const bend = GAP / 2;
+  if (upright) {
+    const [x1, y1, x2, y2] = [from.left + WIDTH / 2, from.top + HEIGHT, to.left + WIDTH / 2, to.top];
+    return `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
+  }
+  const [x1, y1, x2, y2] = [from.left + WIDTH, from.top + HEIGHT / 2, to.left, to.top + HEIGHT / 2];
+  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }

@@ -125,7 +125,7 @@ function Panels({ live, view, query, show, steering }) {
     <div id="panel" role="tabpanel" aria-labelledby="tab-${chosen}">
       ${chosen === "overview" && html`<${Overview} taskId=${live.taskId} shape=${live.shape} view=${view} query=${query} show=${show} />`}
       ${chosen === "graph" && html`<${Graph} steps=${[...view.steps.values()]} shape=${live.shape}
-        chosen=${Number(query.get("step"))} choose=${show} />`}
+        chosen=${Number(query.get("step"))} choose=${show} ...${hiding(query)} />`}
       ${chosen === "events" && html`<${EventLog} view=${view} version=${live.version} query=${query} />`}
       ${chosen === "plan" && html`<${Plan} view=${view} ...${steering} />`}
     </div>
@@ -137,12 +137,19 @@ function Overview({ taskId, shape, view, query, show }) {
   return html`<div class="overview">
     <div class="overview-side">
       <${Timeline} view=${view} shape=${shape} chosen=${Number(query.get("step")) || null} choose=${show}
-        all=${query.get("runs") === "all"} setAll=${(/** @type {boolean} */ all) => setQuery({ runs: all ? "all" : "" })} />
+        all=${query.get("runs") === "all"} setAll=${(/** @type {boolean} */ all) => setQuery({ runs: all ? "all" : "" })}
+        ...${hiding(query)} />
       <${Now} view=${view} />
     </div>
     <section class="overview-main" aria-label="Report"><${Report} view=${view} taskId=${taskId} /></section>
   </div>`;
 }
+
+/** Whether steps that are finished are left out, as the address has it. @param {URLSearchParams} query */
+const hiding = (query) => ({
+  hide: query.get("hide") === "finished",
+  setHide: (/** @type {boolean} */ hide) => setQuery({ hide: hide ? "finished" : "" }),
+});
 
 /** What is being done at this moment. @param {{view: View}} props */
 function Now({ view }) {
