@@ -73,7 +73,7 @@ class Stack:
         """Starts `dramatiq actors` and waits until its workers are at work."""
         log = self.folder / f"worker-{len(self.processes)}.log"
         process = self._start("dramatiq", "actors", "--processes", "1", "--threads", "4", *arguments, log=log)
-        wait_for(lambda: log.read_bytes().count(b"is ready for action") > 0, "the workers did not start")
+        wait_for(lambda: b"Worker process is ready" in log.read_bytes(), "the workers did not start")
         return process
 
     def answers(self, path: str) -> bool:
@@ -136,6 +136,7 @@ def deployment(folder: Path, redis_url: str, namespace: str, **settings: str) ->
             "STEPSTREAM_AGENT_MODULES": "tests.e2e.agents",
             "STEPSTREAM_LEASE_MS": str(LEASE_MS),
             "STEPSTREAM_SHUTDOWN_GRACE_MS": "200",
+            "STEPSTREAM_METRICS": "false",
             "STEPSTREAM_DATA_DIR": str(folder / "data"),
             "STEPSTREAM_WEB_ALLOW": f"127.0.0.1:{pages_port}",
             "STEPSTREAM_SEARXNG_URL": f"http://127.0.0.1:{pages_port}",

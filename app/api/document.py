@@ -39,7 +39,8 @@ OPERATIONS = {
     "task": "get_task", "plan_of_task": "get_plan", "result": "get_result",
     "events": "list_events", "delete": "delete_task", "cancel": "cancel_task", "pause": "pause_task",
     "resume": "resume_task", "retry": "retry_task", "fork": "fork_task", "task_metrics": "get_task_metrics",
-    "metrics": "get_metrics", "agents": "list_agents", "workers": "list_workers", "queues": "list_queues",
+    "metrics": "get_metrics", "agents": "list_agents", "workers": "list_workers",
+    "targets": "list_worker_targets", "queues": "list_queues",
     "dead_letters": "list_dead_letters", "dead_letter": "get_dead_letter", "requeue": "requeue_dead_letter",
     "discard": "delete_dead_letter", "step_output": "get_step_output",
 }  # fmt: skip

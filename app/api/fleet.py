@@ -2,7 +2,7 @@
 
 from collections import Counter
 from typing import Annotated
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
@@ -21,6 +21,7 @@ from app.model.fleet import (
     LetterPage,
     QueueBody,
     Requeued,
+    ScrapeTarget,
     WaitingByLevel,
     WorkerBody,
 )
@@ -47,6 +48,21 @@ LetterId = Annotated[tuple[str, str], Depends(_letter_id)]
 async def workers(_: Admin, services: Services) -> list[WorkerBody]:
     """The worker processes, as they last reported themselves; those seen last come first."""
     return [_worker(report) for report in await services.fleet.workers()]
+
+
+@router.get("/workers/targets", responses=documented(503))
+async def targets(_: Admin, services: Services) -> list[ScrapeTarget]:
+    """
+    Where the metrics of the living workers are, for Prometheus to find: one target per supervisor, not per process.
+
+    The form is that of its [HTTP service discovery](https://prometheus.io/docs/prometheus/latest/http_sd/).
+    """
+    found = {
+        (url, report.host)
+        for report in await services.fleet.workers()
+        if (url := read_report(report.about).metrics_url)
+    }
+    return [ScrapeTarget(targets=[urlsplit(url).netloc], labels={"host": host}) for url, host in sorted(found)]
 
 
 @router.get("/queues", responses=documented(503))
@@ -147,22 +163,23 @@ def _readers(reports: list[WorkerReport]) -> Counter[str]:
 
 
 def _worker(report: WorkerReport) -> WorkerBody:
-    version, running = read_report(report.about)
-    for attempt in running:
+    told = read_report(report.about)
+    for attempt in told.running:
         attempt.running_ms += report.silent_ms
     return WorkerBody(
         worker_id=report.worker_id,
         alive=report.alive,
         host=report.host,
         pid=report.pid,
-        version=version,
+        version=told.version,
         since_ms=report.started_ms,
         seen_ms=report.seen_ms,
         silent_ms=report.silent_ms,
         queues=list(report.queues),
         threads=report.threads,
         in_flight=report.in_flight,
-        running=running,
+        running=told.running,
+        metrics_url=told.metrics_url,
     )
 
 

@@ -30,7 +30,7 @@ from app.config import Settings
 READY_TIMEOUT_S = 60.0
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
-WORKER_READY = "is ready for action"  # Dramatiq says so once per worker process
+WORKER_READY = "Worker process is ready"  # Dramatiq says so once for each
 
 
 class PortTaken(StackError):
@@ -137,6 +137,8 @@ class Stack:
                 "STEPSTREAM_DATA_DIR": str(self._settings.data_dir.resolve()),
                 "PYTHONUNBUFFERED": "1",
             }
+            # Nobody scrapes what lives for one task.
+            | ({"STEPSTREAM_METRICS": "false"} if self.shape.kind == "run" else {})
         )
 
     def _add(self, name: str, command: list[str], env: dict[str, str], stop_s: float) -> None:

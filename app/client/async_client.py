@@ -91,6 +91,7 @@ class AsyncClient(Core):
     ready = _one(calls.ready)
     agents = _one(calls.agents)
     workers = _one(fleet_calls.workers)
+    worker_targets = _one(fleet_calls.worker_targets)
     queues = _one(fleet_calls.queues)
     queue_history = _one(fleet_calls.queue_history)
     system = _one(fleet_calls.system)

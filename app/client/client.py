@@ -88,6 +88,7 @@ class Client(Core):
     ready = _one(calls.ready)
     agents = _one(calls.agents)
     workers = _one(fleet_calls.workers)
+    worker_targets = _one(fleet_calls.worker_targets)
     queues = _one(fleet_calls.queues)
     queue_history = _one(fleet_calls.queue_history)
     system = _one(fleet_calls.system)

@@ -13,6 +13,7 @@ from app.model.fleet import (
     QueueBody,
     QueueHistoryBody,
     Requeued,
+    ScrapeTarget,
     SystemBody,
     WorkerBody,
 )
@@ -23,6 +24,11 @@ PAGE_SIZE = 100
 def workers() -> Call[list[WorkerBody]]:
     """The worker processes, as they last reported themselves."""
     return Call("GET", "/workers", as_model(list[WorkerBody]))
+
+
+def worker_targets() -> Call[list[ScrapeTarget]]:
+    """Where the metrics of the living workers are, one target per supervisor, as Prometheus' discovery reads it."""
+    return Call("GET", "/workers/targets", as_model(list[ScrapeTarget]))
 
 
 def queues() -> Call[list[QueueBody]]:

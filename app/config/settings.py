@@ -9,6 +9,7 @@ from app.config.api import ApiSettings
 from app.config.common import CommonSettings
 from app.config.llm import LlmSettings
 from app.config.logs import LogSettings
+from app.config.metrics import MetricsSettings
 from app.config.tasks import TaskSettings
 from app.config.tracing import TracingSettings
 from app.config.viewing import ViewingSettings
@@ -23,8 +24,8 @@ OTHER_VARIABLES = frozenset({"STEPSTREAM_URL", "STEPSTREAM_API_KEY", "STEPSTREAM
 
 # Fields stand in the order of the groups from the last to the first, and so does docs/configuration.md.
 class Settings(
-    TracingSettings, LogSettings, ViewingSettings, LlmSettings, WebSettings, WorkSettings, TaskSettings, ApiSettings,
-    CommonSettings,
+    MetricsSettings, TracingSettings, LogSettings, ViewingSettings, LlmSettings, WebSettings, WorkSettings,
+    TaskSettings, ApiSettings, CommonSettings,
 ):  # fmt: skip
     """The configuration of one process; see docs/configuration.md for the prose."""
 

@@ -1,7 +1,9 @@
 """What a worker process reports of its program and its running attempts, written and read."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,6 +12,8 @@ from app.dispatch.stops import Running
 from app.model.fleet import RunningAttempt
 
 RUNNING_MAX = 100
+#: What the exporter of a supervisor calls itself, see `app/bootstrap/exporter.py`.
+METRICS_URL = re.compile(r"http://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}/metrics")
 
 _VERSION = version("stepstream")
 _ATTEMPTS = TypeAdapter(list[RunningAttempt])
@@ -31,9 +35,19 @@ def report(running: Sequence[Running]) -> dict[str, str]:
     return {"version": _VERSION, "running": _ATTEMPTS.dump_json(attempts).decode()}
 
 
-def read_report(about: Mapping[str, str]) -> tuple[str | None, list[RunningAttempt]]:
-    """The version and the attempts; of a program that reports otherwise, nothing."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a worker process says of itself; of a program that reports otherwise, nothing."""
+
+    version: str | None
+    running: list[RunningAttempt]
+    metrics_url: str | None
+
+
+def read_report(about: Mapping[str, str]) -> Told:
+    url = about.get("metrics_url", "")
     try:
-        return about.get("version"), _ATTEMPTS.validate_json(about.get("running", "[]"))
+        running = _ATTEMPTS.validate_json(about.get("running", "[]"))
     except ValidationError:
-        return about.get("version"), []
+        running = []
+    return Told(about.get("version"), running, url if METRICS_URL.fullmatch(url) else None)

@@ -36,6 +36,19 @@ class WorkerBody(BaseModel):
     threads: int
     in_flight: int
     running: list[RunningAttempt]
+    metrics_url: str | None = Field(
+        description="Where its supervisor serves the metrics of all its workers; null until it is known, and without."
+    )
+
+
+class ScrapeTarget(BaseModel):
+    """
+    One supervisor of worker processes, in the form of Prometheus' HTTP service discovery
+    (https://prometheus.io/docs/prometheus/latest/http_sd/).
+    """
+
+    targets: list[str] = Field(description="Host and port of its exporter; it serves `/metrics`.")
+    labels: dict[str, str] = Field(description="`host`: the machine it runs on, as it calls itself.")
 
 
 class WaitingByLevel(BaseModel):

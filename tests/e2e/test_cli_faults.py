@@ -66,7 +66,7 @@ def test_up_goes_on_when_its_workers_and_its_api_die(environment: dict[str, str]
     """One line each, and an orderly end afterwards."""
     process = start(environment, "up", "--port", "0", "--processes", "1")
     read_until(process, "ready; Ctrl-C")
-    for name, ready in (("workers", "is ready for action"), ("api", "Uvicorn running")):
+    for name, ready in (("workers", "Worker process is ready"), ("api", "Uvicorn running")):
         os.kill(state(environment)["pids"][name], signal.SIGKILL)
         read_until(process, f"up      | The {name} ended with exit code -9; the next start is in 0.5 s")
         read_until(process, ready)

@@ -148,7 +148,7 @@ def test_a_dead_child_is_started_again_and_the_rest_stays(standing: Standing, vi
     (told,) = [line for name, line in log.lines[since:] if name == "up"]
     ended = f"The {victim} ended with exit code -9; the next start is in "
     assert re.fullmatch(ended + r"\d\.\d s \(\d of at most 5 restarts within 60 s\)", told)
-    log.wait_for(victim, {"workers": "is ready for action", "api": "Uvicorn running on"}[victim], since)
+    log.wait_for(victim, {"workers": "Worker process is ready", "api": "Uvicorn running on"}[victim], since)
     assert httpx2.get(f"{standing.stack.api_url}/readyz").status_code == 200
 
 
@@ -156,11 +156,11 @@ def test_a_killed_worker_process_does_not_end_the_stack(standing: Standing) -> N
     """Dramatiq ends all of its workers when one dies; they are started again."""
     log, since = standing.log, len(standing.log.lines)
     before = state(standing.settings)["pids"]
-    ready = [line for name, line in log.lines if name == "workers" and "is ready for action" in line]
+    ready = [line for name, line in log.lines if name == "workers" and "Worker process is ready" in line]
     os.kill(orjson.loads(ready[-1])["pid"], signal.SIGKILL)
 
     assert alive(ready_again(standing.settings, "workers", before["workers"]))
-    log.wait_for("workers", "is ready for action", since)
+    log.wait_for("workers", "Worker process is ready", since)
     assert standing.stack.keeper.failure is None
 
 

@@ -1,0 +1,47 @@
+"""What a scrape of Prometheus finds, and what its own linter says of it."""
+
+import os
+import shutil
+import subprocess
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+Scrape = dict[str, float]
+
+
+def scrape(url: str) -> Scrape:
+    """Every series as it is written, `name{label="value"}` with the labels in order, and its value."""
+    reply = httpx2.get(url, timeout=10)
+    assert reply.status_code == 200, reply.text
+    return parsed(reply.text)
+
+
+def parsed(text: str) -> Scrape:
+    found: Scrape = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
+            series = sample.name + (f"{{{labels}}}" if labels else "")
+            assert series not in found, f"{series} is there twice"
+            found[series] = sample.value
+    return found
+
+
+def total(found: Scrape, prefix: str) -> float:
+    """The sum of all series that begin so."""
+    return sum(value for series, value in found.items() if series.startswith(prefix))
+
+
+def complaints(text: str) -> str:
+    """What `promtool check metrics` has against it."""
+    program = shutil.which("promtool")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no promtool in CI")
+        pytest.skip("no promtool")
+    checked = subprocess.run(
+        [program, "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
+    )
+    return checked.stdout + checked.stderr
