@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
-from app.api.deps import Admin, Services, kept
+from app.api.deps import Admin, Scraper, Services, kept
 from app.api.problems import documented
 from app.broker.admin import QueueStats
 from app.broker.dead_letters import DeadLetter
@@ -51,7 +51,7 @@ async def workers(_: Admin, services: Services) -> list[WorkerBody]:
 
 
 @router.get("/workers/targets", responses=documented(503))
-async def targets(_: Admin, services: Services) -> list[ScrapeTarget]:
+async def targets(_: Scraper, services: Services) -> list[ScrapeTarget]:
     """
     Where the metrics of the living workers are, for Prometheus to find: one target per supervisor, not per process.
 

@@ -91,6 +91,11 @@ class Reading:
             self._ended = True
         return False
 
+    def close(self) -> None:
+        self._cells.release()
+        self._map.close()
+        self._file.close()
+
 
 def _places(sizes: Mapping[Series, int]) -> dict[Series, tuple[int, int]]:
     """The first and the last cell of each series."""

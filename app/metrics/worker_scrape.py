@@ -41,6 +41,12 @@ class WorkerScrape(Collector):
         """The text of one scrape."""
         return generate_latest(self._registry)
 
+    def close(self) -> None:
+        """Forgets what it has read."""
+        for reading in self._readings.values():
+            reading.close()
+        self._readings.clear()
+
     @property
     def living(self) -> int:
         """How many processes are there."""

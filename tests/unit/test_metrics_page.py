@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +14,20 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.events.places import HubCounters
 from app.metrics.prometheus.process import ApiMetrics
 from app.metrics.prometheus.truth import TruthCollector
+from app.metrics.worker_scrape import WorkerScrape
 from tests.unit.test_metrics_prometheus import TRUTH, promtool
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
 COLUMNS = "| metric | type | labels | meaning |"
+#: Makes the counts of a process, says so, and stays until it is killed.
+COUNTING = """
+import sys
+from pathlib import Path
+from app.metrics.worker_counts import WorkerCounts
+counts = WorkerCounts(Path(sys.argv[1]), ["writer"], ["writer"], slots=8)
+print("!", end="", flush=True)
+sys.stdin.read()
+"""
 #: What a histogram adds to its name, and labels with it.
 PARTS = re.compile(r"_(bucket|sum|count)$")
 
@@ -37,8 +49,22 @@ def process() -> str:
     return text[: text.index("# HELP stepstream_redis_up")]
 
 
+def workers() -> str:
+    """One process that has counted one of everything, and lives."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = [sys.executable, "-c", COUNTING, str(Path(folder) / "1.cells")]
+        with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.read(1) == b"!"
+            scrape = WorkerScrape(Path(folder))
+            text = scrape.render().decode()
+            scrape.close()
+            process.kill()
+    return text
+
+
 #: Sections of the page with a table of metrics, and a scrape of all of them.
-EXPORTERS: dict[str, Callable[[], str]] = {"From Redis": truth, "Of an API process": process}
+EXPORTERS: dict[str, Callable[[], str]] = {"From Redis": truth, "Of an API process": process, "Of workers": workers}
 
 
 def documented(section: str) -> Metrics:
@@ -72,7 +98,7 @@ def test_the_page_has_every_metric_and_no_other(section: str) -> None:
 
 def test_no_metric_is_told_by_redis_and_by_a_process() -> None:
     """What is added up and what is not must not share a name."""
-    assert documented("From Redis").keys().isdisjoint(documented("Of an API process"))
+    assert documented("From Redis").keys().isdisjoint({**documented("Of an API process"), **documented("Of workers")})
 
 
 @pytest.mark.full
