@@ -27,7 +27,11 @@ def workers() -> Call[list[WorkerBody]]:
 
 
 def worker_targets() -> Call[list[ScrapeTarget]]:
-    """Where the metrics of the living workers are, one target per supervisor, as Prometheus' discovery reads it."""
+    """
+    Where the metrics of the living workers are, one target per supervisor, as Prometheus' discovery reads it.
+
+    For this a key with the scope `metrics` is enough.
+    """
     return Call("GET", "/workers/targets", as_model(list[ScrapeTarget]))
 
 
