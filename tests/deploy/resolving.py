@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import typer
 from dramatiq.cli import make_argument_parser
 
-from app.broker.presence import CLOSE_PATIENCE_MS
 from app.cli.main import Stepstream
 from app.config import Settings, unknown_variables
+from app.dispatch.leaving import EXIT_S_MAX
 from app.model.agents import AgentRegistry
 from app.startup import load_agents
 
@@ -46,5 +46,5 @@ def check_variables(pairs: Iterable[str]) -> None:
 
 
 def drain_s(shutdown_grace_ms: int) -> float:
-    """How long a worker process may take to end: running steps, then what is to be written."""
-    return (shutdown_grace_ms + CLOSE_PATIENCE_MS) / 1000
+    """How long a worker process may take to end: running steps, then what is handed back and written."""
+    return shutdown_grace_ms / 1000 + EXIT_S_MAX
