@@ -3,8 +3,8 @@ The dashboard: a page, its styles and its modules, served as they lie in `app/st
 
 They are for everybody, for there is nothing of anybody's in them; what the page shows it asks of the API, with the
 user's key. Their addresses carry a hash of all of them, so a browser keeps them for good and never mixes two versions.
-The page itself is asked for anew each time; its `ETag` is the same hash, by which an open tab sees that there is a newer
-version.
+The page itself is asked for anew each time; its `ETag` is the same hash, by which an open tab sees that there is a
+newer version.
 """
 
 import base64

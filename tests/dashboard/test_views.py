@@ -65,7 +65,8 @@ def views(tasks: dict[str, str]) -> dict[str, str]:
     """Every view, by a name, in the state in which it shows the most."""
     running, done, failed = (f"#/tasks/{tasks[name]}" for name in ("running", "done", "failed"))
     return {
-        "tasks": "#/tasks", "label": "#/tasks?label=team:views", "nothing found": "#/tasks?q=nosuchword", "submit": "#/submit", "running": running,
+        "tasks": "#/tasks", "label": "#/tasks?label=team:views", "nothing found": "#/tasks?q=nosuchword",
+        "submit": "#/submit", "running": running,
         "done": done, "failed": failed, "graph": f"{done}?tab=graph", "events": f"{done}?tab=events&event=3",
         "plan": f"{done}?tab=plan", "step": f"{failed}?step=2",
         "queues": "#/queues", "workers": "#/workers", "letters": "#/dead-letters",
