@@ -2,12 +2,18 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import pytest
 import redis.asyncio
+from anyio.abc import SocketAttribute
 
 from app.broker.keys import ShardKeys
+from app.keys import Keys
+from app.metrics.prometheus import reading
+from app.model.agents import AgentRegistry
+from app.redis_async import connect
 from tests.integration.api.support import Api, Worker, running
 from tests.unit.test_metrics_prometheus import promtool, samples
 
@@ -96,6 +102,18 @@ async def test_a_counter_that_another_program_has_broken_leaves_the_rest(
 
     assert found["stepstream_open_tasks",] == 0
     assert not any(name == "stepstream_events_total" for name, *_ in found)
+
+
+async def test_a_server_that_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scrape waits for it a bounded time, and then tells of the process alone."""
+    monkeypatch.setattr(reading, "SCRAPE_S_MAX", 0.1)
+    nobody: Any = None
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as silent:
+        silent_client = connect(f"redis://127.0.0.1:{silent.extra(SocketAttribute.local_port)}")
+        reader = reading.TruthReader(silent_client, Keys("x"), nobody, AgentRegistry())
+
+        assert await reader.read() is None
+        await silent_client.aclose()
 
 
 async def test_live_events_are_timed(served: Api, worker: Worker) -> None:
