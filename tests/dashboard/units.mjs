@@ -19,6 +19,7 @@ const bulk = await load("model/bulk.js");
 const { History, most, pieces, sum, SPAN_MS } = await load("model/history.js");
 const { fitting, isUpright, limited, moved, within, zoomed } = await load("model/zoom.js");
 const { pieces: piecesOf, ranMs, ticks } = await load("model/spans.js");
+const { refusals, runThrough } = await load("model/letter_run.js");
 const { duration, ago, size } = await load("format.js");
 
 // Places: every value of a text is found by its pointer, and an error by its line.
@@ -174,4 +175,24 @@ assert.deepEqual([past.times, past.of("a", "waiting"), past.last], [[3_000, 2_50
 assert.deepEqual(pieces([0, 1, SPAN_MS / 2, SPAN_MS - 1, SPAN_MS], [3, 5, null, 1, 9], SPAN_MS, 4), [5, null, null, 1]);
 assert.equal(ago(4000), "just now");
 assert.equal(size(1536), "1.5 KiB");
+// Many letters: each once, a busy server is asked again, refusals are told by their reason, and it stops when it is told to.
+const many = Array.from({ length: 50 }, (_, index) => ({ id: `q:${index}` }));
+const acted = [];
+const busyOnce = new Set();
+const told = [];
+const course = await runThrough(many, async ({ id }) => {
+  const number = Number(id.slice(2));
+  if (number === 7 && !busyOnce.has(id)) {
+    busyOnce.add(id);
+    throw Object.assign(new Error("busy"), { passing: true, retryAfterMs: 0 });
+  }
+  if (number >= 48) throw Object.assign(new Error(`Task '0-01a21598-fd38-7c12-938b-ed649ae409${number}' still runs step ${number}.`), { passing: false });
+  acted.push(id);
+}, (one) => told.push(one.through), () => false);
+assert.deepEqual([acted.length, new Set(acted).size, course.through, refusals(course)], [48, 48, 50, 2]);
+assert.deepEqual([...course.refused], [["Task still runs the step.", 2]]);
+assert.deepEqual(told.at(-1), 50);
+let begunOf = 0;
+const short = await runThrough(many, async () => void (begunOf += 1), () => {}, () => begunOf >= 10);
+assert.ok(short.through < 20 && begunOf === short.through);
 process.stdout.write("all hold\n");
