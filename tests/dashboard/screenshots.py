@@ -16,7 +16,7 @@ import redis
 from playwright.sync_api import Browser, sync_playwright
 
 from app import local_redis
-from app.cli.demo import write_documents
+from app.cli.demo import TASK, write_documents
 from app.keys import Keys
 from tests.conformance.browser import chromium
 from tests.dashboard.conftest import FLAGS, running
@@ -25,14 +25,12 @@ from tests.dashboard.test_views import SIZES, settled, views
 from tests.deployment import Stack
 
 FOLDER = Path(".stepstream/screenshots")
-DOCUMENTS_MAX = 200
 HOUR_S = 3600
-TASK = "Compare fastapi and redis on features and installation"
 
 
 def furnished(stack: Stack) -> dict[str, str]:
     """Tasks of every kind, as a real system has them."""
-    files = sorted(write_documents(stack.folder / "documents").glob("*.md"))[:DOCUMENTS_MAX]
+    files = sorted(write_documents(stack.folder / "documents").glob("*.md"))
     documents = [{"name": file.name, "text": file.read_text()} for file in files]
     for word in (
         "Summarise the release notes of March",

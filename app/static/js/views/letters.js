@@ -25,7 +25,7 @@ export function Letters() {
   const [deed, setDeed] = useState(/** @type {Deed | null} */ (null));
   const groups = data ? grouped(data.letters) : [];
   return html`<div class="view-head"><h1>Dead letters</h1>
-      ${data && html`<p class="hint">${data.more ? `the newest ${count(data.letters.length)} letters` : counted(data.letters.length, "letter")}${queue ? ` of queue ${queue}` : ""}${data.letters.length ? `, by their ${counted(groups.length, "error")}` : ""}</p>`}
+      ${data && html`<p class="hint">${data.more ? `the newest ${count(data.letters.length)} letters` : counted(data.letters.length, "letter")}${queue ? ` of queue ${queue}` : ""}${data.letters.length ? `, ${counted(groups.length, "kind of error", "kinds of error")}` : ""}</p>`}
       ${queue && html`<a class="button" href=${href(["dead-letters"])}>All queues</a>`}</div>
     ${problem && html`<${ProblemBox} problem=${problem} retry=${reload} />`}
     ${!data && !problem && html`<${Loading} />`}
@@ -53,7 +53,6 @@ async function all(queue, signal) {
 
 /** @param {{group: Group, act: (deed: Deed) => void}} props */
 function Card({ group: { letters, sample }, act }) {
-  const many = counted(letters.length, "letter");
   const about = `${sample.agent ?? sample.queue}: ${sample.error.message}`;
   const [open, setOpen] = useState(false);
   return html`<section class="card" aria-label=${about}>
@@ -61,8 +60,8 @@ function Card({ group: { letters, sample }, act }) {
       <h2>${count(letters.length)} × ${sample.agent ?? "unreadable"}</h2>
       <span class="tag">${sample.reason}</span>
       <div class="actions">
-        <button type="button" onClick=${() => act({ verb: "requeue", letters, about })}>Requeue ${many} …</button>
-        <button type="button" class="danger" onClick=${() => act({ verb: "discard", letters, about })}>Discard ${many} …</button>
+        <button type="button" onClick=${() => act({ verb: "requeue", letters, about })}>Requeue ${count(letters.length)}<span class="hidden"> ${letters.length === 1 ? "letter" : "letters"}</span> …</button>
+        <button type="button" class="danger" onClick=${() => act({ verb: "discard", letters, about })}>Discard ${count(letters.length)}<span class="hidden"> ${letters.length === 1 ? "letter" : "letters"}</span> …</button>
       </div>
     </header>
     <p class="failure-text">${sample.error.message}</p>

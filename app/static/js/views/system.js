@@ -63,7 +63,18 @@ function Redis({ value, server }) {
       <${Fact} term="Repaired" value=${whole(repaired)}
         hint="Put right by the audit; above 0 something else has written to the keys" bad=${repaired > 0} />
     </dl>
+    ${server && doubts(server).map((doubt) => html`<p key=${doubt} class="notice">${doubt}</p>`)}
   <//>`;
+}
+
+/** What about this server may cost tasks. @param {Server} server */
+function doubts({ role, eviction_policy: policy, append_only, saved }) {
+  return [
+    policy !== "" && policy !== "noeviction" && `When its memory is full, this server throws keys away (${policy}), and tasks with them: set maxmemory-policy to noeviction.`,
+    !append_only && "The append-only file is off: after a crash of this server tasks are as it last saved them, or gone.",
+    !saved && "Its last write to disk failed.",
+    role !== "master" && `This server follows another one (${role}): it takes no tasks.`,
+  ].filter(Boolean);
 }
 
 /** @param {Server} server */
@@ -73,10 +84,8 @@ function About({ version, role, up_ms, memory_bytes: used, memory_bytes_max: lim
     <${Fact} term="Version" value=${version} />
     <${Fact} term="Up" value=${duration(up_ms)} />
     <${Fact} term="Memory" value=${limit ? `${size(used)} of ${size(limit)}` : `${size(used)}, no limit`} bad=${limit > 0 && used > 0.9 * limit} />
-    <${Fact} term="When memory is full" value=${evicts ? `throws keys away (${policy})` : "refuses writes"} bad=${evicts}
-      hint=${evicts ? "Keys of tasks may vanish: set maxmemory-policy to noeviction" : policy} />
-    <${Fact} term="Append-only file" value=${append_only ? "on" : "off"} bad=${!append_only}
-      hint=${append_only ? "Writes survive a restart of Redis" : "After a restart of Redis tasks are as they were when it last saved, or gone"} />
+    <${Fact} term="When memory is full" value=${evicts ? `throws keys away (${policy})` : "refuses writes"} bad=${evicts} hint=${policy} />
+    <${Fact} term="Append-only file" value=${append_only ? "on" : "off"} bad=${!append_only} />
     <${Fact} term="Last write to disk" value=${saved ? "went well" : "failed"} bad=${!saved} />
     <${Fact} term="Connections" value=${count(clients)} />
     <${Fact} term="Replicas" value=${role === "master" ? count(replicas) : `is one itself (${role})`} bad=${role !== "master"} />`;

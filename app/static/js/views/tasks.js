@@ -51,7 +51,7 @@ export function Tasks() {
   return html`
     <div class="view-head"><h1>Tasks</h1>${!isAdmin.value && html`<p class="hint">Updated every ${duration(POLL_MS)}</p>`}</div>
     <${Filters} query=${query} counts=${counts.data} />
-    <${BulkActions} query=${query} counts=${counts.data} done=${reload} />
+    <${BulkActions} query=${query} counts=${counts.loading ? null : counts.data} done=${reload} />
     <${Found} page=${page} query=${query} />
   `;
 }

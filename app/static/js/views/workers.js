@@ -1,9 +1,9 @@
 /** Workers: who is there, when they were last heard of, and what they are at. */
 
 import { call } from "../api.js";
-import { ago, count, counted, duration } from "../format.js";
+import { ago, count, counted, duration, shortId } from "../format.js";
 import { html } from "../lib.js";
-import { Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
+import { Badge, Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
 import { useResource } from "../parts/resource.js";
 import { href } from "../router.js";
 
@@ -21,9 +21,11 @@ export function Workers() {
   const { data, problem, reload } = useResource((signal) => call("GET", "/workers", { signal }), [], { everyMs: POLL_MS });
   const workers = /** @type {Worker[] | null} */ (data);
   const alive = workers?.filter((worker) => worker.alive) ?? [];
+  const versions = new Set(alive.map((worker) => worker.version)).size;
   const threads = alive.reduce((sum, worker) => sum + worker.threads, 0);
   return html`<div class="view-head"><h1>Workers</h1>${workers &&
-    html`<p class="hint">${counted(alive.length, "process", "processes")} alive, ${counted(threads, "thread")}</p>`}</div>
+    html`<p class="hint">${counted(alive.length, "process", "processes")} alive, ${counted(threads, "thread")}</p>
+      ${versions > 1 && html`<${Badge} status="paused" label="versions differ" />`}`}</div>
     ${problem && html`<${ProblemBox} problem=${problem} retry=${reload} />`}
     ${!workers && !problem && html`<${Loading} />`}
     ${workers?.length === 0 && html`<${Empty} title="No worker has reported itself.">
@@ -50,7 +52,7 @@ function Card({ worker }) {
     ${busy === 0 && html`<p class="hint">Nothing is running.</p>`}
     <ul class="runs">${worker.running.slice(0, RUNNING_MAX).map(
       (one) => html`<li key=${`${one.task_id}:${one.step_id}`}>
-        <a href=${href(["tasks", one.task_id], { step: String(one.step_id) })}>${one.agent}, step ${one.step_id}</a>
+        <span><a href=${href(["tasks", one.task_id], { step: String(one.step_id) })}>${one.agent}, step ${one.step_id}</a> <code class="faint">${shortId(one.task_id)}</code></span>
         <span class="hint num">${one.attempt > 1 ? `attempt ${one.attempt}, ` : ""}${duration(one.running_ms)}</span></li>`,
     )}</ul>
     ${busy > RUNNING_MAX && html`<p class="hint">and ${busy - RUNNING_MAX} more</p>`}
