@@ -1,5 +1,6 @@
 """docs/metrics.md against what processes tell: every name, its type and its labels, in both directions."""
 
+import json
 import re
 import subprocess
 import sys
@@ -101,16 +102,26 @@ def test_no_metric_is_told_by_redis_and_by_a_process() -> None:
     assert documented("From Redis").keys().isdisjoint({**documented("Of an API process"), **documented("Of workers")})
 
 
-@pytest.mark.full
-def test_prometheus_takes_the_configuration_on_the_page(tmp_path: Path) -> None:
-    """As it stands there."""
-    tool = promtool()
-    config = tmp_path / "prometheus.yml"
-    config.write_text(PAGE.partition("```yaml\n")[2].partition("```")[0])
-
-    done = subprocess.run([tool, "check", "config", "--syntax-only", str(config)], capture_output=True, check=False)
-
+def checked_by_prometheus(kind: str, file: Path, text: str) -> None:
+    file.write_text(text)
+    done = subprocess.run([promtool(), "check", *kind.split(), str(file)], capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.full
+def test_prometheus_takes_what_is_on_the_page(tmp_path: Path) -> None:
+    """The configuration as it stands there, and every query."""
+    checked_by_prometheus(
+        "config --syntax-only", tmp_path / "prometheus.yml", *re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    )
+    queries = [
+        query.strip()
+        for block in re.findall(r"```promql\n(.*?)```", PAGE, re.DOTALL)
+        for query in re.split(r"\n(?! )", re.sub(r"(?m)^#.*\n", "", block).strip())
+    ]
+    rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+    assert len(rules) > 5
+    checked_by_prometheus("rules", tmp_path / "rules.yml", json.dumps({"groups": [{"name": "page", "rules": rules}]}))
 
 
 def test_every_name_on_the_page_exists() -> None:
