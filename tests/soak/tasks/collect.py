@@ -79,7 +79,7 @@ def remains(client: "redis.Redis", metrics: str) -> Remains:
         }
     dead = [_step_of(letter) for name in names for letter in client.zrange(name.dlq, 0, -1)]
     alarms = repaired(metrics) + int(client.hget(Keys(NAMESPACE).audit, "repaired") or 0)
-    return Remains(left, sorted(_immortal(client, names)), dead, alarms, _written(client), counted(metrics))
+    return Remains(left, sorted(_immortal(client, names)), dead, alarms, written(client, NAMESPACE), counted(metrics))
 
 
 def repaired(metrics: str) -> int:
@@ -99,9 +99,9 @@ def counted(metrics: str) -> Counter[tuple[str, str]]:
     )
 
 
-def _written(client: "redis.Redis") -> Counter[tuple[str, str]]:
+def written(client: "redis.Redis", namespace: str) -> Counter[tuple[str, str]]:
     """How many there are in the logs: nothing has expired yet."""
-    logs = client.scan_iter(match=f"{Keys(NAMESPACE).events('*')}", count=1_000)
+    logs = client.scan_iter(match=Keys(namespace).events("*"), count=1_000)
     events = (orjson.loads(fields[b"e"]) for key in logs for _, fields in client.xrange(key))
     return Counter((event["type"], event.get("agent", "")) for event in events)
 
