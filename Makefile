@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SIDE_BY_SIDE := --dist loadfile -n
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full docs openapi check format up api worker lock audit bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
+.PHONY: help setup demo test test-full docs openapi grafana check format up api worker lock audit bench bench-quality bench-dispatch bench-rivals bench-broker bench-submissions soak mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ format: setup ## Format the code
 openapi: setup ## Write docs/openapi.json and docs/report.schema.json anew
 	$(BIN)/python -c 'from app.api.document import snapshot; from app.main import create_app; print(snapshot(create_app().openapi()), end="")' > docs/openapi.json
 	$(BIN)/python -c 'import json; from app.model.report import Report; print(json.dumps(Report.model_json_schema(), indent=2))' > docs/report.schema.json
+
+grafana: setup ## Write the dashboard for Grafana from its source
+	$(BIN)/python deploy/grafana/dashboard.py
 
 # Everything an image has but what only a laptop or a developer needs; a test holds them to pyproject.toml.
 LOCKED_EXTRAS := llm otel pdf
