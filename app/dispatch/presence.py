@@ -20,7 +20,7 @@ BEAT_S = 5.0
 #: Three beats: one that was late is not gone.
 LIFE_MS = 15_000
 #: How long ids are kept of which no process tells any more.
-LIST_TTL_S = 60
+LIST_TTL_MS = 60_000
 PROCESSES_MAX = 1_000
 
 _VERSION = version("stepstream")
@@ -68,14 +68,14 @@ class ApiPresence:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.set(self._keys.api(self.process_id), told.model_dump_json(), px=LIFE_MS)
         pipeline.sadd(self._keys.apis, self.process_id)
-        pipeline.expire(self._keys.apis, LIST_TTL_S)
+        pipeline.pexpire(self._keys.apis, LIST_TTL_MS)
         with translated():
             await pipeline.execute()
 
     async def leave(self) -> None:
         """This process ends."""
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.delete(self._keys.api(self.process_id))
+        pipeline.unlink(self._keys.api(self.process_id))
         pipeline.srem(self._keys.apis, self.process_id)
         with translated():
             await pipeline.execute()

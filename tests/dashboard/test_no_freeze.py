@@ -27,8 +27,8 @@ STEADY_PER_S = 50
 ELEMENTS_MAX = 2_000
 #: The share of the time in which the page's thread does nothing but one long task (over 50 ms, W3C Long Tasks).
 BLOCKED_MAX = 0.25
-#: What a view may have more or less of from one picture to the next: a line about what runs now, say.
-ELEMENTS_SPREAD_MAX = 10
+#: What a view may have more or less of from one picture to the next: the rows beyond the end of a log that is followed.
+ELEMENTS_SPREAD_MAX = 100
 #: What the page may hold of an event that it keeps, per byte of its JSON; measured: 1.5.
 BYTES_PER_BYTE_MAX = 2.5
 #: Notes long tasks, and the most elements that there were at any picture.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,10 @@ def test_operators_see_the_installation(stack: Stack, api: Client) -> None:
     assert api.pause_queue("noop").paused
     assert {queue.name: queue.paused for queue in api.queues()}["noop"]
     assert not api.resume_queue("noop").paused
+    history = api.queue_history()
+    assert {"noop", "retriever"} <= {queue.name for queue in history.queues}
+    assert api.queue_history(after_ms=history.times_ms[-1] + 3_600_000).times_ms == []
+    assert [process.version for process in api.system().api_processes] == [version("stepstream")]
 
 
 def test_one_action_for_many_tasks(stack: Stack, api: Client) -> None:
