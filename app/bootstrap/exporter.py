@@ -70,7 +70,7 @@ class Supervised:
 
 def _announce(settings: Settings, folder: RunFolder, port: int) -> None:
     """Tells people in the log, and the workers in their folder, whose reports carry it on."""
-    host = settings.metrics_advertise or _reachable(settings)
+    host = settings.metrics_advertise or reachable(settings)
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
     draft = folder.path / f"{ADDRESS}.draft"
     try:
@@ -81,13 +81,14 @@ def _announce(settings: Settings, folder: RunFolder, port: int) -> None:
     log.info("metrics_served", url=url)
 
 
-def _reachable(settings: Settings) -> str:
+def reachable(settings: Settings) -> str:
     """The host under which others find us: of all our addresses that with which we reach Redis, else our name."""
     if settings.metrics_host not in EVERYWHERE:
         return settings.metrics_host
     try:
         redis = urlsplit(local_redis.redis_url(settings))
-        found = socket.getaddrinfo(redis.hostname or "", redis.port or REDIS_PORT, type=socket.SOCK_DGRAM)
+        family = socket.AF_UNSPEC if ":" in settings.metrics_host else socket.AF_INET
+        found = socket.getaddrinfo(redis.hostname or "", redis.port or REDIS_PORT, family, socket.SOCK_DGRAM)
         family, kind, _, _, place = found[0]
         with socket.socket(family, kind) as probe:
             # Of a datagram socket this sends nothing.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.cli.environment import Url, api
 from app.cli.exits import Exit
 from app.cli.records import Json, age, for_programs, say_records, show_table, table
-from app.cli.terminal import cell, end
+from app.cli.terminal import cell, end, tell
 from app.model.fleet import RunningAttempt, WorkerBody
 
 RUNNING_SHOWN_MAX = 3
@@ -37,6 +37,8 @@ def _print(workers: Sequence[WorkerBody]) -> None:
             cell(_running(worker.running)),
         )
     show_table(rows)
+    if urls := sorted({worker.metrics_url for worker in workers if worker.metrics_url}):
+        tell(f"metrics: {', '.join(urls)}")
 
 
 def _running(attempts: Sequence[RunningAttempt]) -> str:

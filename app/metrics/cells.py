@@ -61,6 +61,12 @@ class Cells:
                 self._cells[first + at] += 1
                 self._cells[last] += amount
 
+    def close(self) -> None:
+        """For a process that goes on: whoever adds after this gets a `ValueError`."""
+        self._cells.release()
+        self._map.close()
+        self._file.close()
+
 
 class Reading:
     """Another process's cells; raises `ValueError` for a file that is none, `OSError` for one that cannot be read."""
