@@ -23,6 +23,7 @@ from app.api import (
     metrics,
     outputs,
     refusing,
+    requests,
     results,
     steering,
     stream,
@@ -46,7 +47,7 @@ from app.tracing.door import traced
 ROUTERS = (
     stream.router, tasks.submissions, listing.router, bulk.router, tasks.router, results.router, steering.steering,
     steering.router, event_pages.router, firehose.router, metrics.router, agents.router, fleet.router, system.router,
-    health.router, outputs.router, whoami.router, dashboard.router,
+    health.router, outputs.router, requests.router, whoami.router, dashboard.router,
 )  # fmt: skip
 DESCRIPTION = """
 Multi-step agent tasks as durable background work: submit a task, watch every transition as an event,

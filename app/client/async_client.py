@@ -73,6 +73,7 @@ class AsyncClient(Core):
     bulk = _pages(list_calls.bulk)
     whoami = _one(calls.whoami)
     plan = _one(calls.plan)
+    request = _one(calls.request)
     result = _one(calls.result)
     output = _one(calls.output)
     markdown = _one(calls.markdown)

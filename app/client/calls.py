@@ -19,7 +19,7 @@ import httpx2
 from app.client.call import Call, When, as_model, given, moment, nothing, segment
 from app.client.errors import ApiError
 from app.metrics.figures import TaskMetrics
-from app.model.answers import Accepted, AgentBody, CallerBody, OutputBody, PlanBody, ResultBody
+from app.model.answers import Accepted, AgentBody, CallerBody, OutputBody, PlanBody, RequestBody, ResultBody
 from app.model.output import OutputFormat
 from app.model.plan import Plan, PlannerChoice
 from app.model.task import CancelMode, Concurrency, Document, TaskView
@@ -98,6 +98,11 @@ def whoami() -> Call[CallerBody]:
 def plan(task_id: str) -> Call[PlanBody]:
     """The plan of a task with the state of each step."""
     return Call("GET", f"{_path(task_id)}/plan", as_model(PlanBody))
+
+
+def request(task_id: str, *, documents: bool = True) -> Call[RequestBody]:
+    """The body that would submit the task once more, with or without the texts that came with it."""
+    return Call("GET", f"{_path(task_id)}/request", as_model(RequestBody), params={"documents": documents})
 
 
 def result(task_id: str) -> Call[ResultBody]:

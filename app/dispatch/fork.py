@@ -28,11 +28,25 @@ def still_grown(grown: Sequence[str], after: Plan) -> list[str]:
     """
     kept, ids = [], {step.step_id for step in after.steps}
     for entry in grown:
-        parent, _, added = entry.partition(":")
-        first, _, last = added.partition("-")
-        if int(parent) in ids and not ids.isdisjoint(range(int(first), int(last) + 1)):
+        if int(entry.partition(":")[0]) in ids and not ids.isdisjoint(_added(entry)):
             kept.append(entry)
     return kept
+
+
+def as_sent(plan: Plan, grown: Sequence[str]) -> list[Step]:
+    """The plan without the steps that others have added; what waited for these waits for those that added them."""
+    added = {step_id for entry in grown for step_id in _added(entry)}
+    return [
+        step.model_copy(update={"depends_on": tuple(below for below in step.depends_on if below not in added)})
+        for step in plan.steps
+        if step.step_id not in added
+    ]
+
+
+def _added(entry: str) -> range:
+    """The steps of an entry of the field `grown`, `<parent>:<first>-<last>`."""
+    first, _, last = entry.partition(":")[2].partition("-")
+    return range(int(first), int(last) + 1)
 
 
 def _content(step: Step) -> tuple[object, ...]:

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field, JsonValue
 
-from app.model.plan import Plan, PlannerName, Step
-from app.model.task import StepStatus, TaskStatus, TaskView
+from app.model.output import TaskOutput
+from app.model.plan import Plan, PlannerChoice, PlannerName, Step
+from app.model.task import Concurrency, Document, StepStatus, TaskStatus, TaskView
 
 
 class Links(BaseModel):
@@ -82,6 +83,32 @@ class CallerBody(BaseModel):
     name: str = Field(description="What events call the caller.")
     tenant: str
     scopes: list[str] = Field(description="What it may do: `submit`, `read`, `admin`.")
+
+
+class RequestInputs(BaseModel):
+    """What the task worked on."""
+
+    documents: list[Document] = Field(description="Texts that came with the task.")
+    collection: str | None
+    urls: list[str]
+    web: bool
+
+
+class RequestBody(BaseModel):
+    """
+    The body that asks for the same once more: `POST /run-task` takes it as it is.
+
+    Times are left out, for they were meant for then; a plan stands here where the client had sent one.
+    """
+
+    task: str
+    plan: list[Step] | None
+    planner: PlannerChoice | None
+    inputs: RequestInputs
+    output: TaskOutput
+    priority: int
+    labels: dict[str, str]
+    concurrency: Concurrency | None
 
 
 class TaskCounts(BaseModel):

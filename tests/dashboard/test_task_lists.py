@@ -172,3 +172,43 @@ def test_who_may_only_read_is_offered_nothing_to_do_to_many(
     expect(page.get_by_role("button", name=re.compile("^Retry"))).to_have_count(0)
 
     assert seen == {"reader": 0, "submitter": 2}
+
+
+def test_a_task_is_submitted_again_as_it_was_or_changed(listed: Stack, open_page: Open) -> None:
+    """Words, documents, labels and the plan are in the form; what is sent is a task of its own."""
+    stack, document = listed, {"name": "tea.md", "text": "# Tea\n\nTea is hot."}
+    plan = steps("noop", "noop")
+    first = ended(stack, stack.submit(plan, task="Brew it", labels={"run": "again"}, inputs={"documents": [document]}))
+    page = open_page(stack.url, f"#/tasks/{first}")
+    page.get_by_role("link", name="Submit again").click()
+
+    expect(page.get_by_label("What do you want to know")).to_have_value("Brew it")
+    expect(page.locator(".files")).to_contain_text("tea.md")
+    expect(page.locator(".node")).to_have_count(2)
+    expect(page.get_by_text("A deadline or a start that it had is not taken over.")).to_be_visible()
+    page.get_by_label("What do you want to know").fill("Brew it again")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    expect(page.get_by_role("heading", name="Brew it again")).to_be_visible()
+    second = page.url.rpartition("/")[2]
+    assert second != first
+    body = stack.get(f"/tasks/{second}/request")
+    assert (body["inputs"]["documents"], body["labels"]) == ([document], {"run": "again"})
+    assert [(step["agent"], step["depends_on"]) for step in body["plan"]] == [("noop", []), ("noop", [1])]
+
+
+def test_documents_that_are_gone_are_to_be_chosen_again(listed: Stack, open_page: Open) -> None:
+    """The page says so, and has the rest."""
+    stack = listed
+    task_id = stack.submit(steps("noop"), task="Brew it", not_before="PT1H")
+    page = open_page(stack.url, f"#/tasks/{task_id}")
+
+    def gone(route: Route) -> None:
+        if "documents=false" in route.request.url:
+            return route.fallback()
+        problem = {"title": "Not possible", "detail": "The documents of the task are no longer kept.", "status": 409}
+        return route.fulfill(status=409, json=problem)
+
+    page.route("**/request*", gone)
+    page.get_by_role("link", name="Submit again").click()
+    expect(page.get_by_text("The documents of the task are no longer kept. Choose them again.")).to_be_visible()
+    expect(page.get_by_label("What do you want to know")).to_have_value("Brew it")

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 const load = (name) => import(pathToFileURL(`${process.argv[2]}/${name}`));
 const { read, placeOf, lineOf } = await load("model/places.js");
 const { curl, python } = await load("model/snippets.js");
-const { bodyOf, EMPTY, labelsOf } = await load("model/draft.js");
+const { bodyOf, draftOf, EMPTY, labelsOf } = await load("model/draft.js");
 const { inOrder, layout, unfinished, DRAWN_MAX, PART } = await load("model/layout.js");
 const { apply, newView } = await load("model/fold.js");
 const { lineOf: lineOfEvent, selected, typesOf } = await load("model/log.js");
@@ -47,6 +47,14 @@ assert.ok(python("http://h", body).includes('plan=[{"step_id": 1, "agent": "a", 
 assert.deepEqual(bodyOf({ ...EMPTY, task: "x" }), { task: "x" });
 assert.deepEqual(bodyOf({ ...EMPTY, task: "x", labels: "a:b, c:d:e", priority: 0 }, []), { task: "x", plan: [], priority: 0, labels: { a: "b", c: "d:e" } });
 assert.deepEqual(labelsOf(" , a:1"), { a: "1" });
+
+const again = { task: "x", plan: null, planner: "rules", inputs: { documents: [{ name: "a", text: "b" }], collection: "c", urls: ["u", "v"], web: true },
+  output: { format: "json" }, priority: 1, labels: { a: "1, 2:3", b: "" }, concurrency: { key: "a", limit: 2 } };
+assert.deepEqual(bodyOf(draftOf(again)), { task: "x", planner: "rules", inputs: again.inputs, output: again.output, labels: again.labels, priority: 1, concurrency: again.concurrency });
+const bare = { ...again, planner: null, plan: [{ step_id: 1, agent: "w", payload: "p", reason: null, on_failure: "fail" }], labels: {}, priority: 5, concurrency: null,
+  inputs: { documents: [], collection: null, urls: [], web: false }, output: { format: "markdown" } };
+assert.deepEqual(JSON.parse(draftOf(bare).plan), [{ step_id: 1, agent: "w", payload: "p" }]);
+assert.deepEqual(bodyOf(draftOf(bare), "the plan"), { task: "x", plan: "the plan" });
 
 // Layout: behind what it waits for; no two in one place; a large plan by groups, and soon.
 const step = (id, deps, agent = "a") => ({ id, agent, deps });

@@ -3,14 +3,15 @@
 /**
  * @typedef {{name: string, text: string}} DocumentFile
  * @typedef {{task: string, documents: DocumentFile[], urls: string, web: boolean, collection: string, format: string,
- *   planner: string, priority: number, labels: string, deadline: string, notBefore: string, plan: string | null}} Draft
- *   `plan` is JSON once somebody has edited it
+ *   planner: string, priority: number, labels: string, deadline: string, notBefore: string, plan: string | null,
+ *   concurrency: object | null}} Draft
+ *   `plan` is JSON once somebody has edited it; `concurrency` comes with a task that is submitted again
  */
 
 /** @type {Draft} */
 export const EMPTY = {
   task: "", documents: [], urls: "", web: false, collection: "", format: "markdown", planner: "", priority: 5, labels: "",
-  deadline: "", notBefore: "", plan: null,
+  deadline: "", notBefore: "", plan: null, concurrency: null,
 };
 
 /** What is sent; members that nobody has filled in are left out. @param {Draft} draft @param {unknown} [plan] */
@@ -25,6 +26,7 @@ export function bodyOf(draft, plan) {
       labels: labelsOf(draft.labels),
       deadline: draft.deadline.trim(),
       not_before: draft.notBefore.trim(),
+      concurrency: draft.concurrency,
     }),
     ...(draft.priority === 5 ? {} : { priority: draft.priority }),
   };
@@ -49,8 +51,27 @@ function given(members) {
 /** @param {unknown} value */
 const isEmpty = (value) => typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 
-/** `team:a, env:b` @param {string} text @returns {Record<string, string>} */
-export function labelsOf(text) {
-  const pairs = text.split(",").map((part) => part.trim()).filter(Boolean);
-  return Object.fromEntries(pairs.map((pair) => pair.split(/:(.*)/s, 2).map((part) => part.trim())).map(([name, value = ""]) => [name, value]));
+/** A submission as it was sent, to be changed and sent again. @param {any} body `GET /tasks/{id}/request` @returns {Draft} */
+export function draftOf({ task, plan, planner, inputs, output, priority, labels, concurrency }) {
+  return {
+    ...EMPTY, task, documents: inputs.documents, urls: inputs.urls.join("\n"), web: inputs.web, collection: inputs.collection ?? "",
+    format: output.format, planner: planner ?? "", priority, labels: labelText(labels), concurrency,
+    plan: plan ? JSON.stringify(plan.map(brief), null, 2) : null,
+  };
 }
+
+/** A step without what it does not say. @param {any} step */
+export function brief(step) {
+  const said = Object.entries(step).filter(([name, value]) => value !== null && !(name === "on_failure" && value === "fail"));
+  return Object.fromEntries(said);
+}
+
+/** `team:a, env:b`; a comma that is part of a label stands behind a backslash. @param {string} text @returns {Record<string, string>} */
+export function labelsOf(text) {
+  const parts = text.split(/(?<!\\),/).map((part) => part.replaceAll("\\,", ",").trim());
+  const pairs = parts.filter(Boolean).map((part) => part.split(/:(.*)/s, 2).map((half) => half.trim()));
+  return Object.fromEntries(pairs.map(([name, value = ""]) => [name, value]));
+}
+
+/** @param {Record<string, string>} labels */
+const labelText = (labels) => Object.entries(labels).map(([name, value]) => `${name}:${value}`.replaceAll(",", "\\,")).join(", ");

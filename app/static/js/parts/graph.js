@@ -144,7 +144,7 @@ function Box({ node, place, state, chosen, act, can }) {
   const many = node.steps.length > 1;
   const done = statuses.filter((one) => one === "completed").length;
   const last = node.steps.at(-1)?.id;
-  const ids = node.key.includes("#") ? ` · ${first.id}–${last}` : "";
+  const ids = node.key.includes("#") ? `${first.id}–${last} · ` : "";
   const style = { left: `${place.left}px`, top: `${place.top}px`, width: `${WIDTH}px`, height: `${HEIGHT}px` };
   return html`<button
     id="node-${node.key}" type="button" class="node tone-${status} ${many ? "many" : ""}" style=${style} aria-pressed=${can && !many ? chosen : undefined}
@@ -154,7 +154,7 @@ function Box({ node, place, state, chosen, act, can }) {
     <${StatusIcon} status=${status} />
     <span class="node-text">
       <span class="node-name">${many ? `${node.steps.length} × ${first.agent}` : first.agent}</span>
-      <span class="node-sub">${many ? `${done} of ${node.steps.length} done${ids}` : first.about || `step ${first.id} · ${status}`}</span>
+      <span class="node-sub">${many ? `${ids}${done}${ids ? "" : ` of ${node.steps.length}`} done` : first.about || `step ${first.id} · ${status}`}</span>
     </span>
   </button>`;
 }

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { html, useState } from "../lib.js";
 import { ended } from "../model/fold.js";
-import { go } from "../router.js";
+import { go, href } from "../router.js";
 import { canSubmit } from "../session.js";
 import { Dialog, ProblemBox } from "./basics.js";
 
@@ -41,12 +41,13 @@ export function useSteering(taskId, done) {
   return { busy, problem, steer };
 }
 
-/** @param {{view: View, busy: boolean, steer: Steer}} props */
-export function Actions({ view, busy, steer }) {
+/** @param {{taskId: string, view: View, busy: boolean, steer: Steer}} props */
+export function Actions({ taskId, view, busy, steer }) {
   const [asking, setAsking] = useState("");
   if (!canSubmit.value || !view.seq) return null;
   const over = ended(view);
   return html`<div class="actions">
+    <a class="button" href=${href(["submit"], { again: taskId })}>Submit again …</a>
     ${!over && view.status === "paused" && html`<button type="button" disabled=${busy}
       onClick=${() => steer("resume")}>Resume</button>`}
     ${!over && ["queued", "running"].includes(view.status) && html`<button type="button" disabled=${busy}

@@ -3,14 +3,15 @@
 import { call, Problem } from "../api.js";
 import { counted } from "../format.js";
 import { html, useEffect, useMemo, useState } from "../lib.js";
-import { bodyOf, EMPTY } from "../model/draft.js";
+import { bodyOf, brief, draftOf, EMPTY } from "../model/draft.js";
 import { faultsOf, read } from "../model/places.js";
 import { curl, python } from "../model/snippets.js";
-import { CopyButton, Empty, ProblemBox, Tabs, useTitle } from "../parts/basics.js";
+import { CopyButton, Empty, Loading, ProblemBox, Tabs, useTitle } from "../parts/basics.js";
 import { Graph } from "../parts/graph.js";
 import { PlanEditor } from "../parts/plan_editor.js";
 import { Options, Words } from "../parts/submit_form.js";
-import { go } from "../router.js";
+import { unknown } from "../parts/resource.js";
+import { go, href, route } from "../router.js";
 import { key } from "../session.js";
 
 /** @import { Draft } from "../model/draft.js" */
@@ -22,9 +23,44 @@ import { key } from "../session.js";
 const REST_MS = 500;
 const NOTHING = /** @type {Preview} */ ({ steps: [], text: "", planner: "", problem: null, faults: [], busy: false });
 
+/** A new task; with `again` in the address one that begins as another was. */
 export function Submit() {
   useTitle("New task");
-  const [draft, setDraft] = useState(EMPTY);
+  const from = route.value.query.get("again") ?? "";
+  return from ? html`<${Again} key=${from} taskId=${from} />` : html`<${Form} key="" begin=${EMPTY} />`;
+}
+
+/** @param {{taskId: string}} props */
+function Again({ taskId }) {
+  const [found, setFound] = useState({ draft: /** @type {Draft | null} */ (null), said: "", problem: /** @type {Problem | null} */ (null) });
+  useEffect(() => {
+    const abort = new AbortController();
+    asked(taskId, abort.signal).then(
+      ({ body, said }) => setFound({ draft: draftOf(body), said, problem: null }),
+      (error) => abort.signal.aborted || setFound({ draft: EMPTY, said: "", problem: error instanceof Problem ? error : unknown(error) }),
+    );
+    return () => abort.abort();
+  }, [taskId]);
+  if (!found.draft) return html`<h1>New task</h1><${Loading} what="Reading what was asked" />`;
+  return html`<${Form} begin=${found.draft} note=${found.problem ? html`<${ProblemBox} problem=${found.problem} />` : html`<p class="notice">
+    As <a href=${href(["tasks", taskId])}>the task before</a> was asked${found.draft.concurrency ? ", with its limit of concurrency" : ""}. ${found.said}</p>`} />`;
+}
+
+/** What the task was asked; without its documents if they are no longer kept. @param {string} taskId @param {AbortSignal} signal */
+async function asked(taskId, signal) {
+  const path = `/tasks/${encodeURIComponent(taskId)}/request`;
+  const times = "A deadline or a start that it had is not taken over.";
+  try {
+    return { body: await call("GET", path, { signal }), said: times };
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 409) throw error;
+    return { body: await call("GET", `${path}?documents=false`, { signal }), said: `${error.message} Choose them again. ${times}` };
+  }
+}
+
+/** @param {{begin: Draft, note?: any}} props */
+function Form({ begin, note = null }) {
+  const [draft, setDraft] = useState(begin);
   const [problem, setProblem] = useState(/** @type {Problem | null} */ (null));
   const [busy, setBusy] = useState(false);
   /** @param {Partial<Draft>} changes */
@@ -50,6 +86,7 @@ export function Submit() {
   };
   return html`
     <div class="view-head"><h1>New task</h1></div>
+    ${note}
     <div class="submit">
       <form class="submit-form" onSubmit=${submit}>
         <${Words} draft=${draft} change=${change} />
@@ -114,12 +151,6 @@ async function ask(draft, signal, set) {
     const faults = found && text !== null ? faultsOf(error, found.places) : [];
     set((before) => ({ ...before, busy: false, problem: faults.length ? null : error, faults }));
   }
-}
-
-/** A step without what it does not say. @param {any} step */
-function brief(step) {
-  const said = Object.entries(step).filter(([name, value]) => value !== null && !(name === "on_failure" && value === "fail"));
-  return Object.fromEntries(said);
 }
 
 /** What a step is asked, in words. @param {any} step */

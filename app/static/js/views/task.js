@@ -47,7 +47,7 @@ function Watched({ live }) {
   const show = (id) => setQuery({ step: String(id) });
   const close = () => setQuery({ step: "" });
   return html`
-    <${Head} view=${view} taskId=${live.taskId} actions=${html`<${Actions} view=${view} ...${steering} />`} />
+    <${Head} view=${view} taskId=${live.taskId} actions=${html`<${Actions} taskId=${live.taskId} view=${view} ...${steering} />`} />
     <${SteeringProblem} problem=${steering.problem} />
     ${view.status === "failed" && !query.get("tab") &&
       html`<${FailureCard} view=${view} show=${show} actions=${html`<${WaysOn} view=${view} ...${steering} />`} />`}
