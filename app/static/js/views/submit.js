@@ -1,7 +1,7 @@
 /** Hand a task in: its words, what comes with it, and the plan that would be run, before it runs. */
 
 import { call, Problem } from "../api.js";
-import { counted } from "../format.js";
+import { counted, shortId } from "../format.js";
 import { html, useEffect, useMemo, useState } from "../lib.js";
 import { bodyOf, brief, draftOf, EMPTY } from "../model/draft.js";
 import { faultsOf, read } from "../model/places.js";
@@ -43,7 +43,7 @@ function Again({ taskId }) {
   }, [taskId]);
   if (!found.draft) return html`<h1>New task</h1><${Loading} what="Reading what was asked" />`;
   return html`<${Form} begin=${found.draft} note=${found.problem ? html`<${ProblemBox} problem=${found.problem} />` : html`<p class="notice">
-    As <a href=${href(["tasks", taskId])}>the task before</a> was asked${found.draft.concurrency ? ", with its limit of concurrency" : ""}. ${found.said}</p>`} />`;
+    Filled in as for <a href=${href(["tasks", taskId])}>task <code>${shortId(taskId)}</code></a>${found.draft.concurrency ? ", with its limit of concurrency" : ""}. ${found.said}</p>`} />`;
 }
 
 /** What the task was asked; without its documents if they are no longer kept. @param {string} taskId @param {AbortSignal} signal */
