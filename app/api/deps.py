@@ -25,6 +25,8 @@ from app.model.task import TaskView, created_ms, is_task_id
 
 #: Of a declared length that is worth reading.
 DIGITS_MAX = 18
+#: So long the rest of a body may take to arrive at a process that is about to end.
+DRAIN_BODY_S = 3.0
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -137,10 +139,14 @@ class StrictJsonRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             settings: Settings = self.app.state.settings
+            services: ApiServices = self.app.state.services
             try:
-                async with asyncio.timeout(settings.body_s_max):
-                    self._body = await self._bounded(settings.body_bytes_max)
+                async with asyncio.timeout(settings.body_s_max) as limit:
+                    # A server that is to end waits for every answer.
+                    with services.draining.calling(lambda: _shorten(limit, DRAIN_BODY_S)):
+                        self._body = await self._bounded(settings.body_bytes_max)
             except TimeoutError as error:
+                refuse_while_draining(services)
                 raise BodyTooSlow(f"The body was not complete within {settings.body_s_max:g} seconds.") from error
             except ClientDisconnect as error:
                 raise MalformedBody("The body was cut off.") from error
@@ -164,6 +170,12 @@ class StrictJsonRequest(Request):
             if len(body) > limit:
                 raise BodyTooLarge(f"The body has more than {limit} bytes.")
         return bytes(body)
+
+
+def _shorten(limit: asyncio.Timeout, seconds: float) -> None:
+    """At most so long from now."""
+    now_s = asyncio.get_running_loop().time()
+    limit.reschedule(min(limit.when() or now_s, now_s + seconds))
 
 
 class JsonRoute(APIRoute):
