@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Annotated, Any
 
 import orjson
@@ -19,6 +19,7 @@ from app.api.compiled import compiled
 from app.api.problems import BodyTooLarge, BodyTooSlow, MalformedBody, NotJson, TaskExpired
 from app.bootstrap.api import ApiServices
 from app.config import Settings
+from app.draining import Draining
 from app.errors import TaskNotFound, Unavailable
 from app.metrics.prometheus.process import ApiMetrics
 from app.model.task import TaskView, created_ms, is_task_id
@@ -141,10 +142,8 @@ class StrictJsonRequest(Request):
             settings: Settings = self.app.state.settings
             services: ApiServices = self.app.state.services
             try:
-                async with asyncio.timeout(settings.body_s_max) as limit:
-                    # A server that is to end waits for every answer.
-                    with services.draining.calling(lambda: _shorten(limit, DRAIN_BODY_S)):
-                        self._body = await self._bounded(settings.body_bytes_max)
+                async with _time_to_arrive(settings.body_s_max, services.draining):
+                    self._body = await self._bounded(settings.body_bytes_max)
             except TimeoutError as error:
                 refuse_while_draining(services)
                 raise BodyTooSlow(f"The body was not complete within {settings.body_s_max:g} seconds.") from error
@@ -172,10 +171,17 @@ class StrictJsonRequest(Request):
         return bytes(body)
 
 
-def _shorten(limit: asyncio.Timeout, seconds: float) -> None:
-    """At most so long from now."""
-    now_s = asyncio.get_running_loop().time()
-    limit.reschedule(min(limit.when() or now_s, now_s + seconds))
+@asynccontextmanager
+async def _time_to_arrive(seconds: float, draining: Draining) -> AsyncIterator[None]:
+    """Raises `TimeoutError`; a server that is to end waits for every answer, so then there is little time left."""
+    async with asyncio.timeout(seconds) as limit:
+
+        def shorten() -> None:
+            now_s = asyncio.get_running_loop().time()
+            limit.reschedule(min(limit.when() or now_s, now_s + DRAIN_BODY_S))
+
+        with draining.calling(shorten):
+            yield
 
 
 class JsonRoute(APIRoute):

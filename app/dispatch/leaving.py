@@ -22,7 +22,7 @@ from app.dispatch.step_store import StepStore
 #: So long behind the grace interrupted attempts have to be back in Redis.
 HAND_BACK_S = 5.0
 #: A process that is still there so long behind its grace ends as it is; what it held lapses with its leases.
-EXIT_S_MAX = 10.0
+EXIT_S_MAX = 8.0
 EXIT_HELD_UP = 70  # EX_SOFTWARE of sysexits(3)
 #: A service manager may tell the main process and the workers themselves: that is one request and not two.
 ONE_REQUEST_S = 1.0

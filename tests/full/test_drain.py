@@ -142,7 +142,7 @@ def test_agents_that_cannot_be_stopped_keep_no_worker(stack: Stack) -> None:
         assert first_step(stack, task_id) == (2, 0, 0)
 
 
-@pytest.mark.parametrize("to", ["main process", "group", "interrupt"])
+@pytest.mark.parametrize("to", ["group", "interrupt"])
 def test_a_step_may_finish_within_the_grace(stack: Stack, to: str) -> None:
     """However the wish is sent: a service manager may tell all processes at once, a terminal sends SIGINT to all."""
     # Longer than what Dramatiq would wait.
@@ -150,10 +150,7 @@ def test_a_step_may_finish_within_the_grace(stack: Stack, to: str) -> None:
     worker = stack.worker("--worker-shutdown-timeout", "200")
     task_id = gated(stack)
 
-    if to == "main process":
-        worker.send_signal(signal.SIGTERM)
-    else:
-        os.killpg(worker.pid, signal.SIGTERM if to == "group" else signal.SIGINT)
+    os.killpg(worker.pid, signal.SIGTERM if to == "group" else signal.SIGINT)
     wait_for(lambda: b"worker_draining" in log_text(worker, stack), "it does not end")
     # Past Dramatiq's own limit.
     with pytest.raises(subprocess.TimeoutExpired):
@@ -210,7 +207,7 @@ def test_a_reload_replaces_the_workers(stack: Stack) -> None:
 def test_a_worker_that_is_ended_while_it_starts_harms_nothing(stack: Stack) -> None:
     """SIGTERM at any moment of its start, with work waiting."""
     task_ids = [stack.submit(MIXED) for _ in range(4)]
-    for delay_s in (0.5, 1.2):
+    for delay_s in (0.4, 1.0):
         worker = stack._start("dramatiq", "actors", "--processes", "1", "--threads", "4")
         with pytest.raises(subprocess.TimeoutExpired):
             worker.wait(timeout=delay_s)
@@ -223,11 +220,10 @@ def test_a_worker_that_is_ended_while_it_starts_harms_nothing(stack: Stack) -> N
     assert types.count("step.redelivered") == 0
 
 
-@pytest.mark.parametrize("how", ["killed", "hanging"])
 def test_a_worker_ends_without_redis(
-    redis_url: str, namespace: str, tmp_path: Path, own_redis: Callable[[], LocalServer], how: str
+    redis_url: str, namespace: str, tmp_path: Path, own_redis: Callable[[], LocalServer]
 ) -> None:
-    """It cannot hand back what it holds; that lapses, and is done once Redis is there again."""
+    """Redis takes every question and answers none: what is held lapses, and is done once Redis is there again."""
     server = own_redis()
     assert server.process
     stack = deployment(tmp_path, server.url, namespace, STEPSTREAM_AGENT_MODULES=AGENTS)
@@ -235,14 +231,10 @@ def test_a_worker_ends_without_redis(
     worker = stack.worker()
     task_ids = [gated(stack), *(stack.submit(MIXED) for _ in range(3))]
 
-    server.process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+    server.process.send_signal(signal.SIGSTOP)
     worker.send_signal(signal.SIGTERM)
     ended(worker)
-    if how == "killed":
-        server.process.wait()
-        own_redis()
-    else:
-        server.process.send_signal(signal.SIGCONT)
+    server.process.send_signal(signal.SIGCONT)
     open_gate(stack)
     stack.worker()
 
