@@ -72,15 +72,15 @@ class TaskRig:
             return time.perf_counter() - began
 
     @contextmanager
-    def workers(self, queues: Sequence[str] = (), processes: int = 2, threads: int = 8) -> Iterator[None]:
-        """Dramatiq's own command line, reading these queues or all; ended with all its children."""
+    def workers(self, queues: Sequence[str] = (), processes: int = 2, threads: int = 8) -> Iterator[int]:
+        """Dramatiq's own command line, reading these queues or all; its process group, ended with all its children."""
         command = [sys.executable, "-m", "dramatiq", "actors", "-p", str(processes), "-t", str(threads)]
         if queues:
             command += ["-Q", *queues]
         with (self.folder / "workers.log").open("ab") as log:
             fleet = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
-            yield
+            yield fleet.pid
         finally:
             stop(fleet, signal.SIGTERM)
 

@@ -210,7 +210,7 @@ EXCEPTIONS = {
     "Event.attempt": "Number of the attempt, from 1; only of events about an attempt.",
     "Event.data": "What happened, in the shape of its type.",
     "Event.seq": "Its number within the task, from 1, without a gap.",
-    "Event.trace": "The W3C trace context that came with the task.",
+    "Event.trace": "The W3C trace context that came with the task, or that of its submission where that is traced.",
     "Event.ts": "When it happened, epoch ms of the Redis server.",
     "Event.type": "What happened, such as `step.completed`.",
     "Event.v": "Version of this envelope.",

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 import anyio
+import structlog
 from anyio import to_thread
 
 from app.errors import StepstreamError
@@ -22,6 +23,8 @@ Mode = Literal["auto", "on", "off"]
 #: Who sets one of these wants traces.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+log = structlog.get_logger(__name__)
 
 
 class TracingExtraMissing(StepstreamError):
@@ -66,7 +69,13 @@ async def opened(mode: Mode, service: str) -> AsyncIterator[Tracer]:
         return
     from app.tracing.provider import Tracing
 
-    tracing = Tracing(service)
+    try:
+        tracing = Tracing(service)
+    # What the standard variables say makes no sense to the SDK: no reason not to work.
+    except ValueError as error:
+        log.error("tracing_refused", error=str(error), said="no traces: mend the OTEL_ variables")  # noqa: TRY400
+        yield NO_TRACER
+        return
     try:
         yield tracing.tracer
     finally:

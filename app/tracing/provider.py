@@ -26,6 +26,8 @@ from app.tracing.otel import OtelTracer
 FLUSH_S_MAX = 3.0
 #: One line about a collector that is away, however many spans it misses.
 TOLD_INTERVAL_S = 60.0
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+SPOKEN = "http/protobuf"
 #: Who in the SDK has something to say about spans that do not get out.
 SPEAKERS = ("opentelemetry.sdk", "opentelemetry.exporter")
 
@@ -62,6 +64,9 @@ class Tracing:
 
     def _made(self, service: str) -> TracerProvider:
         _hush()
+        for name in PROTOCOLS:
+            if os.environ.get(name, SPOKEN) not in ("", SPOKEN):
+                log.warning("tracing_protocol_unknown", variable=name, said=f"spans go as {SPOKEN}, whatever it says")
         self._exporter = OTLPSpanExporter()
         provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(self._exporter))
@@ -105,5 +110,5 @@ class _Seldom(logging.Handler):
         if now_s < self._next_s:
             return
         self._next_s = now_s + TOLD_INTERVAL_S
-        log.warning("spans_not_exported", said=record.getMessage(), times=self._unsaid)
+        log.warning("tracing_trouble", said=record.getMessage(), times=self._unsaid)
         self._unsaid = 0

@@ -1,4 +1,6 @@
-"""Agents that make spans of their own, fail, and ask the model."""
+"""Agents that wait, make spans of their own, fail, and ask the model."""
+
+import os
 
 import anyio.lowlevel
 from opentelemetry import trace
@@ -6,7 +8,23 @@ from opentelemetry import trace
 from actors.agent import Message, Retryable, StepContext, StepInput, StepOutput, agent
 
 tracer = trace.get_tracer("own")
-SECRET = "the-patient-is-called-Marlowe"
+
+
+@agent("noop")
+async def noop(step: StepInput, ctx: StepContext) -> StepOutput:
+    return StepOutput()
+
+
+@agent("gated", timeout_ms=30_000)
+async def gated(step: StepInput, ctx: StepContext) -> StepOutput:
+    """Notes that it began, and ends when a file of its text's name appears beside the ledger."""
+    ledger = anyio.Path(os.environ["E2E_LEDGER"])
+    async with await ledger.open("a") as lines:
+        await lines.write(f"began {ctx.step_id} {ctx.attempt}\n")
+    while not await (ledger.parent / step.text).exists():
+        await ctx.progress(0, None, "waiting")
+        await anyio.sleep(0.05)
+    return StepOutput()
 
 
 @agent("flaky", backoff_ms=1, backoff_ms_max=2)

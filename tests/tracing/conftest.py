@@ -28,7 +28,7 @@ def traced(
 ) -> Iterator[Stack]:
     """An API; workers are for the tests to start."""
     settings = {
-        "STEPSTREAM_AGENT_MODULES": "tests.e2e.agents,tests.tracing.agents",
+        "STEPSTREAM_AGENT_MODULES": "tests.tracing.agents",
         "STEPSTREAM_LLM_BASE_URL": f"{model.url}/v1",
         "STEPSTREAM_LLM_MODEL": "small",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,

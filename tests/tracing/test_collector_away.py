@@ -48,7 +48,7 @@ def test_a_collector_that_hangs_holds_up_nobody(redis_url: str, tmp_path: Path, 
 
         for name in ("worker", "uvicorn"):
             assert text_of(stack, name).count("tracing_flush_given_up") == 1, text_of(stack, name)
-            assert text_of(stack, name).count("spans_not_exported") == 1, text_of(stack, name)
+            assert text_of(stack, name).count("tracing_trouble") == 1, text_of(stack, name)
     assert silent.requests >= 2
     assert silent.spans == []
 
@@ -60,7 +60,7 @@ def test_a_collector_that_is_not_there_is_told_of_once(redis_url: str, tmp_path:
         drained(stack)
 
         for name in ("worker", "uvicorn"):
-            assert text_of(stack, name).count("spans_not_exported") == 1
+            assert text_of(stack, name).count("tracing_trouble") == 1
             assert "Traceback" not in text_of(stack, name)
 
 
@@ -82,3 +82,14 @@ def test_every_process_of_a_worker_sends_its_own_spans(redis_url: str, tmp_path:
 
         attempts = [span for span in collector.spans if span.name == "invoke_agent gated"]
         assert len({span.attributes["stepstream.worker"] for span in attempts}) == 2
+
+
+def test_variables_that_make_no_sense_cost_the_traces_only(redis_url: str, tmp_path: Path) -> None:
+    """A line says what is wrong with them."""
+    nonsense = {"OTEL_BSP_MAX_QUEUE_SIZE": "4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8"}
+    with running(tmp_path, redis_url, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", **nonsense) as stack:
+        drained(stack)
+
+        for name in ("worker", "uvicorn"):
+            assert text_of(stack, name).count("tracing_refused") == 1
+            assert "Traceback" not in text_of(stack, name)

@@ -1,6 +1,7 @@
 """When a process traces, and what it says where it cannot."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,9 +14,11 @@ from opentelemetry.trace import StatusCode
 from app.dispatch.observing import AttemptOutcome
 from app.dispatch.traces import attempting
 from app.model.events import ErrorInfo
+from app.tracing import names
 from app.tracing.door import Mode, wanted
 from app.tracing.otel import OtelTracer
 from app.tracing.tracer import Begin
+from tests.test_architecture import ROOT, modules
 from tests.unit.test_retry import attempt
 
 MISSING = """
@@ -69,6 +72,23 @@ def test_a_process_that_only_finds_an_endpoint_goes_on_without() -> None:
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "tracing_extra_missing" in line
+
+
+def test_nothing_else_of_the_program_knows_opentelemetry() -> None:
+    """Dispatch, agents and the API ask a tracer of ours."""
+    knowing = {
+        name for name, path in modules() if re.search(r"^\s*(from|import) opentelemetry", path.read_text(), re.M)
+    }
+
+    assert knowing == {"app.tracing.otel", "app.tracing.provider"}
+
+
+def test_every_attribute_of_ours_is_documented() -> None:
+    """In docs/tracing.md, by its whole name."""
+    ours = {value for value in vars(names).values() if isinstance(value, str) and value.startswith("stepstream.")}
+    page = (ROOT / "docs" / "tracing.md").read_text()
+
+    assert ours <= set(re.findall(r"`(stepstream\.[a-z.]+)`", page))
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from tests.e2e.test_stream import read
 from tests.llm_script import writes
 from tests.unit.scripted_server import ScriptedServer
 
-from .agents import SECRET
 from .collector import Collected, Collector, tree
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
+SECRET = "the-patient-is-called-Marlowe"
 AGENTS = {1: "flaky", 2: "gated", 3: "coroutine", 4: "coroutine", 5: "threaded", 6: "asking"}
 GATE = "gate"
 NEEDS = {1: [], 2: [1], 3: [2], 4: [2], 5: [3, 4], 6: [5]}
