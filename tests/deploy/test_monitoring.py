@@ -85,6 +85,16 @@ def test_an_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() ->
     assert names == set(fires) == set(quiet)
 
 
+@pytest.mark.parametrize("alert", rules_of("alerts.yml"), ids=lambda alert: alert["alert"])
+def test_an_alert_says_what_to_do(alert: dict[str, Any]) -> None:
+    """Its runbook is a heading of the page on operations."""
+    page, _, anchor = alert["annotations"]["runbook"].partition("#")
+    headings = re.findall(r"^##+ (.+)$", (DEPLOY.parent / page).read_text(), re.M)
+
+    assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert alert["labels"]["severity"] in ("critical", "warning")
+
+
 def test_the_rules_pass_their_unit_tests() -> None:
     """Prometheus' own tool reads rules and alerts, and runs the cases of each alert."""
     accepted(
