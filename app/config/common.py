@@ -16,7 +16,9 @@ class CommonSettings(BaseSettings):
         validation_alias=AliasChoices("STEPSTREAM_REDIS_URL", "REDIS_URL", "redis_url"),
         description="Redis to use. Unset: the local server of the data directory, else redis://127.0.0.1:6379/0.",
     )
-    data_dir: Path = Field(Path(".stepstream"), description="Where the local Redis and the index cache live.")
+    data_dir: Path = Field(
+        Path(".stepstream"), description="Where the local Redis, caches and the signs of life of workers lie."
+    )
     namespace: str = Field(
         "stepstream", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="First part of every Redis key."
     )

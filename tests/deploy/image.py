@@ -4,14 +4,17 @@ A container image without a container engine: the instructions of a Dockerfile, 
 Each stage is an overlay file system whose lowest layer is this machine's root, which stands for the base image: it only
 has to have the same Python. `RUN` happens inside, `COPY` takes what `.dockerignore` lets through, `FROM` begins anew.
 What comes out is run like a container with `--read-only`: another user, no capability, a root that nobody can write to.
-Needs root and a mount namespace of its own, so this is a program: `python -m tests.deploy.image build FOLDER`.
+Needs root and namespaces of its own, so this is a program: `unshare --mount python -m tests.deploy.image build FOLDER`.
 """
 
+import fcntl
 import json
 import os
 import re
 import shlex
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -20,6 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
+#: netdevice(7): set the flags of an interface, here IFF_UP, IFF_LOOPBACK and IFF_RUNNING.
+SIOCSIFFLAGS, IFF_UP_RUNNING = 0x8914, 0x49
 
 
 @dataclass
@@ -162,6 +167,10 @@ def run(folder: Path, command: list[str], environment: dict[str, str]) -> None:
     called("mount", "-t", "overlay", "overlay", "-o", f"ro,{layers}", str(root))
     furnish(root)
     called("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", str(root / "tmp"))
+    if (folder / "hosts").exists():
+        called("mount", "--bind", str(folder / "hosts"), str(root / "etc/hosts"))
+    if hostname := environment.get("HOSTNAME"):
+        socket.sethostname(hostname)
     for volume in json.loads(said["said"]["VOLUME"]):
         place = folder / "volumes" / volume.strip("/").replace("/", "-")
         if not place.exists():
@@ -176,16 +185,26 @@ def run(folder: Path, command: list[str], environment: dict[str, str]) -> None:
     os.execvpe("/usr/bin/setpriv", program, said["environment"] | environment)
 
 
+def network() -> None:
+    """Brings up the way to itself in a network that was just made, and keeps that until nobody reads any more."""
+    with socket.socket() as asking:
+        fcntl.ioctl(asking, SIOCSIFFLAGS, struct.pack("16sH14s", b"lo", IFF_UP_RUNNING, b""))
+    print("up", flush=True)  # noqa: T201
+    sys.stdin.read()
+
+
 def main() -> None:
-    """`build FOLDER`, or `run FOLDER NAME=VALUE… -- COMMAND…`; run it under `unshare --mount`."""
-    kind, folder, *rest = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
-    if kind == "build":
-        stage = build(folder)
+    """`build FOLDER`, `run FOLDER NAME=VALUE… -- COMMAND…` or `network`; see unshare(1) for what each needs."""
+    kind, *rest = sys.argv[1:]
+    if kind == "network":
+        network()
+    elif kind == "build":
+        stage = build(Path(rest[0]))
         made = {"environment": stage.environment, "place": stage.place, "user": stage.user, "said": stage.said}
-        (folder / "image.json").write_text(json.dumps(made))
-        return
-    cut = rest.index("--")
-    run(folder, rest[cut + 1 :], dict(pair.split("=", 1) for pair in rest[:cut]))
+        (stage.folder.parent / "image.json").write_text(json.dumps(made))
+    else:
+        cut = rest.index("--")
+        run(Path(rest[0]), rest[cut + 1 :], dict(pair.split("=", 1) for pair in rest[1:cut]))
 
 
 if __name__ == "__main__":

@@ -78,3 +78,15 @@ def test_only_those_who_fetch_or_are_asked_reach_the_outside() -> None:
     assert {name for name, each in SERVICES.items() if "front" in each["networks"]} == {
         "api", "retriever", "prometheus", "grafana",
     }  # fmt: skip
+
+
+def test_prometheus_and_the_others_agree_on_names_and_ports() -> None:
+    """The API as Prometheus is told to find it, Prometheus as Grafana is; the key where it is read."""
+    prometheus = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job for job in prometheus["scrape_configs"]}
+    (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"]
+
+    assert jobs["stepstream-api"]["static_configs"] == [{"targets": ["api:8000"]}]
+    assert jobs["stepstream-api"]["authorization"]["credentials_file"] == "stepstream.key"
+    assert "./secrets/stepstream.key:/etc/prometheus/stepstream.key:ro" in SERVICES["prometheus"]["volumes"]
+    assert source["url"] == "http://prometheus:9090"

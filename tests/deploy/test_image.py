@@ -3,12 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from importlib.metadata import requires
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from app import local_redis
+from tests.deploy.containers import Composed, Containers
 from tests.deploy.image import DOCKERFILE, instructions, is_sent
 from tests.deploy.tools import DEPLOY, ROOT, accepted, lacking, tool
 from tests.deployment import free_port, wait_for
@@ -25,6 +26,9 @@ from tests.deployment import free_port, wait_for
 #: What is left out of the image: a Redis for laptops, and what developers need.
 NOT_IN_THE_IMAGE = {"local", "dev"}
 IMAGE_USER = "10001"
+START_S = 180.0
+#: What uvicorn and Dramatiq log once they are up.
+READY, AT_WORK = "Uvicorn running on", "is ready for action"
 PLACES = ("/", "/opt/stepstream", "/agents", "/etc", "/usr", "/tmp", "/var/lib/stepstream")
 
 
@@ -90,6 +94,20 @@ def test_the_image_keeps_to_the_rules() -> None:
     assert json.loads(said["HEALTHCHECK"].partition("CMD ")[2]) == ["stepstream", "healthcheck", "api"]
 
 
+def test_every_file_names_the_version_of_the_program() -> None:
+    """Label, compose file and overlays alike."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    overlays = [path.read_text() for path in (DEPLOY / "kubernetes").rglob("*.yaml")]
+    named = [
+        *re.findall(r'image\.version="(.+?)"', DOCKERFILE.read_text()),
+        *re.findall(r"image: stepstream:(\S+)", (DEPLOY / "compose.yaml").read_text()),
+        *(found for text in overlays for found in re.findall(r"newTag: (\S+)|image: \S+/stepstream:(\S+)", text)),
+    ]
+
+    assert {"".join(found) for found in named} == {version}
+    assert len(named) == 5
+
+
 def test_the_build_is_sent_the_program_and_nothing_else() -> None:
     """No history, no tests, no keys that lie about."""
     kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
@@ -110,38 +128,6 @@ def test_the_build_is_sent_the_program_and_nothing_else() -> None:
     assert "app/main.py" in sent
 
 
-@dataclass
-class Containers:
-    """What is run of the built image, each in a mount namespace of its own."""
-
-    folder: Path
-    environment: dict[str, str]
-    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-
-    def command(self, *arguments: str) -> list[str]:
-        settings = [f"{name}={value}" for name, value in self.environment.items()]
-        program = [sys.executable, "-m", "tests.deploy.image", "run", str(self.folder), *settings]
-        return ["unshare", "--mount", "--", *program, "--", *arguments]
-
-    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        with (self.folder / f"{arguments[0]}.log").open("wb") as log:
-            self.processes.append(
-                subprocess.Popen(self.command(*arguments), cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
-            )
-        return self.processes[-1]
-
-    def done(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
-
-
 @pytest.fixture(scope="module")
 def redis_by_tcp() -> Iterator[str]:
     """A Redis that other users reach: the socket of the tests' own is its owner's."""
@@ -154,17 +140,32 @@ def redis_by_tcp() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def containers(redis_by_tcp: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
-    """The image, built; a Redis, and a port for the API."""
+def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The image, built; a quarter of a gigabyte, so nothing of it is kept."""
     if os.geteuid() or subprocess.run([tool("unshare"), "--mount", "true"], check=False).returncode:
         lacking("no right to make mounts")
     folder = tmp_path_factory.mktemp("image")
     build = [tool("unshare"), "--mount", sys.executable, "-m", "tests.deploy.image", "build", str(folder)]
     done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    containers = Containers(folder, {"REDIS_URL": redis_by_tcp, "STEPSTREAM_API_PORT": str(free_port())})
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def containers(image: Path, redis_by_tcp: str) -> Iterator[Containers]:
+    """A Redis, and a port for the API."""
+    containers = Containers(image, {"REDIS_URL": redis_by_tcp, "STEPSTREAM_API_PORT": str(free_port())})
     yield containers
     containers.stop()
+
+
+@pytest.fixture
+def composed(image: Path, tmp_path: Path) -> Iterator[Composed]:
+    """The services of compose.yaml, with secrets just made."""
+    composed = Composed(image, tmp_path)
+    yield composed
+    composed.stop()
 
 
 @pytest.mark.full
@@ -175,8 +176,10 @@ def test_the_image_is_built_and_runs_a_task(containers: Containers) -> None:
     assert containers.done("healthcheck", "api").returncode == 1
     key = containers.done("keys", "create", "--scope", "submit", "--scope", "read").stdout.split()[0]
     api, worker = containers.start("api"), containers.start("worker", "--processes", "1", "--threads", "2")
-    wait_for(lambda: containers.done("healthcheck", "api").returncode == 0, "the API did not start")
-    wait_for(lambda: containers.done("healthcheck", "worker").returncode == 0, "the worker did not start")
+    wait_for(lambda: READY in containers.log("api"), "the API did not start", START_S)
+    wait_for(lambda: AT_WORK in containers.log("worker"), "the worker did not start", START_S)
+    assert containers.done("healthcheck", "api").returncode == 0
+    assert containers.done("healthcheck", "worker").returncode == 0
 
     reply = httpx2.post(
         f"{url}/run-task", headers={"Authorization": f"Bearer {key}", "Prefer": "wait=30"}, timeout=60,
