@@ -55,8 +55,8 @@ class QueueSample:
 
     @classmethod
     def parse(cls, text: str) -> "QueueSample":
-        """Raises `ValueError` and `TypeError` for what no version of us has written."""
-        waiting, in_flight, oldest_age_ms, *rest = text.split(" ")
+        """A later version may have written more behind these. Raises `ValueError` for what no version has written."""
+        waiting, in_flight, oldest_age_ms, *rest = text.split(" ")[:6]
         return cls(int(waiting), int(in_flight), int(oldest_age_ms), *(None if x == UNKNOWN else int(x) for x in rest))
 
 

@@ -157,6 +157,16 @@ async def test_redis_says_of_itself_what_an_operator_asks_first(api: Api) -> Non
     )  # fmt: skip
 
 
+async def test_samples_of_a_later_version_are_read(
+    api: Api, sampler: QueueHistory, client: "redis.asyncio.Redis", keys: Keys
+) -> None:
+    """While versions change, processes of both take turns; what one does not know it passes over."""
+    await client.xadd(keys.history, {"retriever": "4 3 20 - 10 11 something new"})
+
+    found = await queue_of(api, "retriever")
+    assert [found[name] for name in ("waiting", "oldest_age_ms", "run_p95_ms")] == [[4], [20], [11]]
+
+
 async def test_a_position_that_is_none_is_refused(api: Api) -> None:
     """As any query that does not fit."""
     problem_of(await api.http.get("/queues/history", params={"after_ms": "soon"}), 422)

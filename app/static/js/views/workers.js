@@ -10,7 +10,7 @@ import { href } from "../router.js";
 /**
  * @typedef {{task_id: string, step_id: number, agent: string, attempt: number, running_ms: number}} Running
  * @typedef {{worker_id: string, alive: boolean, host: string, pid: number, version: string | null, since_ms: number | null,
- *   seen_ms: number, silent_ms: number, queues: string[], threads: number, in_flight: number, running: Running[]}} Worker
+ *   seen_ms: number, silent_ms: number, metrics_url: string | null, queues: string[], threads: number, in_flight: number, running: Running[]}} Worker
  */
 
 const POLL_MS = 2_000;
@@ -47,6 +47,7 @@ function Card({ worker }) {
       <div><dt>Up</dt><dd class="num">${worker.since_ms ? duration(Math.max(0, worker.seen_ms + worker.silent_ms - worker.since_ms)) : "–"}</dd></div>
       <div><dt>Threads</dt><dd class="num">${count(worker.in_flight)} of ${count(worker.threads)} busy</dd></div>
       <div><dt>Version</dt><dd>${worker.version ?? "unknown"}</dd></div>
+      ${worker.metrics_url && html`<div><dt>Metrics</dt><dd><code>${worker.metrics_url}</code></dd></div>`}
     </dl>
     <p class="hint">Reads ${worker.queues.join(", ") || "nothing"}</p>
     ${busy === 0 && html`<p class="hint">Nothing is running.</p>`}
