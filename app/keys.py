@@ -32,7 +32,7 @@ write it in one act; a second shard on Redis Cluster is another tag, never anoth
 | T:ready           | string  | nothing: that it can be written counts    | readiness  | 10 s                |
 | T:history         | stream  | what queues held: a field per queue and sample | history | 2 hours; 400 entries |
 | T:history:lock    | string  | one sample per interval, fleet-wide       | history    | 9 s                 |
-| T:apis            | set     | ids of API processes                      | presence   | a minute            |
+| T:apis            | zset    | ids of API processes, by their last word  | presence   | a minute            |
 | T:api:<id>        | string  | one of them, as it last told of itself, JSON | presence | 15 s               |
 | T:fire            | stream  | where events are: task `t`, first seq `s`, count `n` | dispatch | MAXLEN ~ |
 |                   |         | what workers tell of themselves: lines `e` | EventBus  |                     |

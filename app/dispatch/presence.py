@@ -19,7 +19,7 @@ from app.redis_async import translated
 BEAT_S = 5.0
 #: Three beats: one that was late is not gone.
 LIFE_MS = 15_000
-#: How long ids are kept of which no process tells any more.
+#: How long an id is kept of which no process tells any more: one that was killed does not take it back.
 LIST_TTL_MS = 60_000
 PROCESSES_MAX = 1_000
 
@@ -65,18 +65,21 @@ class ApiPresence:
             host=self._host, pid=self._pid, version=_VERSION, since_ms=self._since_ms, draining=state.draining,
             viewers=state.viewers, viewers_max=state.viewers_max, events_sent=state.events_sent,
         )  # fmt: skip
-        pipeline = self._redis.pipeline(transaction=False)
-        pipeline.set(self._keys.api(self.process_id), told.model_dump_json(), px=LIFE_MS)
-        pipeline.sadd(self._keys.apis, self.process_id)
-        pipeline.pexpire(self._keys.apis, LIST_TTL_MS)
         with translated():
+            now_s, micros = await self._redis.time()
+            now_ms = now_s * 1000 + micros // 1000
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.set(self._keys.api(self.process_id), told.model_dump_json(), px=LIFE_MS)
+            pipeline.zadd(self._keys.apis, {self.process_id: now_ms})
+            pipeline.zremrangebyscore(self._keys.apis, "-inf", now_ms - LIST_TTL_MS)
+            pipeline.pexpire(self._keys.apis, LIST_TTL_MS)
             await pipeline.execute()
 
     async def leave(self) -> None:
         """This process ends."""
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.unlink(self._keys.api(self.process_id))
-        pipeline.srem(self._keys.apis, self.process_id)
+        pipeline.zrem(self._keys.apis, self.process_id)
         with translated():
             await pipeline.execute()
 
@@ -84,8 +87,8 @@ class ApiPresence:
         """All that have told of themselves lately, this one as it is now; the oldest first."""
         await self.beat()
         with translated():
-            members: Any = await self._redis.smembers(self._keys.apis)
-            ids = sorted(process_id.decode() for process_id in members)[:PROCESSES_MAX]
+            members: Any = await self._redis.zrange(self._keys.apis, 0, PROCESSES_MAX - 1, desc=True)
+            ids = [process_id.decode() for process_id in members]
             pipeline = self._redis.pipeline(transaction=False)
             for process_id in ids:
                 pipeline.get(self._keys.api(process_id))
@@ -93,7 +96,7 @@ class ApiPresence:
             replies = await pipeline.execute()
             told = list(zip(ids, replies[::2], replies[1::2], strict=True))
             if silent := [process_id for process_id, text, _ in told if text is None]:
-                await self._redis.srem(self._keys.apis, *silent)
+                await self._redis.zrem(self._keys.apis, *silent)
         found = [_body(process_id, text, life_ms) for process_id, text, life_ms in told if text is not None]
         return sorted(filter(None, found), key=lambda body: (body.since_ms, body.process_id))
 

@@ -140,10 +140,24 @@ async def test_all_api_processes_are_told_of(
     after = (await api.http.get("/system")).json()["api_processes"]
     assert [process["process_id"] for process in after] == [api.app.state.services.presence.process_id]
 
-    await client.sadd(keys.apis, "h:1:silent", "h:2:strange")
+    now_s, _ = await client.time()
+    await client.zadd(keys.apis, {"h:1:silent": now_s * 1000, "h:2:strange": now_s * 1000})
     await client.set(keys.api("h:2:strange"), "{}", px=presence.LIFE_MS)
     assert (await api.http.get("/system")).json()["api_processes"][0]["process_id"] == after[0]["process_id"]
-    assert await client.smembers(keys.apis) == {after[0]["process_id"].encode(), b"h:2:strange"}
+    assert set(await client.zrange(keys.apis, 0, -1)) == {after[0]["process_id"].encode(), b"h:2:strange"}
+
+
+async def test_api_processes_that_were_killed_are_forgotten_though_nobody_asks(
+    api: Api, client: "redis.asyncio.Redis", keys: Keys
+) -> None:
+    """One that begins again and again without an end leaves no list that grows."""
+    now_s, _ = await client.time()
+    killed = {f"h:{pid}:killed": now_s * 1000 - presence.LIST_TTL_MS - pid for pid in range(2000)}
+    await client.zadd(keys.apis, killed)
+
+    await api.app.state.services.presence.beat()
+
+    assert await client.zrange(keys.apis, 0, -1) == [api.app.state.services.presence.process_id.encode()]
 
 
 async def test_redis_says_of_itself_what_an_operator_asks_first(api: Api) -> None:
