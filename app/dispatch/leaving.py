@@ -102,8 +102,8 @@ class Requests:
 
     def __init__(self, hurry: Callable[[], None]) -> None:
         self._hurry = hurry
-        self._first_s: float | None = None
-        self._hurried = False
+        self._heard = 0
+        self._last_s = 0.0
 
     def listen(self) -> None:
         """Stands before the handlers that Dramatiq has set for its worker process."""
@@ -115,11 +115,12 @@ class Requests:
     def _reacting(self, handler: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], None]:
         def react(number: int, frame: FrameType | None) -> None:
             now_s = time.monotonic()
-            if self._first_s is None or self._hurried:
-                self._first_s = now_s
-                handler(number, frame)
-            elif now_s - self._first_s >= ONE_REQUEST_S:
-                self._hurried = True
+            if self._heard and now_s - self._last_s < ONE_REQUEST_S:
+                return
+            self._heard, self._last_s = self._heard + 1, now_s
+            if self._heard == 2:  # the second one
                 self._hurry()
+            else:
+                handler(number, frame)
 
         return react
