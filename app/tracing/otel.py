@@ -106,9 +106,11 @@ class OtelSpan:
 
     def fail(self, error_type: str) -> None:
         self.judged = True
-        self.set({ERROR_TYPE: error_type})
-        # No description: the text of an error may repeat what a task or a document says.
-        self._span.set_status(StatusCode.ERROR)
+        # One that has ended, as that of a stream with its head, can be told nothing any more.
+        if self._span.is_recording():
+            self.set({ERROR_TYPE: error_type})
+            # No description: the text of an error may repeat what a task or a document says.
+            self._span.set_status(StatusCode.ERROR)
 
     def excuse(self) -> None:
         self.judged = True

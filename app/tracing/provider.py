@@ -30,6 +30,8 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
 SPOKEN = "http/protobuf"
 #: Who in the SDK has something to say about spans that do not get out.
 SPEAKERS = ("opentelemetry.sdk", "opentelemetry.exporter")
+#: Who repeats a header that is malformed, with the key of the collector in it.
+BLABBER = "opentelemetry.util.re"
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +92,9 @@ def _resource(service: str) -> Resource:
 
 def _hush() -> None:
     quiet = _Seldom()
-    for name in SPEAKERS:
+    for name, handler in [*((name, quiet) for name in SPEAKERS), (BLABBER, _Wordless())]:
         speaker = logging.getLogger(name)
-        speaker.handlers[:] = [quiet]
+        speaker.handlers[:] = [handler]
         speaker.propagate = False
 
 
@@ -112,3 +114,10 @@ class _Seldom(logging.Handler):
         self._next_s = now_s + TOLD_INTERVAL_S
         log.warning("tracing_trouble", said=record.getMessage(), times=self._unsaid)
         self._unsaid = 0
+
+
+class _Wordless(logging.Handler):
+    """Tells that a header is malformed, and nothing of what it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002
+        log.warning("tracing_header_malformed", said="OTEL_EXPORTER_OTLP_HEADERS wants name=value, URL-encoded")

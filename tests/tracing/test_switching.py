@@ -27,6 +27,12 @@ sys.modules['opentelemetry.sdk'] = None
 from app.startup import begin
 begin('api')
 """
+OPENED = """
+from app.logs.setup import configure
+from app.tracing.provider import Tracing
+configure('json', 'info', 'api')
+Tracing('api').close()
+"""
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
 
@@ -72,6 +78,15 @@ def test_a_process_that_only_finds_an_endpoint_goes_on_without() -> None:
     assert done.returncode == 0, done.stderr
     (line,) = done.stderr.splitlines()
     assert "tracing_extra_missing" in line
+
+
+def test_a_malformed_header_is_told_of_without_the_key_in_it() -> None:
+    """The SDK repeats it whole, and no pattern knows every collector's name for its key."""
+    done = run(OPENED, OTEL_EXPORTER_OTLP_HEADERS="x-team: 0123456789abcdef", **ENDPOINT)
+
+    (line,) = done.stderr.splitlines()
+    assert "tracing_header_malformed" in line
+    assert "0123456789abcdef" not in line
 
 
 def test_nothing_else_of_the_program_knows_opentelemetry() -> None:
@@ -164,3 +179,20 @@ def test_a_span_that_is_interrupted_is_no_failure(tracer: OtelTracer, exported: 
         StatusCode.UNSET,
         {"stepstream.interrupted": True},
     )
+
+
+def test_an_error_behind_the_end_of_a_span_is_no_trouble(
+    tracer: OtelTracer, exported: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that breaks: its span ended with its head, and the SDK would warn of whoever still talks to it."""
+
+    def act() -> None:
+        with tracer.span(Begin("stream")) as span:
+            span.end()
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        act()
+
+    (span,) = exported.get_finished_spans()
+    assert (span.status.status_code, caplog.messages) == (StatusCode.UNSET, [])
