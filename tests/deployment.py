@@ -16,6 +16,8 @@ from uuid import uuid4
 import httpx2
 import redis
 
+from tests.redis_users import as_user
+
 START_TIMEOUT_S = 60.0
 LEASE_MS = 1000
 LINE = [
@@ -65,14 +67,16 @@ class Stack:
 
     def api(self) -> "subprocess.Popen[bytes]":
         """Starts an API process and waits until it answers."""
-        process = self._start("uvicorn", "--factory", "app.main:create_app", "--port", str(self.port))
+        process = self._start("uvicorn", "--factory", "app.main:create_app", "--port", str(self.port), user="api")
         wait_for(lambda: self.answers("/healthz"), "the API did not start")
         return process
 
     def worker(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Starts `dramatiq actors` and waits until its workers are at work."""
         log = self.folder / f"worker-{len(self.processes)}.log"
-        process = self._start("dramatiq", "actors", "--processes", "1", "--threads", "4", *arguments, log=log)
+        process = self._start(
+            "dramatiq", "actors", "--processes", "1", "--threads", "4", *arguments, log=log, user="worker"
+        )
         wait_for(lambda: b"Worker process is ready" in log.read_bytes(), "the workers did not start")
         return process
 
@@ -110,12 +114,12 @@ class Stack:
             if process.poll() is None:
                 self.kill(process)
 
-    def _start(self, *command: str, log: Path | None = None) -> "subprocess.Popen[bytes]":
+    def _start(self, *command: str, user: str = "worker", log: Path | None = None) -> "subprocess.Popen[bytes]":
         output = (log or self.folder / f"{command[0]}-{len(self.processes)}.log").open("wb")
         with output:
             process = subprocess.Popen(
                 [str(Path(sys.executable).parent / command[0]), *command[1:]],
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, "REDIS_URL": as_user(self.environment["REDIS_URL"], user)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -19,7 +19,10 @@ LEVELS: list[tuple[str, ...]] = [
         "app.access.exposure", "app.access.record", "app.access.token",
     ),
     ("app.broker",),
-    ("app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm", "app.tracing"),
+    (
+        "app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm", "app.tracing",
+        "app.preflight.needs",
+    ),
     (
         "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.answers",
         "app.dispatch.attempt", "app.dispatch.context", "app.dispatch.contract", "app.dispatch.counters",

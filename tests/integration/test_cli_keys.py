@@ -15,6 +15,7 @@ from app.access.token import parse_token
 from app.cli.doors import DoorOpen, address, require_key
 from app.cli.main import cli
 from app.keys import Keys
+from tests.redis_users import as_user
 
 Run = Callable[..., Result]
 
@@ -24,7 +25,7 @@ def run(redis_url: str, namespace: str, tmp_path: Path) -> Run:
     """The command in this process, on the Redis of the tests."""
     clean = {name: None for name in os.environ if name.startswith(("STEPSTREAM_", "REDIS_"))}
     environment = clean | {
-        "STEPSTREAM_REDIS_URL": redis_url,
+        "STEPSTREAM_REDIS_URL": as_user(redis_url, "operator"),
         "STEPSTREAM_NAMESPACE": namespace,
         "STEPSTREAM_DATA_DIR": str(tmp_path / "data"),
     }
@@ -143,7 +144,7 @@ def test_a_redis_that_is_away_is_no_reason_not_to_start() -> None:
 
 def test_the_command_refuses_with_one_line_and_code_2(run: Run, redis_url: str, namespace: str) -> None:
     """And says what to do."""
-    environment = {"STEPSTREAM_REDIS_URL": redis_url, "STEPSTREAM_NAMESPACE": namespace}
+    environment = {"STEPSTREAM_REDIS_URL": as_user(redis_url, "operator"), "STEPSTREAM_NAMESPACE": namespace}
 
     refused = CliRunner().invoke(cli, ["api", "--host", "0.0.0.0"], env=environment)
 

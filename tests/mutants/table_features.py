@@ -83,7 +83,7 @@ FEATURES = (
     Mutation(
         "a release calls nobody",
         "app/broker/lua/release.lua",
-        "  redis.call('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])\n",
+        "  redis.pcall('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])\n",
         "",
         (f"{IDLING}::test_a_released_entry_is_taken_at_once_by_a_worker_at_rest",),
     ),

@@ -74,7 +74,8 @@ local function put_all(first_key, first_arg, first_message, queues)
       redis.call('ZADD', due, now_ms + delay_ms, member)
       -- Movers sleep until the first due time they know; only a new first one concerns them.
       if redis.call('ZRANK', due, member) == 0 then
-        redis.call('SPUBLISH', wake, queue)
+        -- Protected: a user without this channel must not leave half of the messages unsent.
+        redis.pcall('SPUBLISH', wake, queue)
       end
     else
       add(KEYS[key + ARGV[arg + 1]], KEYS[key + 5], queue, shared, ARGV[arg + 4])

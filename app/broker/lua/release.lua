@@ -30,6 +30,6 @@ end
 if released > 0 then
   redis.call('HDEL', KEYS[2], ARGV[3])
   redis.call('DEL', KEYS[3])
-  redis.call('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])
+  redis.pcall('SPUBLISH', ARGV[4], 'release:' .. ARGV[1])
 end
 return released

@@ -105,7 +105,7 @@ if #reply > 3 then
 end
 if #reply > 3 and free <= 0 then
   redis.call('DEL', KEYS[2])
-  redis.call('SPUBLISH', ARGV[9], 'sweep:' .. group)
+  redis.pcall('SPUBLISH', ARGV[9], 'sweep:' .. group)
 elseif reply[2] < longest then
   redis.call('PEXPIRE', KEYS[2], reply[2])
 end

@@ -194,7 +194,8 @@ local function save(t)
   end
   fields[#fields + 1], fields[#fields + 2] = 'seq', t.seq
   hset(t.key, fields)
-  redis.call('SPUBLISH', t.log, table.concat(pushed, '\n'))
+  -- A push is a hint: without the right to it (the channels of an ACL) all else must still be written.
+  redis.pcall('SPUBLISH', t.log, table.concat(pushed, '\n'))
   if t.loud then
     redis.pcall('XADD', TAG .. ':fire', 'MAXLEN', '~', FIRE_MAXLEN, '*', 't', t.id, 's', t.seq - count + 1, 'n', count)
   end

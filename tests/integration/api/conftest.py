@@ -8,6 +8,7 @@ import redis.asyncio
 from app import redis_async
 from app.keys import Keys
 from tests.integration.api.support import Api, Worker, running, serving
+from tests.redis_users import as_user
 
 
 @pytest.fixture
@@ -18,19 +19,23 @@ async def client(redis_url: str) -> AsyncIterator["redis.asyncio.Redis"]:
 
 
 @pytest.fixture
-def worker(client: "redis.asyncio.Redis", namespace: str) -> Worker:
-    return Worker(client, Keys(namespace))
+async def worker(redis_url: str, namespace: str) -> AsyncIterator[Worker]:
+    client = redis_async.connect(as_user(redis_url, "worker"))
+    yield Worker(client, Keys(namespace))
+    await client.aclose()
 
 
 @pytest.fixture
 async def api(redis_url: str, namespace: str) -> AsyncIterator[Api]:
     """The application itself, called directly."""
-    async with running(redis_url=redis_url, namespace=namespace, body_bytes_max=100_000) as api:
+    url = as_user(redis_url, "api")
+    async with running(redis_url=url, namespace=namespace, body_bytes_max=100_000) as api:
         yield api
 
 
 @pytest.fixture
 async def served(redis_url: str, namespace: str) -> AsyncIterator[Api]:
     """The application behind a real server, which streams need."""
-    async with serving(redis_url=redis_url, namespace=namespace, heartbeat_s=0.05, viewers_max=3, waiters_max=2) as api:
+    url = as_user(redis_url, "api")
+    async with serving(redis_url=url, namespace=namespace, heartbeat_s=0.05, viewers_max=3, waiters_max=2) as api:
         yield api

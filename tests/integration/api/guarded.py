@@ -22,6 +22,7 @@ from app.keys import Keys
 from app.main import create_app
 from app.model.task import new_task_id
 from tests.integration.api.support import LINE, Api, ThreadlessServer
+from tests.redis_users import as_user
 
 #: The routes that are for everybody.
 OPEN_ROUTES = {"/healthz", "/readyz", "/openapi.json", "/", "/static/{version}/{path:path}"}
@@ -132,7 +133,7 @@ async def serving(app: FastAPI, **config: Any) -> AsyncIterator[int]:
 @asynccontextmanager
 async def guarded(redis_url: str, namespace: str, *, alone: bool = True, **settings: Any) -> AsyncIterator[Guarded]:
     """Such a server at a loopback address, and a client without a key; `alone` it leaves nothing in Redis."""
-    app = create_app(Settings(redis_url=redis_url, namespace=namespace, auth="required", **settings))
+    app = create_app(Settings(redis_url=as_user(redis_url, "api"), namespace=namespace, auth="required", **settings))
     client: redis.Redis = redis.Redis.from_url(redis_url, protocol=2)
     ring = Keyring(client, Keys(namespace))
     async with serving(app) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:

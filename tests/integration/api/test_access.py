@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+import redis
 
 from app.access.principal import Scope
 from app.access.token import new_token
@@ -47,8 +48,9 @@ async def api(redis_url: str) -> AsyncIterator[Guarded]:
         api.foreign_task = await api.task(api.theirs)
         keys = api.services.keys
         # A task that is kept for longer than its id lets expect.
-        await api.services.redis.copy(keys.task(api.foreign_task), keys.task(FOREIGN_LONG_AGO))
-        await api.services.redis.copy(keys.events(api.foreign_task), keys.events(FOREIGN_LONG_AGO))
+        with redis.Redis.from_url(redis_url, protocol=2) as client:
+            client.copy(keys.task(api.foreign_task), keys.task(FOREIGN_LONG_AGO))
+            client.copy(keys.events(api.foreign_task), keys.events(FOREIGN_LONG_AGO))
         yield api
 
 

@@ -32,6 +32,7 @@ from app.model.events import EVENT, ErrorInfo, Event
 from app.model.plan import Plan
 from app.model.task import NewTask, TaskInputs, new_task_id
 from app.planning.validator import PlanLimits, validate_plan
+from tests.redis_users import as_user
 
 from .checks import check_all
 
@@ -213,12 +214,15 @@ class Bench:
 @pytest.fixture
 async def bench(redis_url: str, namespace: str) -> AsyncIterator[Bench]:
     client = redis_async.connect(redis_url)
+    # As whom an API process and a worker come, where the Redis of the tests has users.
+    api, worker = (redis_async.connect(as_user(redis_url, user)) for user in ("api", "worker"))
     keys = Keys(namespace)
-    scripts = ScriptRunner(client, keys, retry_ms_max=1000)
-    reader = TaskReader(client, keys, retry_ms_max=1000)
-    bench = Bench(client, keys, TaskStore(scripts, LIMITS), StepStore(scripts, STEP_LIMITS), reader)
+    tasks = TaskStore(ScriptRunner(api, keys, retry_ms_max=1000), LIMITS)
+    steps = StepStore(ScriptRunner(worker, keys, retry_ms_max=1000), STEP_LIMITS)
+    bench = Bench(client, keys, tasks, steps, TaskReader(api, keys, retry_ms_max=1000))
     try:
         yield bench
         await check_all(bench)
     finally:
-        await client.aclose()
+        for each in (client, api, worker):
+            await each.aclose()
