@@ -7,11 +7,14 @@ from typing import Never
 
 import structlog
 
+from app import local_redis
 from app.config import BadSettings, Settings, read_settings, unknown_variables
-from app.errors import StepstreamError
+from app.errors import StepstreamError, Unavailable
 from app.llm.door import LlmExtraMissing, require_extra
 from app.logs.setup import configure, configure_structlog, in_dramatiq_command
 from app.model.agents import AgentRegistry, registry
+from app.preflight.needs import Role
+from app.preflight.watch import Watch
 from app.tracing.door import TracingExtraMissing, traced, wanted
 from stepstream import require_own_packages
 
@@ -51,7 +54,21 @@ def begin(service: str) -> Settings:
         _refuse("llm_extra_missing", error=error)
     except TracingExtraMissing as error:
         _refuse("tracing_extra_missing", error=error)
+    _look_at_redis(settings, "worker" if service == "workers" else "api")
     return settings
+
+
+def _look_at_redis(settings: Settings, role: Role) -> None:
+    """Refuses a Redis that would lose tasks; one that is away is looked at when it comes."""
+    watch = Watch(local_redis.redis_url(settings), settings.namespace, role, may_evict=settings.redis_may_evict)
+    try:
+        refused = watch.look()
+    except Unavailable as error:
+        log.warning("redis_away", error=error)
+        watch.postpone()
+        return
+    if refused:
+        sys.exit(EXIT_USAGE)
 
 
 def begin_worker() -> Settings:

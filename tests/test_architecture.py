@@ -21,7 +21,7 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.broker",),
     (
         "app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm", "app.tracing",
-        "app.preflight.needs",
+        "app.preflight",
     ),
     (
         "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.answers",

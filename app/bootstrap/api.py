@@ -40,6 +40,7 @@ from app.model.agents import AgentRegistry
 from app.planning.llm_planner import LlmPlanner
 from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
+from app.preflight.watch import looking
 from app.redis_shared import SharedConnection
 from app.startup import load_agents
 from app.tracing.door import opened as tracing_opened
@@ -101,6 +102,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
         fleet = Fleet(_admin(admin_client, settings), agents, store)
         async with (
             tracing_opened(settings.tracing, "api") as tracer,
+            looking(),
             llm_opened(bounds.llm_options(settings), tracer) as llm,
             watching(client, keys, settings, retry_ms_max=API_RETRY_MS_MAX) as watch,
             kept_up(client, settings, agents, store, fleet, watch) as upkeep,

@@ -26,6 +26,7 @@ from app.llm.door import opened as llm_opened
 from app.metrics.run_folder import places
 from app.metrics.worker_middleware import WorkerMetrics
 from app.model.agents import AgentRegistry
+from app.preflight.watch import looking
 from app.redis_shared import SharedConnection
 from app.startup import begin_worker, load_agents
 from app.tracing.door import opened as tracing_opened
@@ -86,6 +87,7 @@ def _runner_factory(
                 llm_opened(bounds.llm_options(settings), tracer) as llm,
                 stops.listening(),
                 beating(settings.data_dir),
+                looking(),
                 running(Housekeeper(tasks, audit_interval_ms=settings.audit_interval_ms)),
             ):
                 executor = Executor(

@@ -16,6 +16,9 @@ class CommonSettings(BaseSettings):
         validation_alias=AliasChoices("STEPSTREAM_REDIS_URL", "REDIS_URL", "redis_url"),
         description="Redis to use. Unset: the local server of the data directory, else redis://127.0.0.1:6379/0.",
     )
+    redis_may_evict: bool = Field(
+        False, description="Whether to begin although Redis may evict keys, which loses tasks."
+    )
     data_dir: Path = Field(
         Path(".stepstream"), description="Where the local Redis, caches and the signs of life of workers lie."
     )

@@ -78,11 +78,11 @@ PUBLISHED = ("ev:*", "stop:*", "wake")
 #: Without a key.
 PLAIN: Mapping[Role, tuple[str, ...]] = {
     "api": (
-        "PING", "TIME", "INFO", "CLIENT SETNAME x", "EVAL x 0", "FUNCTION LOAD x", "SCRIPT LOAD x",
+        "PING", "TIME", "CLIENT SETNAME x", "EVAL x 0", "FUNCTION LOAD x", "SCRIPT LOAD x",
         "MULTI", "EXEC", "DISCARD",
     ),
     "worker": (
-        "PING", "TIME", "INFO", "CLIENT SETNAME x", "CLIENT ID", "CLIENT UNBLOCK 1", "EVAL x 0", "FUNCTION LOAD x",
+        "PING", "TIME", "CLIENT SETNAME x", "CLIENT ID", "CLIENT UNBLOCK 1", "EVAL x 0", "FUNCTION LOAD x",
         "SCRIPT LOAD x",
     ),
 }  # fmt: skip

@@ -59,6 +59,9 @@ FORBIDDEN = (
     "SHUTDOWN", "SUBSCRIBE x",
 )  # fmt: skip
 ALLOWED = [
+    # What is looked at before they begin; without it that much is left unchecked.
+    ("api", "INFO"),
+    ("worker", "INFO"),
     ("operator", f"HSET {TAG}:keys id record"),
     ("operator", f"HGETALL {TAG}:t:x"),
     ("operator", "SCAN 0"),

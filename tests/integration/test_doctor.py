@@ -21,11 +21,12 @@ from app.access.principal import Scope
 from app.broker import keys as broker_keys
 from app.cli.doctor import access, leaks, model, queues, searching, server, tasks
 from app.cli.doctor.examine import examine
-from app.cli.doctor.finding import Finding
 from app.cli.doctor.place import Place
 from app.cli.main import cli
 from app.config import Settings
 from app.dispatch.record import STEP_STATE, state_line
+from app.preflight import server as kept
+from app.preflight.finding import Finding
 from tests.unit.scripted_server import Answer, say, serving
 
 TASK = "0-01a214e6-0ca5-7351-a64d-a68e150c84ef"
@@ -75,7 +76,7 @@ def configured(client: "redis.Redis", check: Check, **settings: str) -> list[str
 def test_a_server_that_keeps_everything_is_sound(spoiled: "redis.Redis") -> None:
     """As `up` starts it."""
     place = Place(spoiled, "here", Settings())
-    said = [line for check in (server.version, server.role, server.persistence, server.memory, server.clock)
+    said = [line for check in (server.version, server.role, kept.persistence, kept.memory, kept.clock)
             for line in look(check, place)]  # fmt: skip
 
     assert re.match(r"ok: (Valkey|Redis) [0-9.]+ at here, up ", said[0])
@@ -86,12 +87,12 @@ def test_a_server_that_keeps_everything_is_sound(spoiled: "redis.Redis") -> None
 @pytest.mark.parametrize(
     ("check", "settings", "found"),
     [
-        (server.persistence, {"appendonly": "no", "save": ""}, "fail: nothing is written to disk"),
-        (server.persistence, {"appendonly": "no", "save": "60 1"}, "warn: snapshots only"),
-        (server.persistence, {"appendfsync": "no"}, "warn: append-only file, but"),
-        (server.memory, {"maxmemory_policy": "allkeys-lru"}, "warn: maxmemory-policy is allkeys-lru"),
-        (server.memory, {"maxmemory_policy": "volatile-ttl", "maxmemory": "1gb"}, "fail: maxmemory-policy is"),
-        (server.memory, {"maxmemory": "1mb"}, "fail: "),
+        (kept.persistence, {"appendonly": "no", "save": ""}, "fail: nothing is written to disk"),
+        (kept.persistence, {"appendonly": "no", "save": "60 1"}, "warn: snapshots only"),
+        (kept.persistence, {"appendfsync": "no"}, "warn: append-only file, but"),
+        (kept.memory, {"maxmemory_policy": "allkeys-lru"}, "warn: maxmemory-policy is allkeys-lru"),
+        (kept.memory, {"maxmemory_policy": "volatile-ttl", "maxmemory": "1gb"}, "fail: maxmemory-policy is"),
+        (kept.memory, {"maxmemory": "1mb"}, "fail: "),
         (server.role, {"replicaof": "127.0.0.1 1"}, "fail: this server is a slave, it takes no writes"),
     ],
     ids=["memory only", "snapshots", "lazy fsync", "eviction", "eviction with a limit", "full", "replica"],
@@ -121,7 +122,7 @@ def test_evicted_keys_are_told_of(spoiled: "redis.Redis") -> None:
         return iter(())
 
     configured(spoiled, fill, **with_limit)
-    said = look(server.memory, Place(spoiled, "here", Settings()))
+    said = look(kept.memory, Place(spoiled, "here", Settings()))
     spoiled.flushall()
     spoiled.config_resetstat()
 
@@ -151,7 +152,7 @@ def test_a_user_who_may_not_ask_is_told_what_to_allow(spoiled: "redis.Redis") ->
 
 def test_clocks_that_disagree_are_found() -> None:
     """A difference within the blur of its measurement is none."""
-    found = [server.compared("clock", "Redis", ahead_ms, 1_000.0) for ahead_ms in (900, -2_900, 3_100, -70_000)]
+    found = [kept.compared("clock", "Redis", ahead_ms, 1_000.0) for ahead_ms in (900, -2_900, 3_100, -70_000)]
 
     assert [finding.status for finding in found] == ["ok", "ok", "warn", "fail"]
     assert found[3].said == "Redis is 69.0 s behind this machine"

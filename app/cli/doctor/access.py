@@ -6,13 +6,13 @@ import httpx2
 
 from app.access.keyring import Keyring
 from app.cli.claim import running_api
-from app.cli.doctor.finding import Findings, fail, ok, warn
 from app.cli.doctor.place import Place
-from app.cli.doctor.server import compared
 from app.cli.environment import URL_VARIABLE
 from app.client import ApiError, Client, ClientError
 from app.config import Settings
 from app.loopback import is_loopback
+from app.preflight.finding import Findings, fail, ok, warn
+from app.preflight.server import compared
 
 TIMEOUT_S = 5.0
 EXPIRES_SOON_MS = 7 * 86_400_000

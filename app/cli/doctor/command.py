@@ -6,12 +6,12 @@ import typer
 from rich.text import Text
 
 from app.cli.doctor.examine import examine
-from app.cli.doctor.finding import Finding, Status
 from app.cli.environment import Url
 from app.cli.exits import Exit
 from app.cli.redis_access import settings_with_redis
 from app.cli.reporting import reported
 from app.cli.terminal import consoles, json_line, one_line, say, show
+from app.preflight.finding import Finding, Status
 
 STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 CHECK_CHARS, SAID_CHARS_MAX = 12, 1_000

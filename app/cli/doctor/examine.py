@@ -8,18 +8,20 @@ from redis.exceptions import NoPermissionError
 from app import local_redis
 from app.broker.errors import is_passing
 from app.cli.doctor import access, leaks, model, queues, searching, server, tasks
-from app.cli.doctor.finding import Finding, Findings, fail, ok, warn
 from app.cli.doctor.place import Place
 from app.cli.redis_access import connect
 from app.config import Settings
+from app.preflight import server as kept
+from app.preflight.finding import Finding, Findings, fail, ok, warn
 
 #: (name, check), in the order in which a person would look.
 CHECKS: tuple[tuple[str, Callable[[Place], Findings]], ...] = (
     ("redis", server.version),
     ("role", server.role),
-    ("persistence", server.persistence),
-    ("memory", server.memory),
-    ("clock", server.clock),
+    ("persistence", kept.persistence),
+    ("memory", kept.memory),
+    ("clock", kept.clock),
+    ("buffers", kept.buffers),
     ("functions", server.functions),
     ("workers", queues.workers),
     ("queues", queues.queues),

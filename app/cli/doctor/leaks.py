@@ -2,8 +2,8 @@
 
 import re
 
-from app.cli.doctor.finding import Findings, number, ok, warn
 from app.cli.doctor.place import Place, Words, text
+from app.preflight.finding import Findings, number, ok, warn
 
 KEYS_MAX = 50_000
 SCAN_COUNT = 1_000

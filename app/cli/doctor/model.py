@@ -4,11 +4,11 @@ import asyncio
 import time
 
 from app import bounds
-from app.cli.doctor.finding import Findings, fail, ok, warn
 from app.config import Settings
 from app.errors import AgentError
 from app.llm.door import LlmExtraMissing, opened
 from app.llm.options import LlmOptions
+from app.preflight.finding import Findings, fail, ok, warn
 
 SHOWN_MAX = 5
 

@@ -15,17 +15,16 @@ from app.broker.scripts import command
 from app.broker.workers import WorkerReport
 from app.config import Settings
 from app.keys import Keys
+from app.preflight.server import Server
 
 Words = tuple[str | int, ...]
 
 
 # No slots: the cached properties live in the instance's dictionary.
 @dataclass(frozen=True)
-class Place:
+class Place(Server):
     """What checks ask; what several of them need is asked for once."""
 
-    client: "redis.Redis"
-    url_shown: str
     settings: Settings
 
     @property
@@ -38,12 +37,6 @@ class Place:
 
     def queue_keys(self, queue: str) -> QueueKeys:
         return self.shard.queue(queue)
-
-    @cached_property
-    def info(self) -> dict[str, Any]:
-        """All of INFO."""
-        found: dict[str, Any] = self.client.info()
-        return found
 
     @cached_property
     def now_ms(self) -> int:
@@ -62,14 +55,6 @@ class Place:
     @cached_property
     def workers(self) -> list[WorkerReport]:
         return self.admin.workers()
-
-    def config(self, name: str) -> str | None:
-        """A setting of the server; nothing when this user may not ask."""
-        try:
-            found = self.client.config_get(name)
-        except redis.ResponseError:
-            return None
-        return next((text(value) for value in found.values()), None)
 
     @cached_property
     def raw(self) -> "redis.Redis":

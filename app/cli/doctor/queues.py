@@ -1,8 +1,8 @@
 """Queues and workers: is what waits being worked on?"""
 
-from app.cli.doctor.finding import Findings, fail, number, ok, warn
 from app.cli.doctor.place import Place, Words, text
 from app.cli.records import age
+from app.preflight.finding import Findings, fail, number, ok, warn
 
 WAITING_MS_MAX = 60_000
 OVERDUE_MS_MAX = 10_000

@@ -4,8 +4,8 @@ import time
 
 import httpx2
 
-from app.cli.doctor.finding import Findings, fail, number, ok, warn
 from app.config import Settings
+from app.preflight.finding import Findings, fail, number, ok, warn
 
 TIMEOUT_S = 10.0
 #: A word that every engine has something about.

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from app.cli.doctor.finding import Findings, fail, number, ok, warn
 from app.cli.doctor.place import Place, Words, text
 from app.cli.records import age
 from app.dispatch.record import STEP_PLACE, STEP_STATE, parse_line
+from app.preflight.finding import Findings, fail, number, ok, warn
 
 OPEN_MAX = 500
 NAMED_MAX = 5
