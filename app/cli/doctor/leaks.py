@@ -10,7 +10,7 @@ SCAN_COUNT = 1_000
 NAMED_MAX = 3
 #: What lasts, or is emptied by those who use it: the rows without an expiry in `app/keys.py` and `app/broker/keys.py`.
 LASTING = re.compile(
-    r"open|deadlines|expiry|audit|llm|keys|fire|queues|paused|depth|workers|sweep:[^:]+"
+    r"open|deadlines|expiry|audit|totals|llm|keys|fire|queues|paused|depth|workers|sweep:[^:]+"
     r"|(ix|busy|line|q|due|dlq|starts):.+"
 )
 #: What lasts as long as its task is open.
