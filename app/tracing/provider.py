@@ -32,6 +32,8 @@ SPOKEN = "http/protobuf"
 SPEAKERS = ("opentelemetry.sdk", "opentelemetry.exporter")
 #: Who repeats a header that is malformed, with the key of the collector in it.
 BLABBER = "opentelemetry.util.re"
+#: Who tells of each caller whose `tracestate` is malformed, in the caller's words.
+GOSSIP = "opentelemetry.trace.span"
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +93,8 @@ def _resource(service: str) -> Resource:
 
 
 def _hush() -> None:
-    quiet = _Seldom()
-    for name, handler in [*((name, quiet) for name in SPEAKERS), (BLABBER, _Wordless())]:
+    handlers = dict.fromkeys(SPEAKERS, _Seldom()) | {BLABBER: _Wordless(), GOSSIP: logging.NullHandler()}
+    for name, handler in handlers.items():
         speaker = logging.getLogger(name)
         speaker.handlers[:] = [handler]
         speaker.propagate = False

@@ -31,7 +31,13 @@ OPENED = """
 from app.logs.setup import configure
 from app.tracing.provider import Tracing
 configure('json', 'info', 'api')
-Tracing('api').close()
+tracing = Tracing('api')
+"""
+CALLED = """
+from app.tracing.tracer import Begin
+caller = "00-" + "a" * 32 + "-" + "b" * 16 + "-00"
+with tracing.tracer.span(Begin("GET", "server", parent=caller, tracestate="no state at all")) as span:
+    print(span.traceparent)
 """
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
@@ -82,11 +88,18 @@ def test_a_process_that_only_finds_an_endpoint_goes_on_without() -> None:
 
 def test_a_malformed_header_is_told_of_without_the_key_in_it() -> None:
     """The SDK repeats it whole, and no pattern knows every collector's name for its key."""
-    done = run(OPENED, OTEL_EXPORTER_OTLP_HEADERS="x-team: 0123456789abcdef", **ENDPOINT)
+    done = run(f"{OPENED}tracing.close()", OTEL_EXPORTER_OTLP_HEADERS="x-team: 0123456789abcdef", **ENDPOINT)
 
     (line,) = done.stderr.splitlines()
     assert "tracing_header_malformed" in line
     assert "0123456789abcdef" not in line
+
+
+def test_a_malformed_state_of_a_caller_is_ignored_without_a_word() -> None:
+    """Or whoever sends requests writes into the log."""
+    done = run(OPENED + CALLED, **ENDPOINT)
+
+    assert (done.stdout[:36], done.stderr) == ("00-" + "a" * 32 + "-", "")
 
 
 def test_nothing_else_of_the_program_knows_opentelemetry() -> None:
