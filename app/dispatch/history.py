@@ -100,7 +100,8 @@ class QueueHistory:
     async def read(self, after_ms: int = 0) -> QueueHistoryBody:
         """The samples taken after that time, by the clock of Redis."""
         with translated():
-            rows: Any = await self._redis.xrange(self._keys.history, count=SAMPLES_MAX)
+            # With the sample of that time itself: the rates of the next one count from it.
+            rows: Any = await self._redis.xrange(self._keys.history, min=after_ms or "-", count=SAMPLES_MAX)
         times = [int(entry_id.partition(b"-")[0]) for entry_id, _ in rows]
         samples = [{name.decode(): QueueSample.parse(line.decode()) for name, line in row.items()} for _, row in rows]
         start = next((index for index, at in enumerate(times) if at > after_ms), len(times))

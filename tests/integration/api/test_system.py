@@ -83,6 +83,19 @@ async def test_throughput_is_the_difference_of_the_counters(
     times, rates = found["times_ms"], found["ended_per_s"]
     assert (rates[0], rates[2]) == (None, None)
     assert rates[1] == pytest.approx(200 * 1000 / (times[1] - times[0]), rel=0.001)
+    assert (await queue_of(api, "retriever", after_ms=times[0]))["ended_per_s"] == rates[1:]
+
+
+async def test_what_was_told_before_is_not_read_again(
+    api: Api, sampler: QueueHistory, client: "redis.asyncio.Redis", keys: Keys
+) -> None:
+    """An open dashboard asks every few seconds: an hour of a hundred queues would cost the loop a tenth of a second."""
+    await client.xadd(keys.history, {"retriever": "unreadable"})
+    for _ in range(2):
+        await sampled(sampler, client, keys)
+    told, new = [int(entry_id.partition(b"-")[0]) for entry_id, _ in await client.xrange(keys.history)][1:]
+
+    assert (await queue_of(api, "retriever", after_ms=told))["times_ms"] == [new]
 
 
 async def test_one_process_samples_for_all(
