@@ -11,10 +11,10 @@ from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.api.steering import Reason
 from app.api.text import LabelName, LabelText
-from app.dispatch.bulk import BULK_MAX, STATES, Bulk
+from app.dispatch.bulk import BULK_MAX, Bulk
 from app.dispatch.listing import TaskFilter
 from app.errors import InvalidRequest, Problem
-from app.model.bulk import BulkAction, BulkPage
+from app.model.bulk import STATES, BulkAction, BulkPage
 from app.model.task import ListStatus
 from app.model.times import parse_time
 

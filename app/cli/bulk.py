@@ -11,15 +11,10 @@ from app.cli.filters import LabelOption, SearchOption, SinceOption, StatusOption
 from app.cli.records import Json, for_programs, say_record
 from app.cli.terminal import counted, end, one_line, say, tell
 from app.model.answers import TaskCounts
-from app.model.bulk import BulkAction, BulkOutcome
+from app.model.bulk import STATES, BulkAction, BulkOutcome
 from app.model.task import ListStatus
 
-#: What is meant where no state is said, as the API has it; and the word for what was done.
-MEANT = {
-    BulkAction.RETRY: (ListStatus.FAILED, "retried"),
-    BulkAction.CANCEL: (ListStatus.OPEN, "cancelled"),
-    BulkAction.DELETE: (ListStatus.ENDED, "deleted"),
-}
+DONE = {BulkAction.RETRY: "retried", BulkAction.CANCEL: "cancelled", BulkAction.DELETE: "deleted"}
 Yes = Annotated[bool, typer.Option("--yes", help="Do it. Without: say how many tasks it would be.")]
 
 
@@ -36,11 +31,11 @@ def bulk(  # noqa: PLR0913, PLR0917  # the options of a command
 ) -> None:
     """Retry, cancel or delete all tasks that match, the newest first; may be begun anew if it is broken off."""
     labels, after = labels_of(label), instant(since)
-    meant, done = MEANT[action]
+    meant, done = status or STATES[action][0], DONE[action]
     with api(url) as client:
         if not yes:
             counts = client.counts(labels=labels, words=search, created_after=after)
-            end(f"{action} {_how_many(counts, status or meant)}: say --yes to do it", Exit.USAGE)
+            end(f"{action} {_how_many(counts, meant)}: say --yes to do it", Exit.USAGE)
         outcomes = client.bulk(action, status=status, labels=labels, words=search, created_after=after, reason=reason)
         tally = Counter(_told(outcome, done, as_json) for outcome in outcomes)
     tell(f"{counted(tally[True], 'task')} {done}" + (f", {tally[False]} refused" if tally[False] else ""))

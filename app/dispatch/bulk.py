@@ -12,20 +12,12 @@ from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.listing import TaskFilter, TaskList
 from app.errors import NotPossible, TaskNotFound
 from app.model.bulk import BulkAction, BulkOutcome, BulkPage
-from app.model.task import CancelMode, ListStatus
+from app.model.task import CancelMode
 
 #: Tasks that one call acts on.
 BULK_MAX = 100
 #: Of these, so many at the same moment.
 AT_ONCE_MAX = 8
-#: The states in which a task may be for an action; the first is meant where none is said.
-STATES = {
-    BulkAction.RETRY: (ListStatus.FAILED, ListStatus.CANCELLED, ListStatus.EXPIRED),
-    BulkAction.CANCEL: (ListStatus.OPEN, ListStatus.QUEUED, ListStatus.RUNNING, ListStatus.PAUSED),
-    BulkAction.DELETE: (
-        ListStatus.ENDED, ListStatus.COMPLETED, ListStatus.FAILED, ListStatus.CANCELLED, ListStatus.EXPIRED,
-    ),
-}  # fmt: skip
 
 
 class Bulk:

@@ -82,7 +82,7 @@ class CallerBody(BaseModel):
 
     name: str = Field(description="What events call the caller.")
     tenant: str
-    scopes: list[str] = Field(description="What it may do: `submit`, `read`, `admin`.")
+    scopes: list[str] = Field(description="What it may do: `submit`, `read`, `metrics`, `admin`.")
 
 
 class RequestInputs(BaseModel):

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+from app.model.task import ListStatus
+
 
 class BulkAction(StrEnum):
     """What is done: `retry` those that failed, `cancel` those that are open, `delete` those that have ended."""
@@ -11,6 +13,16 @@ class BulkAction(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     DELETE = "delete"
+
+
+#: The states in which a task may be for an action; the first is meant where none is said.
+STATES = {
+    BulkAction.RETRY: (ListStatus.FAILED, ListStatus.CANCELLED, ListStatus.EXPIRED),
+    BulkAction.CANCEL: (ListStatus.OPEN, ListStatus.QUEUED, ListStatus.RUNNING, ListStatus.PAUSED),
+    BulkAction.DELETE: (
+        ListStatus.ENDED, ListStatus.COMPLETED, ListStatus.FAILED, ListStatus.CANCELLED, ListStatus.EXPIRED,
+    ),
+}  # fmt: skip
 
 
 class BulkOutcome(BaseModel):
