@@ -1,13 +1,18 @@
 """deploy/compose.yaml: read by its schema, and all that it names is there."""
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from app.cli.programs import API_DRAIN_S
+from tests.deploy.image import DOCKERFILE
 from tests.deploy.resolving import agents, check_command, check_variables, drain_s
-from tests.deploy.tools import DEPLOY, accepted
+from tests.deploy.tools import DEPLOY, ROOT, accepted, lacking
 
 FILE = DEPLOY / "compose.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -18,6 +23,17 @@ WORKERS = {name: each for name, each in OURS.items() if each.get("command", [""]
 
 def seconds(text: str) -> int:
     return int(text.removesuffix("s"))
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of deploy/ in which `make-secrets` has run."""
+    if shutil.which("sha256sum") is None:
+        lacking("no sha256sum")
+    folder = tmp_path_factory.mktemp("secrets") / "deploy"
+    shutil.copytree(DEPLOY, folder, ignore=shutil.ignore_patterns("secrets", ".env"))
+    subprocess.run([str(folder / "make-secrets")], check=True, capture_output=True)
+    return folder
 
 
 def test_the_file_fits_the_specification() -> None:
@@ -41,6 +57,35 @@ def test_our_commands_and_variables_are_there(name: str) -> None:
 def test_there_are_workers_for_every_agent() -> None:
     """One service each, named like it."""
     assert {name: each["command"][-1] for name, each in WORKERS.items()} == {each.name: each.queue for each in agents()}
+
+
+def test_what_is_mounted_is_in_the_repository_or_made(secrets: Path) -> None:
+    """Each file by its name; read-only."""
+    sources = [source for each in SERVICES.values() for source in each.get("volumes", ()) if source.startswith("./")]
+    sources += [each["file"] + ":ro" for each in SPEC["secrets"].values()]
+
+    assert all(source.endswith(":ro") for source in sources)
+    assert [source for source in sources if not (secrets / source.split(":")[0]).exists()] == []
+    for build in (each["build"] for each in OURS.values()):
+        assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DOCKERFILE
+
+
+def test_secrets_are_made_and_stand_nowhere(secrets: Path) -> None:
+    """Every variable is in .env, which git leaves out; Redis is told hashes; a second run changes nothing."""
+    made = dict(re.findall(r"^(\w+)=(.+)$", (secrets / ".env").read_text(), flags=re.M))
+    users = (secrets / "secrets" / "users.acl").read_text()
+
+    assert set(re.findall(r"\$\{(\w+):\?", FILE.read_text())) == set(made)
+    assert all(len(password) == 40 for password in made.values())
+    assert not any(password in users for password in made.values())
+    assert not re.search(r"#[A-Z]+_PASSWORD", users)
+    assert (secrets / ".env").stat().st_mode & 0o077 == 0
+    assert (secrets / "secrets").stat().st_mode & 0o077 == 0
+    assert subprocess.run([str(secrets / "make-secrets")], check=False, capture_output=True).returncode == 1
+    ignored = subprocess.run(
+        ["git", "check-ignore", "deploy/.env", "deploy/secrets/users.acl"], cwd=ROOT, check=True, capture_output=True
+    )
+    assert ignored.stdout.count(b"\n") == 2
 
 
 @pytest.mark.parametrize("name", SERVICES)

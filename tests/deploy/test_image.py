@@ -223,3 +223,28 @@ def test_nothing_of_the_image_can_be_written_to(containers: Containers) -> None:
 
     assert places == "['/tmp', '/var/lib/stepstream']", done.stderr
     assert rights == str({"CapInh:": 0, "CapPrm:": 0, "CapEff:": 0, "CapBnd:": 0, "CapAmb:": 0, "NoNewPrivs:": 1})
+
+
+@pytest.mark.full
+def test_the_compose_file_runs_a_task(composed: Composed) -> None:
+    """Its commands with its variables, under the users of Redis that were just made, each found by its name."""
+    composed.start("redis")
+    wait_for(lambda: composed.is_healthy("redis"), "Redis did not start", START_S)
+    key = composed.done("operator", "keys", "create", "--scope", "admin").stdout.split()[0]
+    services = ("api", "retriever", "analyzer", "writer")
+    for name in services:
+        composed.start(name)
+    for name in services:
+        said = READY if name == "api" else AT_WORK
+        wait_for(lambda name=name, said=said: said in composed.log(name), f"{name} did not start", START_S)  # type: ignore[misc]
+        assert composed.is_healthy(name), name
+
+    texts = "/opt/stepstream/lib/python3.11/site-packages/app/broker"
+    done = composed.done("operator", "run", "When does a lease end?", "--docs", texts, STEPSTREAM_API_KEY=key)
+    workers = composed.done("operator", "workers", "--json", STEPSTREAM_API_KEY=key).stdout.splitlines()
+
+    assert done.returncode == 0, done.stderr
+    assert "lease. [1]" in done.stdout
+    assert {json.loads(line)["queues"][0] for line in workers} == {"retriever", "analyzer", "writer"}
+    assert composed.end("redis", "writer") == [0, 0]
+    assert composed.is_healthy("retriever"), "Redis is away, which is no reason to restart a worker"
