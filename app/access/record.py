@@ -14,13 +14,15 @@ What is kept of a key: one JSON object per id in the hash `T:keys`, without the 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.principal import Principal, Rates, Scope
 
 #: Tenants are parts of Redis keys, between colons; see `app/keys.py`.
 TENANT = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._@/-]{0,62}[A-Za-z0-9])?")
+KNOWN_SCOPES = frozenset(Scope)
 
 
 def checked_tenant(text: str) -> str:
@@ -56,8 +58,15 @@ class KeyRecord(BaseModel):
 
 
 def read_record(raw: bytes) -> KeyRecord | None:
-    """The record, or `None` when it is none that this program has written."""
+    """
+    The record, or `None` when it is none that this program has written.
+
+    Scopes of a later version are left out: a key that has one opens all else here, while both versions run.
+    """
     try:
-        return KeyRecord.model_validate_json(raw)
-    except ValidationError:
+        members = orjson.loads(raw)
+        members["scopes"] = KNOWN_SCOPES.intersection(members["scopes"])
+        return KeyRecord.model_validate(members)
+    # An unfit value is a `ValueError`, and so are texts that are no JSON and JSON that is no record.
+    except (ValueError, TypeError, KeyError):
         return None

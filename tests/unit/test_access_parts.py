@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,7 +83,16 @@ def test_a_record_that_cannot_be_one_is_refused(change: dict[str, Any]) -> None:
         KeyRecord.model_validate(RECORD | change)
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"sha256": 1}', b"\xff"])
+def test_a_scope_of_a_later_version_takes_nothing_else_from_a_key() -> None:
+    """While one version replaces another both read the key; what is left must be something."""
+    record = read_record(orjson.dumps(RECORD | {"scopes": ["read", "of_later"], "more": 1}))
+
+    assert record is not None
+    assert record.scopes == {Scope.READ}
+    assert read_record(orjson.dumps(RECORD | {"scopes": ["of_later"]})) is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'{"sha256": 1}', b'{"scopes": [[]]}', b'{"scopes": 1}', b"\xff"])
 def test_an_unreadable_record_is_no_key(raw: bytes) -> None:
     """Whatever somebody has written into the hash opens nothing."""
     assert read_record(raw) is None
