@@ -2,11 +2,13 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from dramatiq.message import Message
 from typer.testing import CliRunner
 
 from app.cli.main import cli
@@ -37,7 +39,9 @@ DENIED = [
     ("worker", "GET another:application"),
     ("worker", "SPUBLISH another x"),
     ("operator", f"HSET {TAG}:t:x status completed"),
-    ("operator", f"XADD {TAG}:q:writer * m x"),
+    ("operator", f"XREADGROUP GROUP g c STREAMS {TAG}:q:writer >"),
+    ("operator", f"SPUBLISH {TAG}:ev:x x"),
+    ("operator", f"ZREM {TAG}:open x"),
     ("operator", f"DEL {TAG}:open"),
     ("operator", "GET another:application"),
     ("operator", "FUNCTION DELETE stepstream_x"),
@@ -179,4 +183,32 @@ def test_the_doctor_may_look_at_everything_as_operator(server: GuardedRedis, tmp
 
     assert [row for row in rows if row["status"] != "ok" and row["check"] not in ("workers", "api")] == []
     assert result.exit_code == 0
+    assert server.denied() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["queues"], ["queues", "pause", "writer"], ["queues", "resume", "writer"], ["dlq", "ls", "writer"],
+        ["dlq", "requeue", "writer", "m1"], ["dlq", "purge", "writer", "--all"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_the_operator_looks_after_queues(
+    server: GuardedRedis, admin: "redis.Redis", tmp_path: Path, arguments: list[str]
+) -> None:
+    """Depths, pauses, dead letters: what the command line asks of Redis itself."""
+    message = Message(queue_name="writer", actor_name="writer", args=(), kwargs={}, options={}, message_id="m1")
+    meta = {"reason": "retries", "error": "no", "level": 1, "deliveries": 1, "history": [], "died_at": 1}
+    admin.sadd(f"{TAG}:queues", "writer")
+    admin.hset(f"{TAG}:dlq:writer:m", "m1", message.encode())
+    admin.hset(f"{TAG}:dlq:writer:x", "m1", json.dumps(meta))
+    admin.zadd(f"{TAG}:dlq:writer", {"m1": time.time() * 1000})
+    if "resume" in arguments:
+        admin.sadd(f"{TAG}:paused", "writer")
+
+    told = {"STEPSTREAM_REDIS_URL": server.url("operator"), "STEPSTREAM_DATA_DIR": str(tmp_path)}
+    done = CliRunner().invoke(cli, arguments, env=told)
+
+    assert done.exit_code == 0, done.output
     assert server.denied() == []
