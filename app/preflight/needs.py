@@ -52,7 +52,7 @@ API: Table = {
     "ready": "set",
     "history": "pexpire xadd xrange xrevrange",
     "history:lock": "set",
-    "apis": "pexpire zadd zrange zrem zremrangebyscore",
+    "apis": "pexpire zadd zrange zrem zremrangebyscore zrevrange",
     "api:*": "get pttl set unlink",
     "fire": "xinfo|stream xlen xrange xread xrevrange",
     "queues": "smembers",
@@ -89,10 +89,11 @@ PLAIN: Mapping[Role, tuple[str, ...]] = {
 
 #: What stands behind the key, as far as a command must have it; `KEY` moves the key to its place.
 _BEHIND = {
-    "expire": "1", "hdel": "f", "hexists": "f", "hget": "f", "hincrby": "f 1", "hmget": "f", "hset": "f v",
+    "hdel": "f", "hexists": "f", "hget": "f", "hincrby": "f 1", "hmget": "f", "hset": "f v",
     "hsetnx": "f v", "incrby": "1", "pexpire": "1", "sadd": "m", "set": "v", "sismember": "m", "srem": "m",
     "xack": "g 0-1", "xadd": "* f v", "xautoclaim": "g c 0 0", "xclaim": "g c 0 0-1", "xdel": "0-1", "xpending": "g",
-    "xrange": "- +", "xrevrange": "+ -", "zadd": "0 m", "zcount": "0 1", "zrange": "0 1", "zrank": "m", "zrem": "m",
+    "xrange": "- +", "xrevrange": "+ -", "zadd": "0 m", "zcount": "0 1", "zrange": "0 1", "zrank": "m",
+    "zrevrange": "0 1", "zrem": "m",
     "zremrangebyscore": "0 1", "zscan": "0", "zscore": "m", "rename": "KEY", "fcall": "x 1 KEY", "evalsha": "x 1 KEY",
     "xgroup|create": "KEY g 0", "xgroup|delconsumer": "KEY g c", "xinfo|groups": "KEY", "xinfo|consumers": "KEY g",
     "xinfo|stream": "KEY",

@@ -212,3 +212,19 @@ def test_the_operator_looks_after_queues(
 
     assert done.exit_code == 0, done.output
     assert server.denied() == []
+
+
+def test_the_table_of_needs_knows_every_command_of_the_program() -> None:
+    """Those that Python sends by the driver's methods, in what API and workers are made of."""
+    called: set[str] = set()
+    for folder in ("access", "api", "dispatch", "events", "metrics"):
+        for path in sorted((ROOT / "app" / folder).rglob("*.py")):
+            # The keyring is the operator's.
+            if path.name != "keyring.py":
+                called |= set(re.findall(r"\b_?(?:redis|client|pipeline|pipe)\.([a-z]+)\(", path.read_text()))
+    known = {words[0].lower() for role in ROLES for words in needed(role, TAG)} | {"info"}
+    no_commands = {"aclose", "close", "execute", "pipeline", "pubsub"}
+    sent = {name for name in called if hasattr(redis.Redis, name)} - no_commands
+
+    assert {"zcard", "hmget", "xrange", "set"} <= sent
+    assert sent - known == set()
