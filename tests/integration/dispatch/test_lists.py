@@ -1,12 +1,14 @@
 """Where tasks are listed, and that deleting them leaves nothing."""
 
+import asyncio
+
 import pytest
 
 from app.dispatch.counting import TaskCounter
 from app.dispatch.listing import TaskFilter, TaskList
 from app.dispatch.scripts import ScriptRunner
 from app.dispatch.sieve import SIFTED_PER_CALL, Sieve
-from app.errors import BadCursor, NotPossible, TaskNotFound
+from app.errors import BadCursor, NotPossible, TaskNotFound, Unavailable
 from app.model.task import CancelMode, ListStatus, TaskStatus, new_task_id
 
 from .checks import lasting_keys, letters
@@ -200,6 +202,25 @@ async def test_beyond_the_most_that_are_counted_that_is_said(bench: Bench, monke
     assert labelled.total == labelled.queued == SIFTED_PER_CALL
     assert not counts.complete
     assert not labelled.complete
+
+
+async def test_a_count_that_goes_on_for_long_keeps_nobody_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells what it has seen; who waits behind it, another tenant too, is told to come again."""
+    known = await many(bench, [TaskStatus.QUEUED] * (2 * SIFTED_PER_CALL))
+    found = counter(bench)
+    monkeypatch.setattr("app.dispatch.counting.COUNTING_S_MAX", 0.0)
+    counts = await found.counts("default", TaskFilter(labels=(("team", "a"),)))
+    assert (counts.complete, counts.total < len(known)) == (False, True)
+    monkeypatch.undo()
+
+    monkeypatch.setattr("app.dispatch.counting.PAUSE_SHARE", 1_000_000)
+    monkeypatch.setattr("app.dispatch.counting.WAIT_S_MAX", 0.2)
+    replies = await asyncio.gather(found.counts("default"), found.counts("other"), return_exceptions=True)
+    assert [type(reply) for reply in replies] == [Unavailable, Unavailable]
+    monkeypatch.undo()
+    assert (await found.counts("default")).queued == len(known)
 
 
 async def test_pages_of_a_state_pass_over_no_task_that_stays_in_it(bench: Bench) -> None:
