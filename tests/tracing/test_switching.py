@@ -82,7 +82,8 @@ def test_a_process_that_only_finds_an_endpoint_goes_on_without() -> None:
     done = run(MISSING, **ENDPOINT)
 
     assert done.returncode == 0, done.stderr
-    (line,) = done.stderr.splitlines()
+    # What it says of the Redis of this machine, if anything, stands beside it.
+    (line,) = [line for line in done.stderr.splitlines() if '"redis_' not in line]
     assert "tracing_extra_missing" in line
 
 
