@@ -25,7 +25,7 @@ from app.dispatch.retry import Deferral, Failure, internal_failure, judge
 from app.dispatch.settling import Ended, Outcome, Settler
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running, Stops
-from app.dispatch.traces import Told, attempting, error_of
+from app.dispatch.traces import attempting
 from app.errors import Unavailable
 from app.tracing.tracer import NO_TRACER, Tracer
 
@@ -160,7 +160,7 @@ class StepRunner:
         self.observer.began(attempt)
         with attempting(self.tracer, attempt, self.worker) as told:
             try:
-                outcome, following = await self._run_to_end(attempt, until_s, told)
+                outcome, told.error, following = await self._run_to_end(attempt, until_s)
                 return following
             except Fenced:
                 outcome = "fenced"
@@ -169,7 +169,7 @@ class StepRunner:
                 told.outcome = outcome
                 self.observer.ended(attempt, outcome, time.monotonic() - began_s)
 
-    async def _run_to_end(self, attempt: Attempt, until_s: float, told: Told) -> Ended:
+    async def _run_to_end(self, attempt: Attempt, until_s: float) -> Ended:
         running = Running(attempt)
         buffer = ProgressBuffer(
             lambda number, events: self.store.progress(attempt, number, events), running.scope.cancel
@@ -180,8 +180,7 @@ class StepRunner:
             if buffer.failure is not None:
                 raise buffer.failure
             await self._interrupted(running)
-            return "cancelled", None
-        told.error = error_of(outcome)
+            return Ended("cancelled")
         await buffer.flush()
         try:
             return await self.settler.settle(attempt, outcome, lambda: self._go_on(until_s))
@@ -190,9 +189,7 @@ class StepRunner:
         # A defect of ours in settling one step must not be taken for the death of its worker.
         except Exception as error:
             log.exception("settling_failed")
-            failure = internal_failure(error)
-            told.error = failure.error
-            return await self.settler.settle(attempt, failure)
+            return await self.settler.settle(attempt, internal_failure(error))
 
     def _go_on(self, until_s: float) -> Collection[str]:
         """The queues of which a step may follow at once."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.dispatch.attempt import Attempt
 from app.dispatch.execute import Executor, Success
@@ -10,12 +10,19 @@ from app.dispatch.observing import AttemptOutcome
 from app.dispatch.retry import Deferral, Failure, judge
 from app.dispatch.step_store import PlanHasGrown, StepStore
 from app.errors import Permanent
+from app.model.events import ErrorInfo
 
 RENUMBERINGS_MAX = 100
 
 Outcome = Success | Failure | Deferral
-#: How an attempt ended, and the reply with the one to go on with, if there is one.
-Ended = tuple[AttemptOutcome, list[Any] | None]
+
+
+class Ended(NamedTuple):
+    """How an attempt ended, the error where it did not succeed, and the reply with the one to go on with, if any."""
+
+    outcome: AttemptOutcome
+    error: ErrorInfo | None = None
+    following: list[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,7 @@ class Settler:
         """`go_on` says, when a result is written, of which queues a step may follow at once."""
         if isinstance(outcome, Success):
             try:
-                return "completed", await self._complete(attempt, outcome, go_on())
+                return Ended("completed", following=await self._complete(attempt, outcome, go_on()))
             except Permanent as error:
                 outcome = judge(error, attempt, None)
         if isinstance(outcome, Deferral):
@@ -39,7 +46,7 @@ class Settler:
                 provider=outcome.provider,
                 deferrals_max=outcome.deferrals_max,
             ):
-                return "deferred", None
+                return Ended("deferred", outcome.failure.error)
             outcome = outcome.failure
         retried = await self.store.fail(
             attempt,
@@ -48,7 +55,7 @@ class Settler:
             delay_ms=outcome.delay_ms,
             max_attempts=outcome.max_attempts,
         )
-        return "retried" if retried else "failed", None
+        return Ended("retried" if retried else "failed", outcome.error)
 
     async def _complete(self, attempt: Attempt, outcome: Success, queues: Collection[str]) -> list[Any] | None:
         next_step_id = attempt.next_step_id

@@ -7,9 +7,7 @@ from typing import Any
 
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt
-from app.dispatch.execute import Success
 from app.dispatch.observing import AttemptOutcome
-from app.dispatch.retry import Deferral, Failure
 from app.model.agents import AgentRegistry
 from app.model.events import ErrorInfo
 from app.model.task import NewTask
@@ -128,12 +126,6 @@ def attempting(tracer: Tracer, attempt: Attempt, worker: str) -> Iterator[Told]:
             yield told
         finally:
             _tell(span, told)
-
-
-def error_of(outcome: Success | Failure | Deferral) -> ErrorInfo | None:
-    if isinstance(outcome, Success):
-        return None
-    return outcome.error if isinstance(outcome, Failure) else outcome.failure.error
 
 
 def _tell(span: Span, told: Told) -> None:

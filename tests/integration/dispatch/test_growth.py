@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.dispatch.context import StepContext
 from app.dispatch.execute import ExecutorOptions
@@ -12,6 +15,8 @@ from app.errors import Permanent
 from app.model.agents import StepOutput
 from app.model.plan import STEP_ID_MAX
 from app.model.task import CancelMode
+from app.tracing.names import ERROR_CODE
+from app.tracing.otel import OtelTracer
 
 from .conftest import DIAMOND, LINE, OPTIONS, Bench
 
@@ -132,12 +137,18 @@ async def test_steps_that_cannot_be_added_fail_the_step(
 
     limits = GrowthLimits(added_max=20, steps_max=steps_max, payload_bytes_max=10_000)
     options = ExecutorOptions(OPTIONS.result_bytes_max, OPTIONS.cache_dir, {}, limits)
+    runner, exported = bench.runner(options=options, retriever=agent), InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exported))
+    runner.tracer = OtelTracer(provider.get_tracer("test"))
     task_id = await bench.submit(LINE)
-    await bench.deliver(bench.runner(options=options, retriever=agent))
+    await bench.deliver(runner)
 
     view = await bench.reader.view(task_id)
     assert view.error is not None
     assert (view.error["code"], view.steps[0].attempts, len(view.steps)) == (code, 1, 3)
+    # Its trace tells it as well, whether the agent was refused or the result.
+    assert [(span.attributes or {}).get(ERROR_CODE) for span in exported.get_finished_spans()] == [code]
 
 
 async def test_ids_run_out_before_they_become_invalid(bench: Bench) -> None:
