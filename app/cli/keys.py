@@ -21,7 +21,7 @@ from app.cli.claim import Claim, InUse
 from app.cli.doors import keyring
 from app.cli.exits import Exit
 from app.cli.records import Json, pairs, say_record, say_records
-from app.cli.redis_access import settings_with_redis
+from app.cli.redis_access import settings_with_redis, trouble
 from app.cli.terminal import end, json_line, say, tell
 from app.config import Settings
 from app.errors import Unavailable
@@ -105,7 +105,7 @@ def _keys() -> Iterator[tuple[Keyring, str]]:
     except Unavailable as error:
         end(str(error), Exit.UNREACHABLE)
     except (RedisError, OSError) as error:
-        end(f"No Redis answers: {error}", Exit.UNREACHABLE)
+        end(trouble(local_redis.redis_url(settings), error), Exit.UNREACHABLE)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from app.cli.completion import complete_queue
 from app.cli.environment import read_settings
 from app.cli.exits import Exit
 from app.cli.records import Json, for_programs, say_record
-from app.cli.redis_access import connect, settings_with_redis
+from app.cli.redis_access import connect, settings_with_redis, trouble
 from app.cli.terminal import end, tell
 
 #: Why `bury` in `app/dispatch/lua/_flow.lua` wrote a letter. Its step is settled: another delivery would do nothing.
@@ -148,7 +148,7 @@ def _admin() -> Iterator[QueueAdmin]:
     try:
         yield QueueAdmin(client, settings.namespace, shared=SHARED_STREAM if settings.layout == "single" else "")
     except (RedisError, OSError) as error:
-        end(f"No Redis answers at {local_redis.without_password(url)}: {error}", Exit.UNREACHABLE)
+        end(trouble(url, error), Exit.UNREACHABLE)
     finally:
         client.close()
 

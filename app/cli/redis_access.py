@@ -2,6 +2,7 @@
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from app import local_redis
@@ -29,3 +30,9 @@ def connect(url: str, timeout_s: float = TIMEOUT_S) -> "redis.Redis":
         url, protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
     )
     return client
+
+
+def trouble(url: str, error: Exception) -> str:
+    """What went wrong with the Redis at `url`, in a sentence: one that refuses a command is not away."""
+    said = "Redis at {} refuses: {}" if isinstance(error, ResponseError) else "No Redis answers at {}: {}"
+    return said.format(local_redis.without_password(url), error)

@@ -245,6 +245,16 @@ def test_every_attempt_has_its_bar_and_what_lay_between_shows(stack: Stack, open
     expect(page.get_by_role("dialog")).to_contain_text("the search service answered 503")
 
 
+def test_a_task_with_a_start_says_when(stack: Stack, open_page: Open) -> None:
+    """It waits for nobody but the clock, and the page names no other reason."""
+    task_id = stack.submit(steps("noop"), not_before="PT2H")
+    page = open_page(stack.url, f"#/tasks/{task_id}")
+
+    expect(page.locator(".facts")).to_contain_text(re.compile(r"Starts\s*in 1 h 59 m"))
+    expect(page.locator(".timeline-item .span.scheduled")).to_have_count(1)
+    expect(page.get_by_role("list", name="Legend")).to_have_text("starts later")
+
+
 def test_a_task_that_is_not_there_says_so(stack: Stack, open_page: Open) -> None:
     """Neither a blank page nor a wait without end."""
     page = open_page(stack.url, "#/tasks/nothing")

@@ -126,6 +126,14 @@ const span = (from, to, kind = "run") => ({ kind, from, to, attempt: 1, outcome:
 const worked = { spans: [span(1_000, 1_400), span(1_400, 1_500, "queued"), span(1_500, null)] };
 assert.deepEqual(piecesOf(worked, { from: 1_200, to: 1_450 }, 2_000).map(({ left, width }) => [left, width]), [[0, 80], [80, 20]]);
 assert.equal(ranMs(worked, period), 900);
+
+// A task with a start waits for it, and for no provider; from then on it stands in the queue.
+const later = newView("t");
+apply(later, { v: 1, seq: 1, type: "task.submitted", ts: 1_000, task_id: "t", data: { task: "x", labels: {}, priority: 5, deadline_ms: null, not_before_ms: 5_000 } });
+apply(later, { v: 1, seq: 2, type: "plan.created", ts: 1_000, task_id: "t", data: { rev: 1, planner: "rules", planning_ms: 0, steps: [{ step_id: 1, agent: "a", payload: {}, depends_on: [] }] } });
+apply(later, { v: 1, seq: 3, type: "step.queued", ts: 1_000, task_id: "t", step_id: 1, agent: "a", data: { queue: "a", batch_id: "b", deps: [], not_before_ms: 5_000 } });
+assert.deepEqual(piecesOf(later.steps.get(1), { from: 1_000, to: 6_000 }).map(({ name, title }) => [name, title]), [["scheduled", "waits for its start, 4.0 s"], ["queued", "in the queue, 1.0 s"]]);
+
 assert.deepEqual(ticks({ from: 1_200, to: 1_700 }, 1_000), { marks: [200, 300, 400, 500, 600].map((ms, index) => ({ at: 20 * index, text: `${ms} ms` })), apart: 20, first: 0 });
 assert.equal(ticks({ from: 1_250, to: 1_750 }, 1_000).first, 10);
 

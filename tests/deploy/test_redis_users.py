@@ -214,6 +214,18 @@ def test_the_operator_looks_after_queues(
     assert server.denied() == []
 
 
+@pytest.mark.parametrize("command", ["queues pause writer", "keys ls"])
+def test_who_may_not_is_told_so(server: GuardedRedis, admin: "redis.Redis", tmp_path: Path, command: str) -> None:
+    """A Redis that answers is not said to be away."""
+    told = {"STEPSTREAM_REDIS_URL": server.url("metrics"), "STEPSTREAM_DATA_DIR": str(tmp_path)}
+    done = CliRunner().invoke(cli, command.split(), env=told)
+    admin.execute_command("ACL", "LOG", "RESET")
+
+    assert done.exit_code == 3
+    assert f"Redis at redis://127.0.0.1:{server.port}/0 refuses: " in done.stderr
+    assert "permission" in done.stderr
+
+
 def test_the_table_of_needs_knows_every_command_of_the_program() -> None:
     """Those that Python sends by the driver's methods, in what API and workers are made of."""
     called: set[str] = set()

@@ -11,7 +11,7 @@ import { STEP_EVENTS } from "./fold_steps.js";
  * @typedef {{v: 1, seq: number, type: string, ts: number, task_id: string, step_id?: number, agent?: string,
  *   attempt?: number, worker?: string, trace?: string, data: any}} TaskEvent
  * @typedef {{type: string, code: string, message: string}} ErrorInfo
- * @typedef {"queued" | "held" | "limited" | "backoff" | "deferred" | "run"} SpanKind
+ * @typedef {"queued" | "scheduled" | "held" | "limited" | "backoff" | "deferred" | "run"} SpanKind
  * @typedef {{kind: SpanKind, from: number, to: number | null, until?: number, attempt?: number, outcome?: string}} Span
  * @typedef {{number: number, started: number, ended: number | null, outcome: string, worker: string, delivery: number,
  *   error: ErrorInfo | null, summary: string}} Attempt

@@ -7,7 +7,7 @@ export const STEP_EVENTS = {
   "step.queued"(step, { ts, data }) {
     step.status = "queued";
     const due = data.not_before_ms ?? 0;
-    if (due > ts) wait(step, "deferred", ts, due);
+    if (due > ts) wait(step, "scheduled", ts, due);
     else wait(step, "queued", ts);
   },
   "step.held"(step, { ts, data }) {

@@ -11,8 +11,8 @@ const STEPS_MS = [
   7200e3, 14400e3, 43200e3, 86400e3,
 ];
 const TITLES = {
-  queued: "in the queue", held: "held by a pause", limited: "held by its group's limit", backoff: "waits to try again",
-  deferred: "waits for its provider", run: "",
+  queued: "in the queue", scheduled: "waits for its start", held: "held by a pause", limited: "held by its group's limit",
+  backoff: "waits to try again", deferred: "waits for its provider", run: "",
 };
 
 /** The time of the last run, or of all of them. @param {View} view @param {boolean} all @param {number} now @returns {Range} */

@@ -18,8 +18,8 @@ const ROW = 34;
 const HEIGHT_MAX = 17 * ROW;
 const LEGEND = [
   ["run completed", "ran"], ["run running", "runs"], ["run retrying", "failed, tried again"], ["run failed", "failed"],
-  ["run lost", "worker lost"], ["queued", "in the queue"], ["backoff", "waits to try again"], ["deferred", "provider busy"],
-  ["held", "held"],
+  ["run lost", "worker lost"], ["queued", "in the queue"], ["scheduled", "starts later"], ["backoff", "waits to try again"],
+  ["deferred", "provider busy"], ["held", "held"],
 ];
 
 /**

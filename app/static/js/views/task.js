@@ -102,6 +102,8 @@ function Facts({ view }) {
     ${view.llm.usd > 0 && html`<div><dt>Cost</dt><dd class="num">${money(view.llm.usd)}</dd></div>`}
     <div><dt>Submitted</dt><dd><time datetime=${exact(view.submitted)}
       title=${moment(view.submitted)}>${ago(now - view.submitted)}</time></dd></div>
+    ${view.notBefore && view.notBefore > now && !over && html`<div><dt>Starts</dt><dd><time datetime=${exact(view.notBefore)}
+      title=${moment(view.notBefore)}>in ${duration(view.notBefore - now)}</time></dd></div>`}
     ${view.deadline && !over && html`<div><dt>Deadline</dt><dd>in ${duration(view.deadline - now)}</dd></div>`}
     ${view.reason && html`<div><dt>Reason</dt><dd>${view.reason}</dd></div>`}
     ${Object.keys(view.labels).length > 0 && html`<div><dt>Labels</dt>
