@@ -1,5 +1,6 @@
 """deploy/compose.yaml: read by its schema, and all that it names is there."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -79,6 +80,10 @@ def test_secrets_are_made_and_stand_nowhere(secrets: Path) -> None:
     assert all(len(password) == 40 for password in made.values())
     assert not any(password in users for password in made.values())
     assert not re.search(r"#[A-Z]+_PASSWORD", users)
+    # Who mends Redis itself is nobody's process: the password is in no environment.
+    admin = secrets / "secrets" / "redis-admin"
+    assert f"user admin on #{hashlib.sha256(admin.read_bytes()).hexdigest()} " in users
+    assert admin.stat().st_mode & 0o077 == 0
     assert (secrets / ".env").stat().st_mode & 0o077 == 0
     assert (secrets / "secrets").stat().st_mode & 0o077 == 0
     assert subprocess.run([str(secrets / "make-secrets")], check=False, capture_output=True).returncode == 1
