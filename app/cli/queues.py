@@ -85,8 +85,10 @@ def ls(
     as_json: Json = None,
 ) -> None:
     """Show dead letters, the newest first."""
-    with _letters(queue) as letters:
-        page = letters.page(offset, count)
+    with _admin() as admin:
+        page = admin.dead_letters(queue).page(offset, count)
+        if not page:
+            _require(admin, queue)
     if not page:
         end("no dead letters", Exit.FAILED)
     for letter in page:

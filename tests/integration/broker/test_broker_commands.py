@@ -64,6 +64,14 @@ def test_a_queue_by_a_wrong_name_is_not_paused(broker: RedisStreamsBroker) -> No
     assert not broker.admin.knows("defualt")
 
 
+def test_a_queue_by_a_wrong_name_is_not_said_to_have_no_dead_letters(broker: RedisStreamsBroker) -> None:
+    """Who looks in the wrong place would take it for good news."""
+    dramatiq.actor(lambda: None, actor_name="nothing", broker=broker).send()
+
+    assert run(dlq_cli, "ls", "defualt")[2].startswith("there is no queue 'defualt'; known: analyzer, default,")
+    assert run(dlq_cli, "ls", "default")[2].strip() == "no dead letters"
+
+
 def test_without_queues_there_is_nothing_to_show() -> None:
     """An empty answer is exit code 1."""
     assert run(queues_cli)[0] == 1
