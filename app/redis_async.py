@@ -14,9 +14,8 @@ from typing import TypeVar
 import anyio
 import redis.asyncio
 from redis import exceptions
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
+from app import redis_urls
 from app.broker.backoff import Backoff
 from app.broker.errors import is_passing
 from app.errors import Unavailable
@@ -33,16 +32,13 @@ T = TypeVar("T")
 
 def connect(url: str, *, client_name: str = "stepstream") -> "redis.asyncio.Redis":
     """A client that never re-sends by itself and never waits without a limit."""
-    client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+    return redis_urls.async_client(
         url,
-        protocol=2,
+        timeout_s=SOCKET_TIMEOUT_S,
+        connect_timeout_s=CONNECT_TIMEOUT_S,
         client_name=client_name,
-        socket_timeout=SOCKET_TIMEOUT_S,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
         max_connections=POOL_SIZE_MAX,
-        retry=Retry(NoBackoff(), 0),
     )
-    return client
 
 
 @contextmanager

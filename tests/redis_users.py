@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +67,18 @@ def made_users(folder: Path, password: str, namespace: str) -> Path:
 
 
 @contextmanager
-def guarded_redis(binary: Path, folder: Path, port: int, namespace: str = "stepstream") -> Iterator[GuardedRedis]:
-    """Runs `binary` with the shipped files."""
+def guarded_redis(
+    binary: Path, folder: Path, port: int, namespace: str = "stepstream", options: Sequence[str] = ()
+) -> Iterator[GuardedRedis]:
+    """Runs `binary` with the shipped files and further options."""
     server = GuardedRedis(port, password="p:ss/w@rd")
     users = made_users(folder, server.password, namespace)
-    command = [str(binary), str(SHIPPED / "redis.conf"), "--port", str(port), "--bind", "127.0.0.1"]
+    # A copy: Sentinels have a server write its role into its configuration.
+    conf = shutil.copy(SHIPPED / "redis.conf", folder)
+    command = [str(binary), str(conf), "--port", str(port), "--bind", "127.0.0.1"]
     with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen([*command, "--aclfile", str(users), "--dir", str(folder)], stdout=log, stderr=log)
+        more = ["--aclfile", str(users), "--dir", str(folder), *options]
+        process = subprocess.Popen([*command, *more], stdout=log, stderr=log)
     try:
         _wait_ready(server, process, folder / "server.log")
         yield server

@@ -20,8 +20,8 @@ LEVELS: list[tuple[str, ...]] = [
     ),
     ("app.broker",),
     (
-        "app.redis_async", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm", "app.tracing",
-        "app.preflight",
+        "app.redis_async", "app.redis_urls", "app.redis_shared", "app.local_redis", "app.redis_binary", "app.llm",
+        "app.preflight", "app.tracing",
     ),
     (
         "app.access", "app.planning", "app.events", "app.dispatch.agent_reports", "app.dispatch.answers",

@@ -6,10 +6,8 @@ from contextlib import asynccontextmanager
 import anyio
 import redis
 import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from app import redis_async
+from app import redis_async, redis_urls
 from app.broker.broker import SHARED_STREAM
 from app.config import Settings
 from app.dispatch.housekeeping import Housekeeper
@@ -29,8 +27,6 @@ def shared_stream(settings: Settings) -> str:
 
 
 def sync_client(url: str) -> "redis.Redis":
-    client: redis.Redis = redis.Redis.from_url(
-        url, protocol=2, socket_timeout=redis_async.SOCKET_TIMEOUT_S,
-        socket_connect_timeout=redis_async.CONNECT_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
-    )  # fmt: skip
-    return client
+    return redis_urls.sync_client(
+        url, timeout_s=redis_async.SOCKET_TIMEOUT_S, connect_timeout_s=redis_async.CONNECT_TIMEOUT_S
+    )

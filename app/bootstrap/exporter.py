@@ -4,11 +4,10 @@ import signal
 import socket
 from functools import partial
 from multiprocessing import connection, parent_process
-from urllib.parse import urlsplit
 
 import structlog
 
-from app import local_redis
+from app import local_redis, redis_urls
 from app.config import Settings, read_settings
 from app.logs.setup import configure
 from app.metrics.exporter import Exporter
@@ -18,7 +17,6 @@ from app.metrics.worker_scrape import WorkerScrape
 
 #: How often it is looked whether anybody lives: when nothing points to an end, and when it was asked for.
 LOOK_S, LOOK_AT_END_S = 0.5, 0.05
-REDIS_PORT = 6379
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # they are looked for
 
 log = structlog.get_logger(__name__)
@@ -86,9 +84,9 @@ def reachable(settings: Settings) -> str:
     if settings.metrics_host not in EVERYWHERE:
         return settings.metrics_host
     try:
-        redis = urlsplit(local_redis.redis_url(settings))
+        host, port = redis_urls.nearest(local_redis.redis_url(settings))
         family = socket.AF_UNSPEC if ":" in settings.metrics_host else socket.AF_INET
-        found = socket.getaddrinfo(redis.hostname or "", redis.port or REDIS_PORT, family, socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_DGRAM)
         family, kind, _, _, place = found[0]
         with socket.socket(family, kind) as probe:
             # Of a datagram socket this sends nothing.

@@ -28,6 +28,7 @@ from app.metrics.worker_middleware import WorkerMetrics
 from app.model.agents import AgentRegistry
 from app.preflight.watch import looking
 from app.redis_shared import SharedConnection
+from app.redis_urls import is_watched
 from app.startup import begin_worker, load_agents
 from app.tracing.door import opened as tracing_opened
 
@@ -54,6 +55,7 @@ def worker_broker(settings: Settings | None = None) -> RedisStreamsBroker:
     )
     broker = RedisStreamsBroker(
         url=url,
+        client=sync_client(url) if is_watched(url) else None,
         namespace=settings.namespace,
         lease_ms=settings.lease_ms,
         layout=settings.layout,

@@ -1,11 +1,9 @@
 """Redis, for commands that ask it themselves."""
 
 import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
-from redis.retry import Retry
 
-from app import local_redis
+from app import local_redis, redis_urls
 from app.cli.environment import read_settings
 from app.cli.exits import Exit
 from app.cli.terminal import end
@@ -26,10 +24,7 @@ def settings_with_redis() -> Settings:
 
 def connect(url: str, timeout_s: float = TIMEOUT_S) -> "redis.Redis":
     """A client that never re-sends by itself and never waits without a limit."""
-    client: redis.Redis = redis.Redis.from_url(
-        url, protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-    )
-    return client
+    return redis_urls.sync_client(url, timeout_s=timeout_s, connect_timeout_s=timeout_s)
 
 
 def trouble(url: str, error: Exception) -> str:

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 import anyio
 import anyio.to_thread
-import redis
 import structlog
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from app import redis_async
+from app import redis_async, redis_urls
 from app.errors import Unavailable
 from app.local_redis import without_password
 from app.preflight.finding import Finding
@@ -38,10 +35,9 @@ class Watch:
 
     def look(self) -> bool:
         """Whether this Redis is refused, for which there is a line in the log; raises `Unavailable` when it is away."""
-        client: redis.Redis = redis.Redis.from_url(
-            self.url, protocol=2, socket_timeout=redis_async.SOCKET_TIMEOUT_S,
-            socket_connect_timeout=redis_async.CONNECT_TIMEOUT_S, retry=Retry(NoBackoff(), 0),
-        )  # fmt: skip
+        client = redis_urls.sync_client(
+            self.url, timeout_s=redis_async.SOCKET_TIMEOUT_S, connect_timeout_s=redis_async.CONNECT_TIMEOUT_S
+        )
         with client:
             url_shown = without_password(self.url)
             verdict = look(client, url_shown, self.namespace, self.role, may_evict=self.may_evict)
