@@ -24,6 +24,7 @@ from app.dispatch.history import QueueHistory
 from app.dispatch.listing import TaskList
 from app.dispatch.presence import ApiPresence
 from app.dispatch.reader import TaskReader
+from app.dispatch.replicas import Replicas
 from app.dispatch.scripts import ScriptRunner
 from app.dispatch.sieve import Sieve
 from app.dispatch.store import TaskStore
@@ -115,6 +116,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 limits=bounds.submission_limits(settings),
                 collections=frozenset(settings.collections),
                 on_deadline=upkeep.housekeeper.wake,
+                replicas=Replicas(client, keys, confirmed_min=settings.replicas_min, wait_ms=settings.replicas_wait_ms),
                 tracer=tracer,
             )
             yield ApiServices(

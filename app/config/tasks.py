@@ -19,4 +19,12 @@ class TaskSettings(BaseSettings):
     steps_added_max: int = Field(20, gt=0, le=1000, description="Most steps that the output of one step may add.")
     backlog_max: int = Field(100_000, gt=0, description="Waiting messages above which submissions get 503.")
     open_tasks_max: int = Field(250_000, gt=0, description="Unfinished tasks above which submissions get 503.")
+    replicas_min: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Replicas of Redis that must have a task before it is answered for; "
+        "fewer in time is 503. 0: nobody waits.",
+    )
+    replicas_wait_ms: int = Field(1_000, gt=0, le=4_000, description="How long they are waited for.")
     retention_s: int = Field(7 * 86_400, gt=0, description="How long a finished task is kept, seconds.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.dispatch.fork import reusable_steps, still_grown
 from app.dispatch.intake import Intake, Planning
 from app.dispatch.reader import DOCUMENTS, TaskReader
+from app.dispatch.replicas import Replicas
 from app.dispatch.store import TaskStore
 from app.dispatch.submission import Submission, SubmissionLimits, problems_of
 from app.dispatch.traces import planning, sending
@@ -44,6 +45,7 @@ class Dispatcher:
         limits: SubmissionLimits,
         collections: frozenset[str] = frozenset(),
         on_deadline: Callable[[], None] = lambda: None,
+        replicas: Replicas | None = None,
         tracer: Tracer = NO_TRACER,
     ) -> None:
         self._planners = planners
@@ -53,6 +55,7 @@ class Dispatcher:
         self._limits = limits
         self._collections = collections
         self._on_deadline = on_deadline
+        self._replicas = replicas
         self._tracer = tracer
 
     async def plan(self, submission: Submission) -> Plan:
@@ -65,7 +68,8 @@ class Dispatcher:
         Accepts the task, which will reach a terminal state.
 
         Raises `InvalidRequest`, `IdempotencyConflict` or `BacklogFull`, and then nothing of the task is kept.
-        `Unavailable`, when Redis is away or full, may also mean that only the answer was lost.
+        `Unavailable`, when Redis is away or full, may also mean that only the answer was lost, and `NotCopied`
+        that the task stands and too few replicas have it.
         """
         self._refuse(submission)
         blob = DOCUMENTS.dump_json(list(submission.documents)) if submission.documents else b""
@@ -74,6 +78,7 @@ class Dispatcher:
         if idempotency and submission.plan is None and self._planners.asks_model(submission.planner):
             known = await self._reader.accepted(submission.tenant, idempotency)
             if known is not None:
+                await self._confirmed()
                 return Accepted(known, await self._reader.plan(known), replayed=True)
         planned = await self._planned(submission)
         task = _new_task(submission, planned.plan, sha256)
@@ -84,6 +89,7 @@ class Dispatcher:
             span.set({names.REPLAYED: task_id != task.task_id})
         if submission.deadline:
             self._on_deadline()
+        await self._confirmed()
         if task_id == task.task_id:
             return Accepted(task_id, planned.plan)
         return Accepted(task_id, await self._reader.plan(task_id), replayed=True)
@@ -133,7 +139,12 @@ class Dispatcher:
         with sending(self._tracer, task, self._registry, reused, forks=task.traceparent) as span:
             intake = Intake(_below(span, task), source=task_id, reused=reused, grown=grown)
             forked = await self._store.fork(intake, self._registry)
+        await self._confirmed()
         return Accepted(forked, after)
+
+    async def _confirmed(self) -> None:
+        if self._replicas is not None:
+            await self._replicas.confirm()
 
     def _refuse(self, submission: Submission) -> None:
         problems = problems_of(submission, self._limits, self._collections)

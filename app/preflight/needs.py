@@ -79,7 +79,7 @@ PUBLISHED = ("ev:*", "stop:*", "wake")
 PLAIN: Mapping[Role, tuple[str, ...]] = {
     "api": (
         "PING", "TIME", "CLIENT SETNAME x", "EVAL x 0", "FUNCTION LOAD x", "SCRIPT LOAD x",
-        "MULTI", "EXEC", "DISCARD",
+        "MULTI", "EXEC", "DISCARD", "WAIT 0 1",
     ),
     "worker": (
         "PING", "TIME", "CLIENT SETNAME x", "CLIENT ID", "CLIENT UNBLOCK 1", "EVAL x 0", "FUNCTION LOAD x",

@@ -157,6 +157,33 @@ def submitted_at_last(stack: Stack) -> str:
     return task_id
 
 
+def test_nobody_is_answered_whose_task_no_replica_has(watched: Watched, tmp_path: Path) -> None:
+    """202 means copied; while the replica stands still it is 503, and the same request finds its task afterwards."""
+    settings = {"STEPSTREAM_REPLICAS_MIN": "1", "STEPSTREAM_REPLICAS_WAIT_MS": "300"}
+    stack: Stack = deployment(tmp_path, watched.url("api"), NAMESPACE, **settings)
+    with watched.replica.client("admin") as client:
+        pid = int(client.info("server")["process_id"])
+    keyed = {"headers": {"Idempotency-Key": "once"}, "json": {"task": "Do it", "plan": LINE}}
+    try:
+        stack.api()
+        copied = stack.submit(LINE)
+        with watched.replica.client("admin") as client:
+            assert client.exists(f"{{{NAMESPACE}:0}}:t:{copied}")
+
+        os.kill(pid, signal.SIGSTOP)
+        refused = httpx2.post(f"{stack.url}/run-task", timeout=10, **keyed)
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:stepstream:problem:unavailable")
+        assert "Idempotency-Key" in refused.json()["detail"]
+        assert int(refused.headers["Retry-After"]) > 0
+
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: httpx2.post(f"{stack.url}/run-task", **keyed).is_success, "it is not found again")
+        assert stack.get("/tasks/counts")["total"] == 2
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        stack.stop()
+
+
 def test_a_client_is_led_to_the_primary_only(watched: Watched) -> None:
     """Any Sentinel that answers is enough, and one that does not is passed over."""
     url = watched.url("admin").replace("127.0.0.1:", f"127.0.0.1:{free_port()},127.0.0.1:", 1)
