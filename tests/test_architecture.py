@@ -30,7 +30,8 @@ LEVELS: list[tuple[str, ...]] = [
         "app.dispatch.listing", "app.dispatch.memos",
         "app.dispatch.observing", "app.dispatch.progress", "app.dispatch.reader", "app.dispatch.record",
         "app.dispatch.replicas", "app.dispatch.retry", "app.dispatch.scripts", "app.dispatch.sieve",
-        "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission", "app.dispatch.tools", "app.dispatch.usage",
+        "app.dispatch.step_store", "app.dispatch.store", "app.dispatch.submission", "app.dispatch.tools",
+        "app.dispatch.usage",
     ),
     (
         "app.dispatch.bulk", "app.dispatch.dispatcher", "app.dispatch.execute", "app.dispatch.fleet",
