@@ -15,7 +15,10 @@ from app.tracing import names
 from app.tracing.tracer import Begin, Span, Tracer
 
 #: Asked every few seconds by machines, open for hours, or files.
-UNTRACED = frozenset({"/", "/healthz", "/readyz", "/metrics", "/events", "/stream", "/favicon.ico"})
+UNTRACED = frozenset({
+    "/", "/healthz", "/readyz", "/metrics", "/events", "/stream", "/favicon.ico",
+    "/workers/targets", "/queues/history", "/system",
+})  # fmt: skip
 UNTRACED_BELOW = ("/static/", "/stream/")
 SERVER_ERROR = 500
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -171,7 +171,7 @@ def test_no_span_repeats_what_a_task_says(ran: Traced, collector: Collector) -> 
 
 def test_watching_leaves_no_span(ran: Traced, traced: Stack, collector: Collector) -> None:
     """No stream, no probe, no scrape, no file of the dashboard; a request after them is there."""
-    for path in ("/healthz", "/readyz", "/metrics", "/", "/static/nothing.js"):
+    for path in ("/healthz", "/readyz", "/metrics", "/workers/targets", "/system", "/", "/static/nothing.js"):
         httpx2.get(traced.url + path)
     httpx2.get(f"{traced.url}/stream/{ran.task_id}")
     httpx2.get(f"{traced.url}/tasks/{ran.task_id}?seen={SECRET}")
