@@ -12,7 +12,7 @@ import redis
 
 from app.client import Client
 from app.local_redis import LocalServer, find_binary
-from tests.deployment import LINE, Stack, deployment, wait_for
+from tests.deployment import LINE, Stack, deployment, free_port, wait_for
 from tests.e2e.conftest import own_redis
 
 pytestmark = pytest.mark.full
@@ -72,18 +72,31 @@ def test_a_backup_under_load_is_restored(stack: Stack, tmp_path: Path, own_redis
 
 def from_dump(folder: Path) -> None:
     """Redis without its append-only file, which it writes anew from the dump it has read."""
-    binary, path = find_binary(), folder / "restore.sock"
+    binary, port, log = find_binary(), free_port(), folder / "restore.log"
     assert binary
-    command = [str(binary), "--port", "0", "--unixsocket", str(path), "--dir", str(folder), "--appendonly", "no"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    client = redis.Redis(unix_socket_path=str(path), protocol=2)
-    wait_for(lambda: path.exists() and client.dbsize() > 0, "the dump was not read")
-    client.config_set("appendonly", "yes")
-    wait_for(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "no append-only file was written")
-    wait_for(lambda: client.info("persistence")["aof_enabled"] == 1, "it keeps none")
-    client.shutdown(nosave=True)
-    client.close()
-    process.wait(timeout=20)
+    # Not a socket in the folder: the path of one must be short.
+    command = [str(binary), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--appendonly", "no"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    client = redis.Redis(port=port, protocol=2)
+    try:
+        wait_for(lambda: has_tasks(client), "the dump was not read")
+        client.config_set("appendonly", "yes")
+        wait_for(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "no append-only file was written")
+        wait_for(lambda: client.info("persistence")["aof_enabled"] == 1, "it keeps none")
+        client.shutdown(nosave=True)
+        process.wait(timeout=20)
+    finally:
+        client.close()
+        process.kill()
+        process.wait()
+
+
+def has_tasks(client: "redis.Redis") -> bool:
+    try:
+        return int(client.dbsize()) > 0
+    except redis.RedisError:
+        return False
 
 
 def test_a_full_redis_finishes_what_was_accepted(stack: Stack) -> None:
