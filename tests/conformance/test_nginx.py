@@ -133,11 +133,8 @@ def _answers(front: Front) -> bool:
         return False
 
 
-@pytest.mark.parametrize("kind", FOLLOWERS)
-def test_events_pass_at_once(front: Front, kind: type[Follower]) -> None:
-    """Each before the next one is written, uncompressed, also to a client that would take them compressed."""
-    task_id = front.submit()
-    follower = kind(f"{front.url}/stream/{task_id}", front.headers | {"Accept-Encoding": "gzip"})
+def assert_each_passes_at_once(front: Front, follower: Follower, task_id: str) -> None:
+    """Every event is there before the next one is written."""
     for step_id in (1, 2, 3):
         before = len(front.site.ids(task_id))
         follower.wait(lambda before=before: len(follower.seen) >= before, "held back")  # type: ignore[misc]
@@ -146,6 +143,14 @@ def test_events_pass_at_once(front: Front, kind: type[Follower]) -> None:
     follower.close()
 
     assert follower.ids == front.site.ids(task_id)
+
+
+@pytest.mark.parametrize("kind", FOLLOWERS)
+def test_events_pass_at_once(front: Front, kind: type[Follower]) -> None:
+    """Each before the next one is written, uncompressed, also to a client that would take them compressed."""
+    task_id = front.submit()
+    follower = kind(f"{front.url}/stream/{task_id}", front.headers | {"Accept-Encoding": "gzip"})
+    assert_each_passes_at_once(front, follower, task_id)
 
 
 def test_a_submission_streams_at_once(front: Front) -> None:
@@ -233,14 +238,7 @@ def test_events_pass_at_once_over_tls_and_http2(front: Front) -> None:
 
     task_id = front.submit()
     follower = Http2Follower(f"{front.tls_url}/stream/{task_id}", front.headers)
-    for step_id in (1, 2, 3):
-        before = len(front.site.ids(task_id))
-        follower.wait(lambda before=before: len(follower.seen) >= before, "held back")  # type: ignore[misc]
-        front.site.finish(task_id, step_id)
-    follower.wait_over()
-    follower.close()
-
-    assert follower.ids == front.site.ids(task_id)
+    assert_each_passes_at_once(front, follower, task_id)
 
 
 def test_many_streams_share_one_connection(front: Front, tmp_path: Path) -> None:
