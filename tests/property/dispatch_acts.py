@@ -6,14 +6,14 @@ from typing import Any
 from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.growth import NewStep
 from app.dispatch.step_store import PlanHasGrown
-from app.model import machine, machine_attempts, machine_start
 from app.model.events import ErrorInfo, LlmUsage, StepProgress
-from app.model.machine_attempts import Claim
-from app.model.machine_start import Time
-from app.model.machine_state import Answer, At
 from app.model.task import CancelMode
 from tests.property.dispatch_bench import FAR_MS, PROVIDERS, DispatchBench
 from tests.property.dispatch_plans import REGISTRY, grown_steps
+from tests.property.specification import attempts, starts, whole_tasks
+from tests.property.specification.attempts import Claim
+from tests.property.specification.starts import Time
+from tests.property.specification.state import Answer, At
 
 AGENTS = tuple(REGISTRY.names)
 #: What a worker reads that completes a step; nothing: it has no time to go on.
@@ -28,7 +28,7 @@ def claim_of(attempt: Attempt) -> Claim:
 def cancel(bench: DispatchBench, task_id: str, mode: CancelMode) -> None:
     said, answer = bench.act(
         bench.tasks.cancel(task_id, mode, by="x", reason=None),
-        lambda at, _: machine.cancel(bench.world, at, task_id, mode, by="x", reason=None),
+        lambda at, _: whole_tasks.cancel(bench.world, at, task_id, mode, by="x", reason=None),
     )
     # Sent twice, a cancellation that ends its task at once meets a task that has ended.
     assert said is (answer == "ok") or bench.scripts.twice
@@ -36,7 +36,7 @@ def cancel(bench: DispatchBench, task_id: str, mode: CancelMode) -> None:
 
 def hold_up(bench: DispatchBench, task_id: str, how: str) -> None:
     """Pauses or resumes a task."""
-    spec = machine.pause if how == "pause" else machine.resume
+    spec = whole_tasks.pause if how == "pause" else whole_tasks.resume
     said, answer = bench.act(
         getattr(bench.tasks, how)(task_id, by="x", reason="why"),
         lambda at, _: spec(bench.world, at, task_id, by="x", reason="why"),
@@ -48,7 +48,7 @@ def start(bench: DispatchBench, ref: StepRef, worker: str) -> Any:
     """The attempt, if there is one."""
     said, answer = bench.act(
         bench.steps.start(ref, worker=worker),
-        lambda at, attempt: machine_start.start(
+        lambda at, attempt: starts.start(
             bench.world, at, ref.task_id, ref.step_id, ref.dispatch_no,
             nonce=attempt.token.partition(":")[2] if attempt else "", worker=worker,
         ),
@@ -77,7 +77,7 @@ def fail(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     claim, retryable, most = claim_of(attempt), how != 1, (2, 9, 1)[how % 3]
     said, answer = bench.act(
         bench.steps.fail(attempt, ERROR, retryable=retryable, delay_ms=FAR_MS, max_attempts=most),
-        lambda at, _: machine_attempts.fail(
+        lambda at, _: attempts.fail(
             bench.world, at, claim, ERROR.code, retryable=retryable, delay_ms=FAR_MS, max_attempts=most
         ),
     )
@@ -89,9 +89,7 @@ def defer(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     claim, most, provider = claim_of(attempt), 2, PROVIDERS[how % len(PROVIDERS)]
     said, answer = bench.act(
         bench.steps.defer(attempt, delay_ms=FAR_MS, provider=provider, deferrals_max=most),
-        lambda at, _: machine_attempts.defer(
-            bench.world, at, claim, delay_ms=FAR_MS, provider=provider, deferrals_max=most
-        ),
+        lambda at, _: attempts.defer(bench.world, at, claim, delay_ms=FAR_MS, provider=provider, deferrals_max=most),
     )
     assert said == "Fenced" or said is (answer == "ok")
     return said, answer
@@ -100,12 +98,12 @@ def defer(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
 def release(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
     return bench.act(
         bench.steps.release(attempt, "shutdown"),
-        lambda at, _: machine_attempts.release(bench.world, at, claim_of(attempt), "shutdown"),
+        lambda at, _: attempts.release(bench.world, at, claim_of(attempt), "shutdown"),
     )
 
 
 def stop(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
-    return bench.act(bench.steps.stop(attempt), lambda at, _: machine_attempts.stop(bench.world, at, claim_of(attempt)))
+    return bench.act(bench.steps.stop(attempt), lambda at, _: attempts.stop(bench.world, at, claim_of(attempt)))
 
 
 def report(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
@@ -117,13 +115,11 @@ def report(bench: DispatchBench, attempt: Attempt, how: int) -> tuple[Any, str]:
         )  # fmt: skip
         return bench.act(
             bench.steps.progress(attempt, bench.reports, [usage]),
-            lambda at, _: machine_attempts.progress(
-                bench.world, at, claim_of(attempt), "llm.usage", how + 3, how * 1_700
-            ),
+            lambda at, _: attempts.progress(bench.world, at, claim_of(attempt), "llm.usage", how + 3, how * 1_700),
         )
     return bench.act(
         bench.steps.progress(attempt, bench.reports, [StepProgress(current=1, total=None, message="")]),
-        lambda at, _: machine_attempts.progress(bench.world, at, claim_of(attempt), "step.progress"),
+        lambda at, _: attempts.progress(bench.world, at, claim_of(attempt), "step.progress"),
     )
 
 
@@ -137,7 +133,7 @@ def _complete(
     def spec(at: At, said: Any) -> Answer:
         nonce = said.token.partition(":")[2] if isinstance(said, Attempt) else ""
         time = Time(queues, nonce) if queues else None
-        return machine_attempts.complete(bench.world, at, claim_of(attempt), [new.step for new in added], time)
+        return attempts.complete(bench.world, at, claim_of(attempt), [new.step for new in added], time)
 
     return bench.act(call(), spec)
 

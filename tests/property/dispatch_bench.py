@@ -20,13 +20,13 @@ from app.dispatch.step_store import PlanHasGrown, StepLimits, StepStore
 from app.dispatch.store import TaskLimits, TaskStore
 from app.errors import InvalidRequest, NotPossible
 from app.keys import Keys
-from app.model import machine, machine_attempts, machine_start
-from app.model.machine import Draft
-from app.model.machine_state import UNDER_WAY, Answer, At, Event, Gate, Message, TaskState, World
 from app.model.plan import Plan
 from app.model.task import Concurrency, Moment, NewTask, StepStatus
 from tests.property import dispatch_views
 from tests.property.dispatch_plans import REGISTRY, checked
+from tests.property.specification import attempts, starts, whole_tasks
+from tests.property.specification.state import UNDER_WAY, Answer, At, Event, Gate, Message, TaskState, World
+from tests.property.specification.whole_tasks import Draft
 
 FAR_MS = 3_600_000
 FUTURE_MS = 4_000_000_000_000
@@ -110,7 +110,9 @@ class DispatchBench:
         gate = Gate(gate_group(task), limit) if limit else None
         level = int(QueueKeys.level(priority))
         draft = Draft(task_id, plan, level, gate, not_before, deadline)
-        return self.act(self.tasks.submit(Intake(task), REGISTRY), lambda at, _: machine.submit(self.world, at, draft))
+        return self.act(
+            self.tasks.submit(Intake(task), REGISTRY), lambda at, _: whole_tasks.submit(self.world, at, draft)
+        )
 
     def fork(self, source: TaskState, plan: Plan, reused: Collection[int]) -> tuple[Any, str]:
         task_id = f"t{len(self.world.tasks) + 1}"
@@ -118,7 +120,7 @@ class DispatchBench:
         draft = Draft(task_id, plan, source.level, source.gate, parent=source.task_id, reused=reused)
         grown = still_grown(self.run(self.reader.grown(source.task_id)), plan)
         intake = Intake(task, source=source.task_id, reused=reused, grown=grown)
-        return self.act(self.tasks.fork(intake, REGISTRY), lambda at, _: machine.fork(self.world, at, draft))
+        return self.act(self.tasks.fork(intake, REGISTRY), lambda at, _: whole_tasks.fork(self.world, at, draft))
 
     def let_pass(self, task_ids: Sequence[str]) -> None:
         """The time by which these tasks must have ended is over."""
@@ -136,7 +138,7 @@ class DispatchBench:
         self.run(self.client.hset(key, f"s:{ref.step_id}", line))
         self.run(self.client.delete(f"{self.keys.tag}:audit:lock"))
         audit = TaskStore(self.scripts, replace(LIMITS, audit_grace_ms=FAR_MS)).audit()
-        return self.act(audit, lambda at, _: machine_attempts.time_out(self.world, at, ref.task_id, ref.step_id))
+        return self.act(audit, lambda at, _: attempts.time_out(self.world, at, ref.task_id, ref.step_id))
 
     def runs(self, attempt: Attempt) -> bool:
         step = self.world.tasks[attempt.ref.task_id].steps[attempt.ref.step_id]
@@ -148,7 +150,7 @@ class DispatchBench:
         for message in self.world.queued:
             for step_id, dispatch in message.steps:
                 task = self.world.tasks[message.task_id]
-                step = machine_start.handed_over(task, task.steps[step_id])
+                step = starts.handed_over(task, task.steps[step_id])
                 current = task.steps[step_id].dispatch == dispatch and step.state in UNDER_WAY
                 running = step.state is StepStatus.RUNNING
                 if kind == "any" or (current and running == (kind == "running")):
@@ -165,7 +167,7 @@ class DispatchBench:
         self.run(self.client.zrem(queue.due, member))
         self.run(self.client.hdel(queue.due_bodies, member))
         self.run(self.client.xadd(queue.stream(message.level), {"m": body}))
-        machine.deliver(self.world, At(0), message)
+        whole_tasks.deliver(self.world, At(0), message)
 
     def recover(self, provider: str) -> None:
         self.run(self.client.delete(f"{self.keys.tag}:provider:{provider}"))
@@ -179,7 +181,7 @@ class DispatchBench:
 
     def acknowledge(self) -> None:
         """Takes out every message that has nothing left to start."""
-        gone = [message for message in self.world.queued if machine_start.worthless(self.world, message)]
+        gone = [message for message in self.world.queued if starts.worthless(self.world, message)]
         ids = {message.batch_id for message in gone}
         for stream in {self.shard.queue(m.queue).stream(m.level) for m in gone}:
             for entry_id, fields in self.run(self.client.xrange(stream)):

@@ -7,13 +7,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app.dispatch.attempt import Attempt, StepRef
 from app.dispatch.fork import reusable_steps
-from app.model import machine, machine_attempts
-from app.model.machine_state import UNDER_WAY, TaskState
 from app.model.task import CancelMode, StepStatus, TaskStatus
 from tests.property import dispatch_acts
 from tests.property.dispatch_acts import ACTS, claim_of
 from tests.property.dispatch_bench import PROVIDERS, DispatchBench
 from tests.property.dispatch_plans import plans, raw_plan
+from tests.property.specification import attempts, whole_tasks
+from tests.property.specification.state import UNDER_WAY, TaskState
 
 TASKS_MAX = 4
 RETRIABLE = (TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.EXPIRED)
@@ -70,7 +70,7 @@ class DispatchMachine(RuleBasedStateMachine):
         from_step = self.step_id(task, step) if step else None
         said, answer = self.bench.act(
             self.bench.tasks.retry(task.task_id, from_step=from_step, by="x"),
-            lambda at, _: machine.retry(self.world, at, task.task_id, from_step, by="x"),
+            lambda at, _: whole_tasks.retry(self.world, at, task.task_id, from_step, by="x"),
         )
         assert (said == "NotPossible") == (answer in ("open", "done"))
 
@@ -194,7 +194,7 @@ class DispatchMachine(RuleBasedStateMachine):
         """The deadlines of some tasks pass, or the grace of their cancellations."""
         running = self.running()
         self.bench.let_pass((running * 2)[which % len(running) :][:count])
-        said, answer = self.bench.act(self.bench.tasks.expire(), lambda at, _: machine.expire(self.world, at))
+        said, answer = self.bench.act(self.bench.tasks.expire(), lambda at, _: whole_tasks.expire(self.world, at))
         assert str(said[0]) == answer or self.bench.scripts.twice
 
     # -- what must hold after each act
@@ -206,7 +206,7 @@ class DispatchMachine(RuleBasedStateMachine):
         differences, repaired, unwanted = self.bench.look(self.attempts)
         assert differences == {}
         assert repaired == 0
-        assert unwanted == [a for a in self.attempts if not machine_attempts.wanted(self.world, claim_of(a))]
+        assert unwanted == [a for a in self.attempts if not attempts.wanted(self.world, claim_of(a))]
         self.agrees = True
 
     @invariant()

@@ -12,7 +12,7 @@ from app.dispatch.record import STEP_PLACE, STEP_STATE, parse_line
 from app.keys import Keys
 from app.model.events import EVENT
 from app.model.events import Event as Written
-from app.model.machine_state import SETTLED, At, Event, Message, StepState, TaskState, World
+from tests.property.specification.state import SETTLED, At, Event, Message, StepState, TaskState, World
 
 View = dict[str, Any]
 

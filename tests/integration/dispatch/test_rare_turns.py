@@ -1,4 +1,4 @@
-"""Turns a task takes rarely, each found by holding the scripts to the model of `app/model/machine.py`."""
+"""Turns a task takes rarely, each found by holding the scripts to the model of `tests/property/specification`."""
 
 import pytest
 

@@ -1,5 +1,5 @@
 """
-What a worker does with a step that it runs: a part of the specification in `app/model/machine.py`.
+What a worker does with a step that it runs: a part of the specification in `whole_tasks.py`.
 
 Each function is one atomic transition with the same name as its script. An attempt acts under its token; when
 that is not the step's any more, the answer is `fenced` and nothing has happened.
@@ -8,7 +8,9 @@ that is not the step's any more, the answer is `fenced` and nothing has happened
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.model.machine_flow import (
+from app.model.plan import Step
+from app.model.task import StepStatus, TaskStatus
+from tests.property.specification.flow import (
     FRONT,
     conclude,
     crash,
@@ -23,10 +25,8 @@ from app.model.machine_flow import (
     settle,
     spread,
 )
-from app.model.machine_start import Time, go_on, may_go_on
-from app.model.machine_state import StepState, TaskState, World, transition
-from app.model.plan import Step
-from app.model.task import StepStatus, TaskStatus
+from tests.property.specification.starts import Time, go_on, may_go_on
+from tests.property.specification.state import StepState, TaskState, World, transition
 
 FENCED = "fenced"
 

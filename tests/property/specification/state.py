@@ -1,5 +1,5 @@
 """
-What the engine knows, for `app/model/machine.py`: tasks, steps, queues, and the events that were told.
+What the engine knows, for `whole_tasks.py`: tasks, steps, queues, and the events that were told.
 
 Nothing here is stored twice. What Redis keeps in counters and sets (`left`, `sinks`, `partial`, who stands in
 a group's gate and who waits in its line) follows from the states of the steps.

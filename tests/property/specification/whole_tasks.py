@@ -4,8 +4,8 @@ The specification of the engine: every transition of tasks and steps, without Re
 A transition is a function of the world, a moment and what is asked for; it answers with a verdict and the events
 it has told. The Lua scripts of `app/dispatch/lua` do the same things in the same order, and
 `tests/property/test_dispatch_model.py` holds them to it. Here are the transitions of whole tasks, in
-`machine_start.py` and `machine_attempts.py` those of workers, in `machine_flow.py` the rules both share, in
-`machine_state.py` the data.
+`starts.py` and `attempts.py` those of workers, in `flow.py` the rules both share, in
+`state.py` the data.
 
 The states of a step, and what leads from one to the next:
 
@@ -26,7 +26,9 @@ The states of a step, and what leads from one to the next:
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from app.model.machine_flow import (
+from app.model.plan import Plan
+from app.model.task import CancelMode, StepStatus, TaskStatus
+from tests.property.specification.flow import (
     FRONT,
     conclude,
     dispatch,
@@ -36,7 +38,7 @@ from app.model.machine_flow import (
     schedule,
     tell_queued,
 )
-from app.model.machine_state import (
+from tests.property.specification.state import (
     SETTLED,
     Gate,
     Message,
@@ -46,8 +48,6 @@ from app.model.machine_state import (
     step_states,
     transition,
 )
-from app.model.plan import Plan
-from app.model.task import CancelMode, StepStatus, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)

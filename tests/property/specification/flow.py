@@ -1,5 +1,5 @@
 """
-How steps get into queues and how their ends move a task on; the rules behind `app/model/machine.py`.
+How steps get into queues and how their ends move a task on; the rules behind `whole_tasks.py`.
 
 Sending: `dispatch`, `send`, `schedule`. The gate of a group: `admitted`, `leave`. Growth: `extend`. Ends:
 `settle`, `drop`, `give_up`, `conclude`. Every way a step can end comes through `settle`, so a task has one way to
@@ -9,9 +9,9 @@ end: when no step is left.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from app.model.machine_state import SETTLED, Message, StepState, TaskState, World
 from app.model.plan import OnFailure, Step
 from app.model.task import StepStatus, TaskStatus
+from tests.property.specification.state import SETTLED, Message, StepState, TaskState, World
 
 #: Resumed steps go to the front: their turn had come before.
 FRONT = 0

@@ -1,5 +1,5 @@
 """
-How attempts begin, by a message or without: a part of the specification in `app/model/machine.py`.
+How attempts begin, by a message or without: a part of the specification in `whole_tasks.py`.
 
 A worker that has completed a step may go on with the only one that became ready, without a message between. The
 message of the first step then stands for the whole chain: it is acknowledged when the last step is settled, and
@@ -9,7 +9,8 @@ delivered again it leads to the one that was under way.
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from app.model.machine_flow import (
+from app.model.task import StepStatus, TaskStatus
+from tests.property.specification.flow import (
     FRONT,
     admitted,
     batch_id,
@@ -21,8 +22,7 @@ from app.model.machine_flow import (
     spread,
     tell_queued,
 )
-from app.model.machine_state import UNDER_WAY, Message, StepState, TaskState, World, transition
-from app.model.task import StepStatus, TaskStatus
+from tests.property.specification.state import UNDER_WAY, Message, StepState, TaskState, World, transition
 
 #: Whoever waits longest must not wait for chains as well.
 LOW = 2
