@@ -1,4 +1,4 @@
-"""The `data` of the events of tasks and plans; `app/model/events.py` has the table and the envelope."""
+"""The `data` of the events of tasks and plans; docs/events.md has the table, `app/model/events.py` the envelope."""
 
 from typing import Any, ClassVar
 

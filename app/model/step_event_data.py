@@ -1,4 +1,4 @@
-"""The `data` of the events of steps; `app/model/events.py` has the table and the envelope."""
+"""The `data` of the events of steps; docs/events.md has the table, `app/model/events.py` the envelope."""
 
 from typing import ClassVar
 
