@@ -114,7 +114,7 @@ def test_a_page_has_one_title(path: Path) -> None:
 
 
 def test_no_large_file_is_kept() -> None:
-    """Nothing above 200 kB lies in the tree."""
+    """Nothing above `GIT_FILE_BYTES_MAX` lies in the tree."""
     kept = [
         p for folder in ("app", "actors", "tests", "docs", "deploy", "benchmarks") for p in (ROOT / folder).rglob("*")
     ]

@@ -1,1 +1,1 @@
-"""The HTTP edge: submission, event stream, metrics, health."""
+"""The HTTP edge: routes, who may ask, what an error becomes; docs/http.md lists the routes."""

@@ -1,4 +1,4 @@
-"""Tasks over HTTP: hand one in, look at it, read its log."""
+"""Tasks over HTTP: hand one in, ask for its plan, look at it."""
 
 from typing import Annotated
 

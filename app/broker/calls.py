@@ -25,7 +25,6 @@ sweep lock is this appointment, for the whole fleet: who comes earlier learns wh
     a worker starts                             its first look                          at once
 """
 
-SWEEP_PREFIX = "sweep:"
 RELEASE_PREFIX = "release:"
 #: A reader follows a release no more often than this: two that hand the same entry back and forth must not spin.
 RELEASE_PAUSE_S = 1.0

@@ -19,9 +19,7 @@ CALL_BACKOFF = Backoff(base_ms=10, max_ms=1_000)
 JITTER = Random()
 
 
-def retried(
-    call: Callable[[], T], *, patience_ms: int, backoff: Backoff = CALL_BACKOFF, first: Exception | None = None
-) -> T:
+def retried(call: Callable[[], T], *, patience_ms: int, first: Exception | None = None) -> T:
     """
     The result of `call`, tried again while Redis is away, starting, busy, read-only or full.
 
@@ -40,7 +38,7 @@ def retried(
             if not is_passing(error) or time.monotonic() >= give_up_s:
                 raise
         failures += 1
-        time.sleep(min(backoff.delay_ms(failures, JITTER) / 1000, max(0.0, give_up_s - time.monotonic())))
+        time.sleep(min(CALL_BACKOFF.delay_ms(failures, JITTER) / 1000, max(0.0, give_up_s - time.monotonic())))
 
 
 class Trouble:

@@ -8,7 +8,7 @@ The synchronous client: submit a task, follow its events to the end, fetch what 
         print(api.markdown(task_id))
 
 What can be asked, and what each method means, is in `app/client/calls.py`,
-`event_calls.py` and `fleet_calls.py`.
+`list_calls.py`, `event_calls.py` and `fleet_calls.py`.
 """
 
 import time

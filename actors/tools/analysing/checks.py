@@ -28,7 +28,6 @@ TAIL = re.compile(
     r"\W*\b(?:is (?:that|this|it) (?:right|true|correct)|true or false|right|really)\s*\?*\s*$", re.IGNORECASE
 )
 BETWEEN = re.compile(r"(?<=[.!?;])\s+|\n+\s*(?:[-*\u2022]|\d{1,2}[.)])?\s*")
-DID = re.compile(r"^(?:do|does|did|is|are|was|were|can|will|has|have)\b", re.IGNORECASE)
 
 
 def claims_of(text: str, subjects: Sequence[str] = ()) -> list[str]:

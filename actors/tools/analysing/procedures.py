@@ -51,7 +51,7 @@ class _Section:
     worth: float = 0.0
 
 
-def find_procedures(question: Question, passages: list[Passage], subject: str = "") -> list[Procedure]:
+def find_procedures(question: Question, passages: list[Passage]) -> list[Procedure]:
     """The sections that tell how to do what is asked, best first; those without an instruction are left out."""
     sections: dict[tuple[str, str], _Section] = defaultdict(_Section)
     for passage in passages:
@@ -67,7 +67,7 @@ def find_procedures(question: Question, passages: list[Passage], subject: str = 
         instructions = _instructions(sorted(section.passages, key=lambda passage: passage.span))
         if _tells_how(instructions):
             about = heading.rpartition(" > ")[2] or section.passages[0].title
-            found.append(Procedure(about=about, instructions=instructions[:INSTRUCTIONS_MAX], subject=subject))
+            found.append(Procedure(about=about, instructions=instructions[:INSTRUCTIONS_MAX]))
     return found
 
 

@@ -1,18 +1,8 @@
-"""
-Writes the report of an analysis: deterministic, and only of what was found word for word.
-
-The parts joined are the report, so what is streamed and what is stored are the same text.
-"""
+"""How a report begins: what it is about, before anything is said."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-from actors.tools.analysing.findings import Analysis
-from actors.tools.reporting.checked import Checked, check_analysis
-from actors.tools.reporting.compose import Composer
-from actors.tools.reporting.endmatter import print_report
-from actors.tools.splitting.passages import Passage
+from actors.tools.reporting.checked import Checked
 from actors.tools.text.inline import plain, shorten
 from app.model.report import Report
 
@@ -28,25 +18,6 @@ REQUEST_HEAD = re.compile(
     r"(?: and contrast)? (?=(?:how|what|why|when|which|where|whether)\b)",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A finished report: as data, and as Markdown in parts."""
-
-    report: Report
-    parts: list[str]
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-
-def write_report(analysis: Analysis, request: str, passages: Mapping[str, Passage] | None = None) -> Written:
-    """Verifies first and prints only what held; `passages` are those there were, else the analysis's own."""
-    checked = check_analysis(analysis, analysis.passages if passages is None else passages)
-    report = Composer(checked.analysis).fill(begin(checked, request))
-    return Written(report, print_report(report))
 
 
 def begin(checked: Checked, request: str) -> Report:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from actors.tools.analysing.findings import Analysis, Difference, Finding, Side
 from actors.tools.reporting.citations import Claim, locate, verify
-from actors.tools.reporting.report import write_report
 from actors.tools.splitting.passages import Passage, split
 from actors.tools.text.sentences import sentences
 from app.model.report import CitationCounts
 from app.model.task import Document
+from tests.unit.agents.written import write_report
 
 SOURCE = Document(
     name="broker.md",

@@ -25,11 +25,11 @@ from actors.tools.analysing.findings import (
 )
 from actors.tools.reporting.citations import Claim, normalised, verify
 from actors.tools.reporting.markdown import print_summary
-from actors.tools.reporting.report import Written, write_report
 from actors.tools.splitting.passages import Passage, split
 from app.model.plan import Intent
 from app.model.report import Missing, Report, Statement, Unread
 from app.model.task import Document
+from tests.unit.agents.written import Written, write_report
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
 TEXTS = {
