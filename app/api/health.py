@@ -5,9 +5,8 @@ from pydantic import BaseModel
 
 from app.api.deps import Services, refuse_while_draining
 from app.api.problems import documented
+from app.dispatch.replicas import MARK_TTL_MS
 from app.redis_async import translated
-
-READY_TTL_MS = 10_000
 
 router = APIRouter(tags=["health"])
 
@@ -29,5 +28,5 @@ async def readyz(services: Services) -> Health:
     """Tasks can be accepted: Redis answers and takes a write, and this process is not about to end."""
     refuse_while_draining(services)
     with translated():
-        await services.redis.set(services.keys.ready, 1, px=READY_TTL_MS)
+        await services.redis.set(services.keys.ready, 1, px=MARK_TTL_MS)
     return Health()

@@ -1,4 +1,4 @@
-"""The JSON that clients send; what they get is in app/model/answers.py."""
+"""The JSON of a submission; what clients get is in app/model/answers.py."""
 
 from typing import Annotated
 
@@ -17,24 +17,26 @@ URLS_MAX = 100
 WebAddress = Annotated[str, Field(min_length=1, max_length=URL_CHARS_MAX), *IN_ONE_LINE]
 
 
-class _Body(BaseModel):
+class StrictBody(BaseModel):
+    """A body without members that nobody knows."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class DocumentBody(_Body):
+class DocumentBody(StrictBody):
     """A text to work on; `name` is what citations call it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     name: Annotated[str, Field(min_length=1, max_length=200), *IN_ONE_LINE]
     text: Text
 
 
-class InputsBody(_Body):
+class InputsBody(StrictBody):
     """What the task works on."""
 
     # Frozen, so that the default is not copied for each request.
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     documents: tuple[DocumentBody, ...] = Field(default=(), description="Texts that come with the task.")
     collection: Annotated[str, Field(max_length=100)] | None = Field(
@@ -48,11 +50,10 @@ class InputsBody(_Body):
     )
 
 
-class RunTask(_Body):
+class RunTask(StrictBody):
     """A task to run."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"task": "Compare solar and wind power", "inputs": {"collection": "papers"}},

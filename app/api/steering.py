@@ -3,10 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.api.deps import OptionalJsonRoute, Services, Submitter, TaskId, kept, view_of
 from app.api.problems import documented
+from app.api.schemas import StrictBody
 from app.api.text import PRINTABLE, PlanJson
 from app.model.answers import Accepted, Links
 from app.model.plan import StepId
@@ -20,11 +21,7 @@ router = APIRouter(tags=["steering"])
 steering = APIRouter(tags=["steering"], route_class=OptionalJsonRoute)
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Cancel(_Body):
+class Cancel(StrictBody):
     """
     How the task is to end.
 
@@ -36,19 +33,19 @@ class Cancel(_Body):
     reason: Reason | None = None
 
 
-class Why(_Body):
+class Why(StrictBody):
     """A sentence for the event log."""
 
     reason: Reason | None = None
 
 
-class Retry(_Body):
+class Retry(StrictBody):
     """Without `from_step` all that did not succeed runs again; with it that step and all that depends on it too."""
 
     from_step: StepId | None = None
 
 
-class Fork(_Body):
+class Fork(StrictBody):
     """Which step runs again, or an edited plan, or both; what neither touches keeps its result."""
 
     from_step: StepId | None = None

@@ -16,7 +16,7 @@ from app.errors import Unavailable
 from app.keys import Keys
 from app.redis_async import translated
 
-#: As long as readiness keeps the same key, see `app/api/health.py`.
+#: Readiness writes the same key, see `app/api/health.py`.
 MARK_TTL_MS = 10_000
 
 

@@ -9,7 +9,6 @@ behind, reads from Redis by itself until it is within the ring again.
 """
 
 import asyncio
-import random
 from bisect import bisect_right
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,11 +20,9 @@ from app.errors import Unavailable
 from app.events.fire_log import OLDEST, FireEvent, FireLog, FirePage, Spot
 from app.events.places import Places
 from app.events.sse import Control, Mark, Piece
-from app.events.topic import Bell, listen
+from app.events.topic import Bell, backoff_s, listen
 
 RING_MAX = 2_000
-BACKOFF_S = 0.1
-BACKOFF_S_MAX = 2.0
 CANCEL_AGAIN_S = 0.1
 
 log = structlog.get_logger(__name__)
@@ -183,7 +180,3 @@ class FireViewer:
             return page.events
         gap = {"requested": str(before), "first": str(page.events[0].spot if page.events else page.end)}
         return (Control("stream.gap", gap), *page.events)
-
-
-def backoff_s(failures: int) -> float:
-    return min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1)

@@ -7,6 +7,7 @@ memory is bounded per task, and nothing is ever skipped.
 """
 
 import asyncio
+import random
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from app.events.log import START, Cursor, StoredEvent
 
 #: Events that stay in the ring although every viewer has them; there are as many rings as watched tasks.
 TAIL_KEPT = 2
+BACKOFF_S = 0.1
+BACKOFF_S_MAX = 2.0
 
 
 class Bell:
@@ -154,6 +157,11 @@ class Topic:
         slowest = min((place.cursor.seq for place in self.places), default=self.newest.seq)
         while len(ring) > TAIL_KEPT and ring[0].seq <= slowest:
             ring.popleft()
+
+
+def backoff_s(failures: int) -> float:
+    """How long a reader waits after so many failed reads in a row."""
+    return min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(failures, 10)) * random.uniform(0.5, 1)
 
 
 async def listen(bell: Bell, patience_s: float | None) -> None:

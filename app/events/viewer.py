@@ -7,7 +7,6 @@ Redis is away it waits and goes on from where it was.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from typing import Self
@@ -16,12 +15,10 @@ from app.errors import Unavailable
 from app.events.log import PAGE_MAX, START, Cursor, EventLog, Page, RolledBack, StoredEvent
 from app.events.places import HubCounters
 from app.events.sse import RESET, Control
-from app.events.topic import Bell, Place, Topic, listen
+from app.events.topic import Bell, Place, Topic, backoff_s, listen
 
 #: A viewer replays without a confirmed subscription after this time; the reconciliation covers the rest.
 SUBSCRIBE_WAIT_S = 2.0
-BACKOFF_S = 0.1
-BACKOFF_S_MAX = 2.0
 
 Batch = Sequence[StoredEvent | Control]
 STARTED_OVER: Batch = (RESET,)
@@ -132,9 +129,7 @@ class Viewer:
     @property
     def patience_s(self) -> float | None:
         """How long to wait for the bell at most; after a failed read it is time to try again before it rings."""
-        if not self._failures:
-            return None
-        return min(BACKOFF_S_MAX, BACKOFF_S * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1)
+        return backoff_s(self._failures) if self._failures else None
 
     def at_hand(self) -> Batch:
         """What can be had without reading; handed out with that."""

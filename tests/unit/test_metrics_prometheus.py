@@ -2,32 +2,19 @@
 
 import os
 import shutil
-from dataclasses import dataclass
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.broker.admin import QueueStats
 from app.dispatch.counters import Counters
 from app.events.places import HubCounters
 from app.metrics.prometheus.process import ApiMetrics
 from app.metrics.prometheus.truth import RedisTruth, ServerFacts
 
-
-@dataclass(frozen=True)
-class Depth:
-    """A queue's figures."""
-
-    waiting: int = 4
-    in_flight: int = 3
-    delayed: int = 2
-    dead: int = 1
-    oldest_age_ms: int = 1500
-    due_lag_ms: int = 250
-    paused: bool = True
-
-
+DEPTH = QueueStats(waiting=4, in_flight=3, delayed=2, dead=1, oldest_age_ms=1500, paused=True, due_lag_ms=250)
 TRUTH = RedisTruth(
-    queues={"writer": Depth(), "idle": Depth()},
+    queues={"writer": DEPTH, "idle": DEPTH},
     workers=[("writer", "other"), ("writer",)],
     agents=("writer",),
     open_tasks=7,

@@ -7,35 +7,16 @@ may not ask, is left out.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.broker.admin import QueueStats
 from app.dispatch.counters import Counters
 from app.model.events import EVENT_TYPES
 
 #: Events that belong to a task and to none of its steps.
 _OF_TASKS = ("task.", "plan.", "batch.", "events.")
-
-
-class QueueDepth(Protocol):
-    """What a queue holds; the age is that of the oldest waiting entry, the lag that of the earliest delayed one."""
-
-    @property
-    def waiting(self) -> int: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def delayed(self) -> int: ...
-    @property
-    def dead(self) -> int: ...
-    @property
-    def oldest_age_ms(self) -> int: ...
-    @property
-    def due_lag_ms(self) -> int: ...
-    @property
-    def paused(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +33,7 @@ class ServerFacts:
 class RedisTruth:
     """All of it; `None` is what the server did not tell."""
 
-    queues: Mapping[str, QueueDepth]
+    queues: Mapping[str, QueueStats]
     #: Queues of each living worker process.
     workers: Iterable[Iterable[str]] = ()
     #: Names of registered agents: their events are told of before there are any.
@@ -150,7 +131,7 @@ _QUEUE_GAUGES = (
 )
 
 
-def _queues(queues: Mapping[str, QueueDepth]) -> Iterator[Metric]:
+def _queues(queues: Mapping[str, QueueStats]) -> Iterator[Metric]:
     for name, text, member, divisor in _QUEUE_GAUGES:
         gauge = GaugeMetricFamily(f"stepstream_queue_{name}", text, labels=["queue"])
         for queue, depth in queues.items():
