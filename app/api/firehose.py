@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Response
 from app.api.deps import Admin, Services, StreamPlace, refuse_while_draining
 from app.api.listing import Labels
 from app.api.problems import documented
-from app.api.stream import RESPONSES, StreamWishes, TypeFilter, form_of, opened
+from app.api.stream import RESPONSES, StreamWishes, form_of, opened
+from app.api.type_filter import TypeFilter
 from app.dispatch.listing import parse_label
 from app.events.fire_log import OLDEST, FireEvent, Spot
 from app.events.sse import Piece

@@ -11,23 +11,20 @@ from app.api.accept import EVENT_STREAM, NDJSON, Accept, negotiated
 from app.api.deps import Reader, Services, StreamPlace, TaskId, gone, prove_owned, refuse_while_draining, take_places
 from app.api.event_stream import LINES, SSE, EventStream, Form, Pace
 from app.api.problems import documented
+from app.api.type_filter import TypeFilter, Types
 from app.bootstrap.api import ApiServices
 from app.events.log import Cursor
 from app.events.several import Several, cursors_of
-from app.events.sse import Control, Piece, Source
+from app.events.sse import Piece, Source
 from app.events.topic import Bell
 from app.events.viewer import Viewer
 
-TYPES_MAX = 50
 TASKS_MAX = 100
 
 router = APIRouter(tags=["events"])
 
 LastEventId = Annotated[str | None, Header(description="Position; wins over `after`.")]
 After = Annotated[str | None, Query(description="Position: a number or an event id.")]
-Types = Annotated[
-    str | None, Query(description="Only these, as in `step.*,task.started`; terminal events always pass.")
-]
 Follow = Annotated[bool, Query(description="Without it the stream ends when all that there is has been sent.")]
 TaskIds = Annotated[
     list[str], Query(min_length=1, max_length=TASKS_MAX, description="Ids of tasks; the parameter is repeated.")
@@ -131,21 +128,6 @@ async def stream_tasks(
             raise gone(missing[0], services)
         undo.pop_all()
     return opened(several, services, TypeFilter(wishes.types), form_of(wishes.accept))
-
-
-class TypeFilter:
-    """Which events a client asked for; without a list, all."""
-
-    def __init__(self, wanted: str | None) -> None:
-        names = [name.strip() for name in (wanted or "").split(",")[:TYPES_MAX] if name.strip()]
-        self._all = not names
-        self._names = frozenset(name for name in names if not name.endswith("*"))
-        self._prefixes = tuple(name[:-1] for name in names if name.endswith("*"))
-
-    def __call__(self, piece: Piece) -> bool:
-        if self._all or piece.terminal or isinstance(piece, Control):
-            return True
-        return piece.type in self._names or piece.type.startswith(self._prefixes)
 
 
 ALL = TypeFilter(None)

@@ -5,6 +5,10 @@ from typing import Any
 from pydantic import BaseModel
 
 
+#: What workers tell of themselves; see `app/events/middleware.py`.
+WORKER_TYPES = frozenset({"worker.up", "worker.down", "batch.received", "batch.settled", "message.buried"})
+
+
 class FireEvent(BaseModel):
     """
     An event of a task (`app/model/events.py`), or of a worker: `worker.up`, `worker.down`, `batch.received`,

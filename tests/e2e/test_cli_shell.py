@@ -138,6 +138,16 @@ def test_what_makes_no_sense_to_tail_is_said(task_ids: list[str], arguments: lis
     assert said in " ".join(result.stderr.split())
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["of a task", "of all"])
+def test_a_type_that_no_event_has_is_not_waited_for(shared_api: Stack, task_ids: list[str], named: bool) -> None:
+    """Exit code 2 and the name that was probably meant."""
+    command = ["events", "tail", *task_ids[:named], "--types", "stpe.started", "--url", shared_api.url]
+    result = CliRunner().invoke(cli, command)
+
+    assert result.exit_code == 2
+    assert result.stderr == "types: 'stpe.started' is no type of event; did you mean step.started?\n"
+
+
 def on_a_terminal(stack: Stack, *arguments: str, columns: int, **more: str) -> str:
     """What a command writes to a terminal of that width."""
     main, side = pty.openpty()

@@ -1,7 +1,8 @@
 """The small decisions of the HTTP edge."""
 
 import json
-from inspect import isasyncgenfunction, iscoroutinefunction
+import re
+from inspect import getsource, isasyncgenfunction, iscoroutinefunction
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from app.api.accept import HTML, JSON, MARKDOWN, negotiated
 from app.api.event_stream import chunks
 from app.api.prefer import wait_seconds
 from app.api.problems import KINDS
-from app.api.stream import TypeFilter
 from app.api.tasks import matches
+from app.api.type_filter import TypeFilter, known_types
 from app.errors import StepstreamError
+from app.events import middleware
 from app.events.log import StoredEvent
 from app.events.sse import frame
 from app.main import create_app
+from app.model.fire import WORKER_TYPES
 from app.model.task import Moment
 from app.model.times import parse_moment
 
@@ -88,6 +91,39 @@ def test_a_filter_never_holds_back_the_end(wanted: str | None, passing: set[str]
     events = [StoredEvent(1, 0, json.dumps({"type": kind}).encode()) for kind in kinds]
 
     assert {event.type for event in events if TypeFilter(wanted)(event)} == passing
+
+
+@pytest.mark.parametrize("wanted", ["", ",", "*", "step.*, task.started", "st*", "worker.up,message.*"])
+def test_types_that_there_are_may_be_asked_for(wanted: str) -> None:
+    """Of tasks and of workers, whole names and beginnings."""
+    assert known_types(wanted) == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "advice"),
+    [
+        ("task.started,stpe.started", "'stpe.started' is no type of event; did you mean step.started?"),
+        ("Step.Started", "did you mean step.started?"),
+        ("*.failed", "did you mean task.failed?"),
+        ("stp.*", "did you mean step.*?"),
+        ("worker.gone", "did you mean worker.down?"),
+        ("foo.*", "'foo.*' is no type of event; there are task.*, plan.*, step.*, "),
+        ("\u20ac" * 60_000, "there are task.*, plan.*, step.*, "),
+        ("step.*," * 51, "names 51 types; at most 50 are allowed"),
+    ],
+    ids=["typo", "capitals", "suffix", "family", "worker", "strange", "long", "many"],
+)
+def test_a_type_that_no_event_has_is_refused_with_the_nearest(wanted: str, advice: str) -> None:
+    """Whoever waits for a slip of the pen would wait for ever."""
+    with pytest.raises(ValueError, match=re.escape(advice)) as caught:
+        known_types(wanted)
+
+    assert len(str(caught.value)) < 250
+
+
+def test_what_workers_tell_is_known_to_those_who_ask_for_it() -> None:
+    """The list of the types that may be asked for, and the bus that writes them."""
+    assert set(re.findall(r'_append\("([a-z.]+)"', getsource(middleware))) == WORKER_TYPES
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40_000), max_size=12))

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio
 
 from app.api.firehose import FireFilter
-from app.api.stream import TypeFilter
+from app.api.type_filter import TypeFilter
 from app.events.fire_log import FireEvent, Owner, Spot
 from app.keys import Keys
 from tests.integration.api.guarded import guarded
@@ -240,6 +240,16 @@ async def test_what_makes_no_sense_is_refused(served: Api) -> None:
     """Positions are checked before the stream opens."""
     for position in ("x", "1-", "1-2.", "1-2.x", "-1", "1.5", "9" * 16, "1-1-1", "٣"):
         problem_of(await served.http.get("/events", params={"after": position, "follow": "false"}), 400)
+
+
+async def test_a_type_that_no_event_has_is_refused_before_anybody_waits_for_it(served: Api) -> None:
+    """In every stream, with the name that was probably meant."""
+    task_id = await served.submit()
+
+    for path in ("/events", "/stream", f"/stream/{task_id}"):
+        refused = problem_of(await served.http.get(path, params={"task_id": task_id, "types": "task.*,stpe.*"}), 422)
+        said = "'stpe.*' is no type of event; did you mean step.*?"
+        assert refused["errors"] == [{"parameter": "types", "detail": said}]
 
 
 @pytest.fixture
