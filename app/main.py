@@ -4,7 +4,6 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -42,6 +41,7 @@ from app.metrics.prometheus.process import ApiMetrics
 from app.signals import heard
 from app.startup import begin
 from app.tracing.door import traced
+from app.version import VERSION
 
 #: A request is held against them in this order; streams come first because all viewers may come at once.
 ROUTERS = (
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     configure_structlog()
     app = Api(
         title="Stepstream",
-        version=version("stepstream"),
+        version=VERSION,
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         generate_unique_id_function=document.operation_id,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS: list[tuple[str, ...]] = [
     (
         "app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.draining", "app.logs",
-        "app.loopback", "app.open_files", "app.page", "app.signals", "app.web",
+        "app.loopback", "app.open_files", "app.page", "app.signals", "app.version", "app.web",
         "app.tracing.names", "app.tracing.tracer",
         "app.access.principal", "app.access.errors",
         "app.access.exposure", "app.access.record", "app.access.token",

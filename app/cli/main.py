@@ -5,7 +5,6 @@ What a command needs is imported when it is called. So a word that a person comp
 must, and `tasks ls` does not read the code of brokers and servers.
 """
 
-from importlib.metadata import version as installed_version
 from typing import Annotated, ClassVar
 
 import typer
@@ -46,8 +45,9 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         # Only here: nothing else that is asked of this module needs it.
         from app.cli.terminal import say
+        from app.version import VERSION
 
-        say(f"stepstream {installed_version('stepstream')}")
+        say(f"stepstream {VERSION}")
         raise typer.Exit
 
 

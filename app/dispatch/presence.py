@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import redis.asyncio
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from app.keys import Keys
 from app.model.fleet import ApiProcessBody
 from app.redis_async import translated
+from app.version import VERSION
 
 BEAT_S = 5.0
 #: Three beats: one that was late is not gone.
@@ -22,8 +22,6 @@ LIFE_MS = 15_000
 #: How long an id is kept of which no process tells any more: one that was killed does not take it back.
 LIST_TTL_MS = 60_000
 PROCESSES_MAX = 1_000
-
-_VERSION = version("stepstream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class ApiPresence:
         """Tells how this process is."""
         state = self._state()
         told = _Told(
-            host=self._host, pid=self._pid, version=_VERSION, since_ms=self._since_ms, draining=state.draining,
+            host=self._host, pid=self._pid, version=VERSION, since_ms=self._since_ms, draining=state.draining,
             viewers=state.viewers, viewers_max=state.viewers_max, events_sent=state.events_sent,
         )  # fmt: skip
         with translated():

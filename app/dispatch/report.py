@@ -4,18 +4,17 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from pydantic import TypeAdapter, ValidationError
 
 from app.dispatch.stops import Running
 from app.model.fleet import RunningAttempt
+from app.version import VERSION
 
 RUNNING_MAX = 100
 #: What the exporter of a supervisor calls itself, see `app/bootstrap/exporter.py`.
 METRICS_URL = re.compile(r"http://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}/metrics")
 
-_VERSION = version("stepstream")
 _ATTEMPTS = TypeAdapter(list[RunningAttempt])
 
 
@@ -32,7 +31,7 @@ def report(running: Sequence[Running]) -> dict[str, str]:
         )
         for one in running[:RUNNING_MAX]
     ]
-    return {"version": _VERSION, "running": _ATTEMPTS.dump_json(attempts).decode()}
+    return {"version": VERSION, "running": _ATTEMPTS.dump_json(attempts).decode()}
 
 
 @dataclass(frozen=True, slots=True)

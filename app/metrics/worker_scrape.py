@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from importlib.metadata import version
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
@@ -15,6 +14,7 @@ from prometheus_client.utils import floatToGoString
 
 from app.metrics.cells import SUFFIX, Reading, Series
 from app.metrics.worker_counts import BATCHES, BUCKETS_S, DURATION, OTHER, REDIS_RETRIES, RUNNING, SLOTS, WAIT
+from app.version import VERSION
 
 GAUGES = frozenset({RUNNING, SLOTS})
 #: Of the outcomes of attempts, which are there from the start: rates of these are asked for. The others come with their
@@ -66,7 +66,7 @@ class WorkerScrape(Collector):
         for family in _families():
             yield _filled(family, sums)
         built = GaugeMetricFamily("stepstream_build_info", "The version that runs.", labels=["version"])
-        built.add_metric([version("stepstream")], 1)
+        built.add_metric([VERSION], 1)
         yield built
 
     def _found(self) -> list[Reading]:

@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-
 #: What workers tell of themselves; see `app/events/middleware.py`.
 WORKER_TYPES = frozenset({"worker.up", "worker.down", "batch.received", "batch.settled", "message.buried"})
 

@@ -10,7 +10,6 @@ import os
 import socket
 import threading
 import time
-from importlib.metadata import version
 
 import structlog
 from opentelemetry import trace
@@ -21,6 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from app.tracing.names import SCHEMA_URL, STEPSTREAM
 from app.tracing.otel import OtelTracer
+from app.version import VERSION
 
 #: What a process that ends waits for its last spans; a collector that takes longer does without.
 FLUSH_S_MAX = 3.0
@@ -52,7 +52,7 @@ class Tracing:
         self._provider: TracerProvider | None = None
         if isinstance(found, trace.ProxyTracerProvider):
             found = self._provider = self._made(service)
-        self.tracer = OtelTracer(found.get_tracer(STEPSTREAM, version("stepstream"), SCHEMA_URL))
+        self.tracer = OtelTracer(found.get_tracer(STEPSTREAM, VERSION, SCHEMA_URL))
 
     def close(self) -> None:
         """Waits until the last spans have gone, but not for long."""
@@ -82,7 +82,7 @@ def _resource(service: str) -> Resource:
     """Who speaks; `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` have the last word."""
     own: dict[str, str | int] = {
         "service.name": f"{STEPSTREAM}-{service}",
-        "service.version": version("stepstream"),
+        "service.version": VERSION,
         "service.instance.id": f"{socket.gethostname()}-{os.getpid()}",
         "process.pid": os.getpid(),
     }

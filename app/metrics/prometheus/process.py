@@ -1,7 +1,5 @@
 """What an API process counts of itself, and the text of a scrape."""
 
-from importlib.metadata import version
-
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
     CollectorRegistry,
@@ -15,6 +13,7 @@ from prometheus_client import (
 from app.events.places import HubCounters
 from app.metrics.prometheus.hub import HubCollector
 from app.metrics.prometheus.truth import RedisTruth, TruthCollector
+from app.version import VERSION
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -47,7 +46,7 @@ class ApiMetrics:
             registry=self._registry,
         )
         build = Gauge("stepstream_build_info", "1; which version this is.", ["version"], registry=self._registry)
-        build.labels(version("stepstream")).set(1)
+        build.labels(VERSION).set(1)
         ProcessCollector(registry=self._registry)
 
     def render(self, hub: HubCounters, truth: RedisTruth | None) -> bytes:
