@@ -85,10 +85,8 @@ def ls(
     as_json: Json = None,
 ) -> None:
     """Show dead letters, the newest first."""
-    with _admin() as admin:
-        page = admin.dead_letters(queue).page(offset, count)
-        if not page:
-            _require(admin, queue)
+    with _letters(queue) as letters:
+        page = letters.page(offset, count)
     if not page:
         end("no dead letters", Exit.FAILED)
     for letter in page:
@@ -110,6 +108,7 @@ def requeue(
 ) -> None:
     """Put dead letters back into their queue, at their level and without their retries; not those of failed steps."""
     _demand(bool(ids) or every or bool(actor or reason), "name ids, or a filter, or --all")
+    _demand(not (ids and every), "ids and --all do not go together")
     wanted = _filter(actor, reason) or (lambda _: True)
     steps: list[DeadLetter] = []
 
@@ -135,7 +134,7 @@ def purge(
 ) -> None:
     """Delete dead letters for good."""
     _demand(bool(ids) or every or bool(older_than), "name ids, or --older-than, or --all")
-    _demand(not (ids and older_than), "ids and --older-than do not go together")
+    _demand(not (ids and (older_than or every)), "ids go neither with --older-than nor with --all")
     age_ms = _age_ms(older_than) if older_than else 0
     with _letters(queue) as letters:
         deleted = letters.purge(ids) if ids else letters.purge(older_than_ms=age_ms)
@@ -169,7 +168,9 @@ def _require(admin: QueueAdmin, queue: str) -> None:
 
 @contextmanager
 def _letters(queue: str) -> Iterator[DeadLetters]:
+    """The dead letters of a queue that there is."""
     with _admin() as admin:
+        _require(admin, queue)
         yield admin.dead_letters(queue)
 
 

@@ -64,12 +64,26 @@ def test_a_queue_by_a_wrong_name_is_not_paused(broker: RedisStreamsBroker) -> No
     assert not broker.admin.knows("defualt")
 
 
-def test_a_queue_by_a_wrong_name_is_not_said_to_have_no_dead_letters(broker: RedisStreamsBroker) -> None:
+@pytest.mark.parametrize(
+    "args",
+    [("ls",), ("requeue", "--all"), ("requeue", "some-id"), ("purge", "--all"), ("purge", "--older-than", "1s")],
+    ids=" ".join,
+)
+def test_a_queue_by_a_wrong_name_is_not_said_to_have_no_dead_letters(
+    broker: RedisStreamsBroker, args: tuple[str, ...]
+) -> None:
     """Who looks in the wrong place would take it for good news."""
     dramatiq.actor(lambda: None, actor_name="nothing", broker=broker).send()
 
-    assert run(dlq_cli, "ls", "defualt")[2].startswith("there is no queue 'defualt'; known: analyzer, default,")
-    assert run(dlq_cli, "ls", "default")[2].strip() == "no dead letters"
+    code, rows, said = run(dlq_cli, args[0], "defualt", *args[1:])
+    assert (code, rows) == (1, [])
+    assert said.startswith("there is no queue 'defualt'; known: analyzer, default,")
+    assert "there is no queue" not in run(dlq_cli, args[0], "default", *args[1:])[2]
+
+
+def test_a_queue_with_nothing_in_it_has_no_dead_letters() -> None:
+    """Also that of an agent which no worker has served yet."""
+    assert run(dlq_cli, "ls", "writer") == (1, [], "no dead letters\n")
 
 
 def test_without_queues_there_is_nothing_to_show() -> None:
@@ -137,9 +151,12 @@ def test_the_letter_of_a_failed_step_is_not_put_back(broker: RedisStreamsBroker,
 
 @pytest.mark.parametrize(
     "args",
-    [("requeue", "default"), ("purge", "default"), ("purge", "default", "--older-than", "soon"), ("ls",)],
+    [
+        ("requeue", "default"), ("purge", "default"), ("purge", "default", "--older-than", "soon"), ("ls",),
+        ("requeue", "default", "some-id", "--all"), ("purge", "default", "some-id", "--all"),
+    ],
     ids=" ".join,
-)
+)  # fmt: skip
 def test_commands_that_could_mean_too_much_are_refused(args: tuple[str, ...]) -> None:
     """Nothing is put back or thrown away by an incomplete command: usage, exit code 2."""
     assert run(dlq_cli, *args)[0] == 2
