@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.deps import JsonRoute, Services, Submitter
-from app.api.listing import TASK_ID, WORDS_CHARS_MAX
+from app.api.listing import TASK_ID, WORDS_CHARS_MAX, Instant
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX
 from app.api.steering import Reason
@@ -16,15 +16,8 @@ from app.dispatch.listing import TaskFilter
 from app.errors import InvalidRequest, Problem
 from app.model.bulk import STATES, BulkAction, BulkPage
 from app.model.task import ListStatus
-from app.model.times import parse_time
 
 router = APIRouter(tags=["steering"], route_class=JsonRoute)
-
-CreatedAfter = Annotated[
-    int | None,
-    PlainValidator(parse_time, json_schema_input_type=str),
-    Field(description="Only tasks of this time or later (RFC 3339)."),
-]
 
 
 class BulkBody(BaseModel):
@@ -49,7 +42,7 @@ class BulkBody(BaseModel):
         dict[LabelName, LabelText], Field(max_length=LABELS_MAX, description="Only tasks with all of these labels.")
     ] = {}
     q: Annotated[str, Field(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")] = ""
-    created_after: CreatedAfter = None
+    created_after: Instant = Field(None, description="Only tasks of this time or later (RFC 3339).")
     reason: Reason | None = Field(None, description="For the event logs of tasks that are cancelled.")
     cursor: str | None = Field(
         None, description="The `next` of the answer before.", json_schema_extra={"pattern": TASK_ID}

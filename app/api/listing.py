@@ -31,10 +31,9 @@ Labels = Annotated[
 
 
 Words = Annotated[str, Query(max_length=WORDS_CHARS_MAX, description="Words that are all in the task's text.")]
+Instant = Annotated[int | None, PlainValidator(parse_time, json_schema_input_type=str)]
 CreatedAfter = Annotated[
-    int | None,
-    PlainValidator(parse_time, json_schema_input_type=str),
-    Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`)."),
+    Instant, Query(description="Only tasks of this time or later (RFC 3339; `+` is written `%2B`).")
 ]
 
 
