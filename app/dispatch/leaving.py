@@ -21,6 +21,8 @@ from app.dispatch.step_store import StepStore
 
 #: So long behind the grace interrupted attempts have to be back in Redis.
 HAND_BACK_S = 5.0
+#: What an attempt has of that to be handed back; below it, or agents that did stop would be taken for some that do not.
+RELEASE_S_MAX = 4.0
 #: A process that is still there so long behind its grace ends as it is; what it held lapses with its leases.
 EXIT_S_MAX = 8.0
 EXIT_HELD_UP = 70  # EX_SOFTWARE of sysexits(3)

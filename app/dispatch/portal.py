@@ -103,10 +103,13 @@ class AgentRuntime(Middleware):
             self._leaving.end_in_time()
         if self._leaving.wait(asyncio.run_coroutine_threadsafe(self._drain(self._runner), self._loop)):
             return
-        running = [one.attempt for one in self._runner.stops.running]
-        log.error("agents_do_not_stop", attempts=[f"{one.ref.task_id}/{one.ref.step_id}" for one in running])
         self._held_up = True
-        anyio.run(self._release, broker.worker_id, running)
+        if running := [one.attempt for one in self._runner.stops.running]:
+            log.error("agents_do_not_stop", attempts=[f"{one.ref.task_id}/{one.ref.step_id}" for one in running])
+            anyio.run(self._release, broker.worker_id, running)
+        else:
+            # The agents did: what is left waits for an answer of Redis.
+            log.warning("batches_unsettled")
         broker.presence.abandon(worker)
         if self._in_command:
             broker.emit_after("worker_shutdown", worker)

@@ -18,7 +18,7 @@ from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
 from app.dispatch.execute import Executor, Success
 from app.dispatch.invoke import NoSlot
-from app.dispatch.leaving import Batches
+from app.dispatch.leaving import RELEASE_S_MAX, Batches
 from app.dispatch.observing import AttemptObserver, AttemptOutcome, Unobserved
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.retry import Deferral, Failure, internal_failure, judge
@@ -29,7 +29,6 @@ from app.dispatch.traces import attempting
 from app.errors import Unavailable
 from app.tracing.tracer import NO_TRACER, Tracer
 
-RELEASE_WAIT_S = 5.0
 SUMMARY_CHARS_MAX = 1000
 #: So long after it took an entry a worker may go on with the next step: others wait in the queue, and the lease of
 #: the entry was made for its own step.
@@ -230,9 +229,11 @@ class StepRunner:
 
     async def _interrupted(self, running: Running) -> None:
         """The attempt was cut short: its task does not want it, or its worker has no time left."""
-        with anyio.move_on_after(RELEASE_WAIT_S, shield=True):
+        with anyio.move_on_after(RELEASE_S_MAX, shield=True) as limit:
             if running.stopped:
                 await self.store.stop(running.attempt)
                 return
             await self.store.release(running.attempt, running.reason)
+        if limit.cancelled_caught:
+            log.warning("attempt_not_handed_back", waited_s=RELEASE_S_MAX)
         raise _HandedBack

@@ -234,6 +234,9 @@ def test_a_worker_ends_without_redis(
     server.process.send_signal(signal.SIGSTOP)
     worker.send_signal(signal.SIGTERM)
     ended(worker)
+    said = log_text(worker, stack)
+    assert b"attempt_not_handed_back" in said
+    assert b"agents_do_not_stop" not in said, "they did: it is Redis that keeps them"
     server.process.send_signal(signal.SIGCONT)
     open_gate(stack)
     stack.worker()
