@@ -35,11 +35,11 @@ from app.api.methods import HeadAsGet, Methods
 from app.api.request_log import RequestLog
 from app.api.traced import Traced
 from app.bootstrap.api import api_services
+from app.bootstrap.startup import begin
 from app.config import Settings
+from app.draining import heard
 from app.logs.setup import configure_structlog
 from app.metrics.prometheus.process import ApiMetrics
-from app.signals import heard
-from app.startup import begin
 from app.tracing.door import traced
 from app.version import VERSION
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS: list[tuple[str, ...]] = [
     (
         "app.model", "app.errors", "app.keys", "app.config", "app.documents", "app.draining", "app.logs",
-        "app.loopback", "app.open_files", "app.page", "app.signals", "app.version", "app.web",
+        "app.loopback", "app.page", "app.version", "app.web",
         "app.tracing.names", "app.tracing.tracer",
         "app.access.principal", "app.access.errors",
         "app.access.exposure", "app.access.record", "app.access.token",
@@ -40,7 +40,7 @@ LEVELS: list[tuple[str, ...]] = [
         "app.metrics",
         "app.dispatch.history", "app.dispatch.leaving", "app.dispatch.presence",
     ),
-    ("app.bootstrap", "app.bounds", "app.client", "app.heartbeat", "app.watching", "app.startup"),
+    ("app.bootstrap", "app.client", "app.heartbeat"),
     ("app.api", "actors"),
     ("app.main", "app.wire", "app.cli", "app.__main__"),
 ]  # fmt: skip

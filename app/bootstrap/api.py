@@ -8,13 +8,16 @@ import anyio
 import redis
 import redis.asyncio
 
-from app import bounds, local_redis, redis_async
+from app import local_redis, redis_async
 from app.access.keystore import KeyStore
 from app.access.limiter import RateLimiter
 from app.access.streams import StreamPlaces
 from app.access.tenancy import Tenancy
+from app.bootstrap import bounds
 from app.bootstrap.common import shared_stream, sync_client
+from app.bootstrap.startup import load_agents
 from app.bootstrap.upkeep import kept_up
+from app.bootstrap.watching import watching
 from app.broker.admin import QueueAdmin
 from app.config import Settings
 from app.dispatch.counting import TaskCounter
@@ -43,10 +46,8 @@ from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.preflight.watch import looking
 from app.redis_shared import SharedConnection
-from app.startup import load_agents
 from app.tracing.door import opened as tracing_opened
 from app.tracing.tracer import Tracer
-from app.watching import watching
 
 #: A request is answered with 503 rather than kept waiting.
 API_RETRY_MS_MAX = 1_500

@@ -8,6 +8,7 @@ import anyio
 import redis.asyncio
 
 from app.bootstrap.common import running
+from app.bootstrap.watching import Watching
 from app.config import Settings
 from app.dispatch import history, presence
 from app.dispatch.fleet import Fleet
@@ -16,7 +17,6 @@ from app.dispatch.store import TaskStore
 from app.errors import Unavailable
 from app.keys import Keys
 from app.model.agents import AgentRegistry
-from app.watching import Watching
 
 LEAVE_S_MAX = 1.0
 

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from app import bounds, local_redis, redis_async
+from app import local_redis, redis_async
+from app.bootstrap import bounds
 from app.bootstrap.common import running, shared_stream, sync_client
 from app.bootstrap.forks import export_metrics
+from app.bootstrap.startup import begin_worker, load_agents
 from app.broker.broker import RedisStreamsBroker
 from app.config import Settings
 from app.dispatch.execute import Executor
@@ -29,7 +31,6 @@ from app.model.agents import AgentRegistry
 from app.preflight.watch import looking
 from app.redis_shared import SharedConnection
 from app.redis_urls import is_watched
-from app.startup import begin_worker, load_agents
 from app.tracing.door import opened as tracing_opened
 
 #: A worker holds a result that it cannot store yet.

@@ -70,11 +70,11 @@ def agents(url: Url = None, as_json: Json = None) -> None:
 def _planned(settings: Settings, task: str, steps: object | None) -> Plan:
     """What an API with these settings would answer; ends the command for what it would refuse."""
     # Only here: most commands need no agent.
-    from app.bounds import submission_limits
+    from app.bootstrap.bounds import submission_limits
+    from app.bootstrap.startup import AgentModuleMissing, load_agents
     from app.dispatch.submission import Submission, problems_of
     from app.planning.rules import RulePlanner
     from app.planning.validator import validate_plan
-    from app.startup import AgentModuleMissing, load_agents
 
     limits = submission_limits(settings)
     if problems := problems_of(Submission(task), limits, frozenset()):

@@ -159,7 +159,7 @@ def _require(admin: QueueAdmin, queue: str) -> None:
     if admin.knows(queue):
         return
     # Only here: it brings in all that a server needs, and every command would begin later.
-    from app.startup import load_agents
+    from app.bootstrap.startup import load_agents
 
     known = {agent.queue for agent in load_agents(read_settings())}.union(admin.queues())
     if queue not in known:

@@ -10,7 +10,8 @@ import time
 
 import redis.asyncio
 
-from app import bounds
+from app.bootstrap import bounds
+from app.bootstrap.startup import load_agents
 from app.config import Settings
 from app.dispatch.intake import Intake
 from app.dispatch.scripts import ScriptRunner
@@ -18,7 +19,6 @@ from app.dispatch.store import TaskStore
 from app.keys import Keys
 from app.model.plan import Plan
 from app.model.task import CancelMode, NewTask, new_task_id
-from app.startup import load_agents
 
 AT_ONCE = 200
 PLAN = Plan.model_validate({"planner": "client", "steps": [{"step_id": 1, "agent": "noop", "payload": "x"}]})

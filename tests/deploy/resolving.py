@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 import typer
 from dramatiq.cli import make_argument_parser
 
+from app.bootstrap.startup import load_agents
 from app.cli.main import Stepstream
 from app.config import Settings, unknown_variables
 from app.dispatch.leaving import EXIT_S_MAX
 from app.model.agents import AgentRegistry
-from app.startup import load_agents
 
 #: Variables that are not ours and that processes of ours read.
 FOREIGN = {"REDIS_URL", "NO_COLOR"}

@@ -24,7 +24,7 @@ from tests.unit.test_retry import attempt
 MISSING = """
 import sys
 sys.modules['opentelemetry.sdk'] = None
-from app.startup import begin
+from app.bootstrap.startup import begin
 begin('api')
 """
 OPENED = """

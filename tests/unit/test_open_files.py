@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-from app.open_files import affordable
+from app.bootstrap.open_files import affordable
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 found = affordable({viewers})
 print(found, resource.getrlimit(resource.RLIMIT_NOFILE)[0], file=sys.stderr)

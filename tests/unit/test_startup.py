@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import stepstream
+from app.bootstrap.startup import AgentModuleMissing, load_agents
 from app.config import Settings
-from app.startup import AgentModuleMissing, load_agents
 
 
 def test_agents_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from app import bounds
+from app.bootstrap import bounds
 from app.config import Settings
 from app.errors import AgentError
 from app.llm.door import LlmExtraMissing, opened

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.bootstrap.startup import load_agents
 from app.broker.keys import ShardKeys
 from app.config import Settings
 from app.dispatch.dispatcher import Dispatcher
@@ -11,7 +12,6 @@ from app.model.task import CancelMode, Document, Moment, TaskStatus
 from app.planning.planners import Planners
 from app.planning.rules import RulePlanner
 from app.planning.validator import PlanLimits
-from app.startup import load_agents
 from app.web.options import WebOptions
 
 from .conftest import LIMITS, LINE, Bench

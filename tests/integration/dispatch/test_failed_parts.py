@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.bootstrap.startup import load_agents
 from app.config import Settings
 from app.dispatch.context import StepContext
 from app.dispatch.execute import Executor
@@ -17,7 +18,6 @@ from app.errors import Permanent
 from app.model.agents import AgentRegistry, StepOutput
 from app.model.task import Document
 from app.planning.rules import RulePlanner
-from app.startup import load_agents
 
 from .conftest import OPTIONS, Bench
 

@@ -20,7 +20,7 @@ loaded = {name.partition(".")[0] for name in sys.modules}
 tracing = {"opentelemetry.sdk.trace", "opentelemetry.exporter", "google.protobuf", "app.tracing.otel"}
 print(sorted(loaded & {"openai", "jiter"} | set(sys.modules) & tracing))
 """
-MISSING = "import sys; sys.modules['openai'] = None; from app.startup import begin; begin('api')"
+MISSING = "import sys; sys.modules['openai'] = None; from app.bootstrap.startup import begin; begin('api')"
 MODEL = {"STEPSTREAM_LLM_BASE_URL": "http://127.0.0.1:9/v1", "STEPSTREAM_LLM_MODEL": "small"}
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from app.bootstrap.open_files import affordable
 from app.config import Settings
 from app.draining import Draining
 from app.events.fire_log import FireLog
@@ -15,7 +16,6 @@ from app.events.log import EventLog
 from app.events.places import Places
 from app.events.waiters import Waiters
 from app.keys import Keys
-from app.open_files import affordable
 from app.redis_shared import SharedConnection
 
 
