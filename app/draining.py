@@ -1,4 +1,4 @@
-"""Whether this process is about to end, and how it hears of that: what waits is told at once, so that it ends cleanly."""
+"""Whether this process is about to end, and how it hears of that: whoever waits is told at once."""
 
 import asyncio
 import signal

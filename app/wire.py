@@ -8,7 +8,7 @@ HTTP on the wire, with the bounds that uvicorn's own protocol lacks: `uvicorn --
 | `LINGER_S_MAX`                    | a client that goes on sending after it was answered       |
 | `AHEAD_MAX`                       | one that sends request upon request and awaits no answer  |
 
-How large a body may be, and how long it may take, is up to the application (`app/api/deps.py`).
+How large a body may be, and how long it may take, is up to the application (`app/api/json_body.py`).
 """
 
 import asyncio

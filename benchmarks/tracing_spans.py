@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from app.dispatch.traces import attempting, processing
 from app.tracing.otel import OtelTracer
 from app.tracing.tracer import NO_TRACER, Tracer
-from tests.unit.test_retry import attempt
+from tests.unit.test_judging import attempt
 
 from .broker_rig import show
 

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.deps import JsonRoute, Services, Submitter
+from app.api.deps import Services, Submitter
+from app.api.json_body import JsonRoute
 from app.api.listing import TASK_ID, WORDS_CHARS_MAX, Instant
 from app.api.problems import documented
 from app.api.schemas import LABELS_MAX

@@ -13,7 +13,7 @@ from app.broker.dead_letters import DeadLetter
 from app.broker.keys import Level
 from app.broker.workers import WorkerReport
 from app.dispatch.fleet import failed_step, steps_of
-from app.dispatch.report import read_report
+from app.dispatch.worker_report import read_report
 from app.model.fleet import (
     LetterBody,
     LetterDetail,

@@ -80,8 +80,8 @@ async def task_counts(
 async def plan_of_task(_: Reader, task_id: TaskId, services: Services) -> PlanBody:
     """The plan as it stands, with the state of each step."""
     with kept(services):
-        plan = await services.store.plan(task_id)
-        view = await services.store.view(task_id)
+        plan = await services.reader.plan(task_id)
+        view = await services.reader.view(task_id)
     states = {step.step_id: step for step in view.steps}
     return PlanBody(
         task_id=task_id,

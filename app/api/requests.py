@@ -28,9 +28,9 @@ async def request_of_task(
     left to the server.
     """
     with kept(services):
-        plan = await services.store.plan(task_id)
-        task = await services.store.origin(task_id, task_id, plan)
-        grown = await services.store.grown(task_id)
+        plan = await services.reader.plan(task_id)
+        task = await services.reader.origin(task_id, task_id, plan)
+        grown = await services.reader.grown(task_id)
     texts = await _documents(task.inputs.documents_sha256, services) if documents else []
     inputs = RequestInputs(
         documents=texts, collection=task.inputs.collection, urls=task.inputs.urls, web=task.inputs.web
@@ -51,6 +51,6 @@ async def _documents(sha256: str | None, services: Services) -> list[Document]:
     if sha256 is None:
         return []
     try:
-        return await services.store.documents(sha256)
+        return await services.reader.documents(sha256)
     except TaskNotFound as error:
         raise NotPossible("The documents of the task are no longer kept.") from error

@@ -70,7 +70,7 @@ def finished(view: TaskView, outputs: Mapping[int, StepOutput]) -> FinishedTask:
 
 
 async def _in_form(media_type: str, view: TaskView, services: ApiServices) -> Response:
-    outputs = await services.store.outputs(view)
+    outputs = await services.reader.outputs(view)
     if media_type == MARKDOWN:
         return Response(_markdown(outputs), media_type=f"{MARKDOWN}; charset=utf-8")
     if media_type == HTML:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from pydantic import Field
 
-from app.api.deps import OptionalJsonRoute, Services, Submitter, TaskId, kept, view_of
+from app.api.deps import Services, Submitter, TaskId, kept, view_of
+from app.api.json_body import OptionalJsonRoute
 from app.api.problems import documented
 from app.api.schemas import StrictBody
 from app.api.text import PRINTABLE, PlanJson

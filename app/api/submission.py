@@ -84,7 +84,7 @@ async def answer(task: Task, wishes: Wishes, request: Request, services: ApiServ
         headers["Preference-Applied"] = wishes.wait.applied
     if view is None or not view.status.terminal:
         return _accepted(task, view, headers)
-    outputs = await services.store.outputs(view) if view.status is TaskStatus.COMPLETED else {}
+    outputs = await services.reader.outputs(view) if view.status is TaskStatus.COMPLETED else {}
     return Response(finished(view, outputs).model_dump_json(), media_type=JSON, headers=headers)
 
 

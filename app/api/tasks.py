@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from structlog.contextvars import bind_contextvars
 
-from app.api.deps import JsonRoute, Metrics, Reader, Services, Submitter, TaskId, Traceparent, view_of
+from app.api.deps import Metrics, Reader, Services, Submitter, TaskId, Traceparent, view_of
+from app.api.json_body import JsonRoute
 from app.api.problems import TaskExpired, documented
 from app.api.schemas import RunTask
 from app.api.submission import RESPONSES, AnswerWishes, answer

@@ -73,7 +73,7 @@ class ApiServices:
     keys: Keys
     registry: AgentRegistry
     dispatcher: Dispatcher
-    store: TaskReader
+    reader: TaskReader
     tasks: TaskList
     counter: TaskCounter
     log: EventLog
@@ -126,7 +126,7 @@ async def api_services(settings: Settings) -> AsyncIterator[ApiServices]:
                 keys=keys,
                 registry=agents,
                 dispatcher=dispatcher,
-                store=reader,
+                reader=reader,
                 tasks=tasks,
                 counter=TaskCounter(client, keys, tasks),
                 log=watch.log,

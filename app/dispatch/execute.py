@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from app.dispatch import growth
-from app.dispatch.answers import KeptAnswers
 from app.dispatch.attempt import Attempt, Fenced
 from app.dispatch.context import LoadDocuments, StepContext
 from app.dispatch.contract import Returned, artifact, only_reports, read_input, read_output
 from app.dispatch.growth import Additions, Gap, GrowthLimits, NewStep
 from app.dispatch.invoke import Invoker
+from app.dispatch.judging import attempts_max
+from app.dispatch.kept_answers import KeptAnswers
 from app.dispatch.memos import Memos
 from app.dispatch.progress import ProgressBuffer
 from app.dispatch.reader import TaskReader
-from app.dispatch.retry import attempts_max
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running
 from app.dispatch.tools import using

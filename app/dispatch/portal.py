@@ -25,9 +25,9 @@ from app.broker.broker import RedisStreamsBroker
 from app.broker.errors import Release
 from app.dispatch.attempt import Attempt
 from app.dispatch.leaving import HAND_BACK_S, Leaving, Requests, release_all
-from app.dispatch.report import report
 from app.dispatch.runner import StepRunner
 from app.dispatch.traces import processing
+from app.dispatch.worker_report import report
 from app.errors import Unavailable
 from app.logs.setup import identify, in_dramatiq_command
 from app.model.agents import AgentRegistry

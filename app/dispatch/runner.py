@@ -18,10 +18,10 @@ from app.broker.errors import Release
 from app.dispatch.attempt import Attempt, Fenced, StepRef
 from app.dispatch.execute import Executor, Success
 from app.dispatch.invoke import NoSlot
+from app.dispatch.judging import Deferral, Failure, internal_failure, judge
 from app.dispatch.leaving import RELEASE_S_MAX, Batches
 from app.dispatch.observing import AttemptObserver, AttemptOutcome, Unobserved
 from app.dispatch.progress import ProgressBuffer
-from app.dispatch.retry import Deferral, Failure, internal_failure, judge
 from app.dispatch.settling import Ended, Outcome, Settler
 from app.dispatch.step_store import StepStore
 from app.dispatch.stops import Running, Stops

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from app.dispatch.attempt import Attempt
 from app.dispatch.execute import Executor, Success
+from app.dispatch.judging import Deferral, Failure, judge
 from app.dispatch.observing import AttemptOutcome
-from app.dispatch.retry import Deferral, Failure, judge
 from app.dispatch.step_store import PlanHasGrown, StepStore
 from app.errors import Permanent
 from app.model.events import ErrorInfo

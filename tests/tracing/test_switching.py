@@ -19,7 +19,7 @@ from app.tracing.door import Mode, wanted
 from app.tracing.otel import OtelTracer
 from app.tracing.tracer import Begin
 from tests.test_architecture import ROOT, modules
-from tests.unit.test_retry import attempt
+from tests.unit.test_judging import attempt
 
 MISSING = """
 import sys

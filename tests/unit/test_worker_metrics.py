@@ -9,7 +9,7 @@ import pytest
 
 from app.bootstrap.exporter import reachable
 from app.config import Settings
-from app.dispatch.report import read_report
+from app.dispatch.worker_report import read_report
 from app.metrics.cells import Cells, Reading
 from app.metrics.run_folder import RunFolder
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.dispatch.answers import KeptAnswers
+from app.dispatch.kept_answers import KeptAnswers
 from app.dispatch.memos import Memos
 from app.llm.client import LlmClient
 from app.llm.conversation import Conversation

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.dispatch.attempt import Attempt, StepRef
-from app.dispatch.retry import MESSAGE_CHARS_MAX, RETRY_AFTER_MS_MAX, Deferral, judge
+from app.dispatch.judging import MESSAGE_CHARS_MAX, RETRY_AFTER_MS_MAX, Deferral, judge
 from app.errors import Permanent, RateLimited, Retryable
 from app.model.agents import AgentSpec, StepInput, StepOutput
 from app.model.output import TaskOutput
