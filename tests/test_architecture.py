@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,10 @@ LEVELS: list[tuple[str, ...]] = [
     ("app.api", "actors"),
     ("app.main", "app.wire", "app.cli", "app.__main__"),
 ]  # fmt: skip
+
+#: What docs/architecture.md calls these levels, in the same order.
+LEVEL_NAMES = ("facts", "library", "ways out", "state", "services", "wiring", "edges", "processes")
+ROW = re.compile(r"^\|([a-z ]*)\| (.*?) \| .* \|$", re.MULTILINE)
 
 JOURNEY = {
     "app.api.tasks": "run_task",
@@ -145,3 +150,27 @@ def test_the_stations_of_the_journey_exist(module: str, symbols: str) -> None:
             target = getattr(target, part)
         assert f"{module.replace('.', '/')}.py" in page
         assert symbol.rpartition(".")[2] in page
+
+
+def test_the_map_has_every_folder_and_module_at_its_level() -> None:
+    """docs/architecture.md names what lies in `app` and in `app/dispatch`, and puts each where the imports have it."""
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    section = page.partition("## What lies where\n")[2].partition("\n## ")[0]
+    wanted = [path for folder in ("app", "app/dispatch") for path in (ROOT / folder).iterdir() if is_ours(path)]
+
+    assert {path.name for path in wanted if f"{path.name}`" not in section and f"{path.name}/`" not in section} == set()
+
+    name, placed = "", set[str]()
+    for row in ROW.finditer(section.partition("\n`app` never")[0]):
+        name = row[1].strip() or name
+        for path in re.findall(r"`(app/[a-z_/]+|actors)(?:\.py)?`", row[2]):
+            module = path.replace("/", ".")
+            assert level(module) in (-1, LEVEL_NAMES.index(name)), module
+            placed.add(module)
+    assert {f"app.{path.stem}" for path in wanted if path.parent.name == "app" and path.is_dir()} <= placed
+
+
+def is_ours(path: Path) -> bool:
+    """Whether it is a folder or a module to be read; `__init__` and `__main__` are not."""
+    filled = path.is_dir() and any(child.name != "__pycache__" for child in path.iterdir())
+    return not path.name.startswith("__") and (filled or path.suffix == ".py")
