@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import local_redis
+
+# A shell that starts us in the background has SIGINT ignored, and so would have every process that a test starts and
+# ends with it: what is ignored is inherited over exec, what has a handler is not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something of the machine and nothing of the code; the rest as it was found.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -46,7 +52,7 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator["redis.Redis"]:
     """A plain synchronous client that never re-sends a command by itself."""
-    client = redis.Redis.from_url(redis_url, protocol=2, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+    client = redis.Redis.from_url(redis_url, protocol=2, socket_timeout=60, retry=Retry(NoBackoff(), 0))
     yield client
     client.close()
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,22 +15,25 @@ from uuid import uuid4
 import httpx2
 import redis
 
+from tests.free_ports import free_port
 from tests.redis_users import as_user
 
-START_TIMEOUT_S = 60.0
+__all__ = ["free_port"]
+
+#: What takes two seconds on a quiet machine takes a minute on one that ten programs share.
+START_TIMEOUT_S = 180.0
+REPLY_TIMEOUT_S = 60.0
+#: How long a process may take to end once it was asked to.
+EXIT_TIMEOUT_S = 180.0
+#: Short, since tests wait for it to lapse: who has it must stand that a living worker of two lost it in a pause.
 LEASE_MS = 1000
+#: For workers that nobody kills: their steps are run once, however slow the machine is.
+LASTING_LEASE = {"STEPSTREAM_LEASE_MS": "120000"}
 LINE = [
     {"step_id": 1, "agent": "noop", "payload": "a"},
     {"step_id": 2, "agent": "noop", "payload": "b", "depends_on": [1]},
     {"step_id": 3, "agent": "noop", "payload": "c", "depends_on": [2]},
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -82,26 +84,27 @@ class Stack:
 
     def answers(self, path: str) -> bool:
         try:
-            return httpx2.get(self.url + path, timeout=2).status_code == 200
+            return httpx2.get(self.url + path, timeout=10).status_code == 200
         except httpx2.HTTPError:
             return False
 
     def submit(self, plan: list[dict[str, Any]] | None = None, **body: Any) -> str:
         """Submits a task; returns its id."""
-        reply = httpx2.post(f"{self.url}/run-task", json={"task": "Do it", **({"plan": plan} if plan else {}), **body})
+        asked = {"task": "Do it", **({"plan": plan} if plan else {}), **body}
+        reply = httpx2.post(f"{self.url}/run-task", json=asked, timeout=REPLY_TIMEOUT_S)
         assert reply.status_code == 202, reply.text
         task_id: str = reply.json()["task_id"]
         return task_id
 
     def get(self, path: str) -> Any:
-        reply = httpx2.get(self.url + path)
+        reply = httpx2.get(self.url + path, timeout=REPLY_TIMEOUT_S)
         assert reply.status_code == 200, reply.text
         return reply.json()
 
     def kill(self, process: "subprocess.Popen[bytes]") -> None:
         """kill -9 of a process and all its children."""
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=EXIT_TIMEOUT_S)
 
     def stop_workers(self) -> None:
         """kill -9 of every worker; the API stays."""

@@ -12,7 +12,7 @@ Scrape = dict[str, float]
 
 def scrape(url: str) -> Scrape:
     """Every series as it is written, `name{label="value"}` with the labels in order, and its value."""
-    reply = httpx2.get(url, timeout=10)
+    reply = httpx2.get(url, timeout=60)
     assert reply.status_code == 200, reply.text
     return parsed(reply.text)
 
@@ -36,6 +36,6 @@ def total(found: Scrape, prefix: str) -> float:
 def complaints(text: str) -> str:
     """What `promtool check metrics` has against it."""
     checked = subprocess.run(
-        [promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=30
+        [promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False, timeout=120
     )
     return checked.stdout + checked.stderr

@@ -43,7 +43,7 @@ class GuardedRedis:
         return logged_in(f"redis://127.0.0.1:{self.port}/0", user, self.password)
 
     def client(self, user: str) -> "redis.Redis":
-        client: redis.Redis = redis.Redis.from_url(self.url(user), protocol=2, socket_timeout=10)
+        client: redis.Redis = redis.Redis.from_url(self.url(user), protocol=2, socket_timeout=60)
         return client
 
     def denied(self) -> list[dict[str, object]]:
@@ -59,7 +59,7 @@ def made_users(folder: Path, password: str, namespace: str) -> Path:
     made = subprocess.run(
         [SHIPPED / "set-passwords", SHIPPED / "users.acl"],
         env={**os.environ, **passwords, "STEPSTREAM_NAMESPACE": namespace},
-        capture_output=True, text=True, check=True, timeout=30,
+        capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     path = folder / "users.acl"
     path.write_text(made.stdout)
@@ -84,7 +84,7 @@ def guarded_redis(
         yield server
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=120)
 
 
 def _wait_ready(server: GuardedRedis, process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -47,7 +47,7 @@ class Containers:
         for process in self.processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+                process.wait(TIMEOUT_S)
 
 
 class Composed:
@@ -99,7 +99,7 @@ class Composed:
             env=os.environ | self.variables(name),
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=TIMEOUT_S,
             check=False,
         )
 
@@ -114,13 +114,13 @@ class Composed:
         """What they end with when they are asked to."""
         for name in names:
             self._running[name].send_signal(signal.SIGTERM)
-        return [self._running[name].wait(60) for name in names]
+        return [self._running[name].wait(TIMEOUT_S) for name in names]
 
     def stop(self) -> None:
         for process in self._running.values():
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait(10)
+                process.wait(TIMEOUT_S)
         self._network.kill()
         self._network.communicate()
         (self._image / "hosts").unlink()

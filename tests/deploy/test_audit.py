@@ -44,7 +44,7 @@ def advisories(flaws: dict[str, Any]) -> Iterator[str]:
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v1/query"
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 

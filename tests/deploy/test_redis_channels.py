@@ -31,9 +31,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedRedis]:
 async def bench(server: GuardedRedis) -> AsyncIterator[Bench]:
     admin, api, worker = (redis_async.connect(server.url(user)) for user in ("admin", "api", "worker"))
     keys = Keys("stepstream")
-    tasks = TaskStore(ScriptRunner(api, keys, retry_ms_max=1000), LIMITS)
-    steps = StepStore(ScriptRunner(worker, keys, retry_ms_max=1000), STEP_LIMITS)
-    yield Bench(admin, keys, tasks, steps, TaskReader(api, keys, retry_ms_max=1000))
+    tasks = TaskStore(ScriptRunner(api, keys, retry_ms_max=60_000), LIMITS)
+    steps = StepStore(ScriptRunner(worker, keys, retry_ms_max=60_000), STEP_LIMITS)
+    yield Bench(admin, keys, tasks, steps, TaskReader(api, keys, retry_ms_max=60_000))
     for client in (admin, api, worker):
         await client.aclose()
 

@@ -125,7 +125,7 @@ def test_processes_end_with_a_line_and_code_2(
     """Before they listen or take any work."""
     program = [str(Path(sys.executable).parent / command[0]), *command[1:]]
     told = deployment(tmp_path, configured(LIMITED), "refused").environment
-    done = subprocess.run(program, env={**os.environ, **told}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(program, env={**os.environ, **told}, capture_output=True, text=True, timeout=300, check=False)
 
     refused = [line for line in (done.stdout + done.stderr).splitlines() if "redis_refused" in line]
     assert done.returncode == 2
@@ -153,4 +153,4 @@ def test_a_server_that_comes_later_is_looked_at_then(tmp_path: Path) -> None:
     finally:
         stack.stop()
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=180)

@@ -23,7 +23,7 @@ PASSWORD = "p:ss/w@rd"
 
 
 def openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=180)
 
 
 def authority(folder: Path, name: str) -> None:
@@ -88,7 +88,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
         yield found
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=180)
 
 
 def answers(process: "subprocess.Popen[bytes]", server: TlsRedis) -> bool:

@@ -17,14 +17,14 @@ from app.access.principal import Scope
 from app.keys import Keys
 from tests.deploy.test_monitoring import OF_PROMETHEUS, PROMETHEUS, expressions, rules_of, selectors
 from tests.deploy.tools import tool
-from tests.deployment import Stack, free_port, running, wait_for
+from tests.deployment import LASTING_LEASE, Stack, free_port, running, wait_for
 
 pytestmark = pytest.mark.full
 CHAIN = [
     {"step_id": 1, "agent": "noop", "payload": "a"},
     {"step_id": 2, "agent": "noop", "payload": "b", "depends_on": [1]},
 ]
-MEASURED = {"STEPSTREAM_METRICS": "true", "STEPSTREAM_METRICS_PORT": "0"}
+MEASURED = {"STEPSTREAM_METRICS": "true", "STEPSTREAM_METRICS_PORT": "0", **LASTING_LEASE}
 HOPELESS = [{"step_id": 1, "agent": "hopeless", "payload": "fails"}]
 
 
@@ -69,7 +69,7 @@ def prometheus(stack: Stack, keys: dict[Scope, str], tmp_path_factory: pytest.Te
         yield asked
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=180)
 
 
 def shortened(path: Path, api: str) -> str:
@@ -87,20 +87,22 @@ class Asked:
 
     def ready(self) -> bool:
         try:
-            return httpx2.get(f"{self._url}/-/ready", timeout=2).status_code == 200
+            return httpx2.get(f"{self._url}/-/ready", timeout=10).status_code == 200
         except httpx2.HTTPError:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        reply = httpx2.get(f"{self._url}/api/v1/query", params={"query": expression}).raise_for_status()
+        reply = httpx2.get(f"{self._url}/api/v1/query", params={"query": expression}, timeout=60).raise_for_status()
         result: list[dict[str, Any]] = reply.json()["data"]["result"]
         return result
 
     def names(self) -> set[str]:
-        return set(httpx2.get(f"{self._url}/api/v1/label/__name__/values").raise_for_status().json()["data"])
+        return set(
+            httpx2.get(f"{self._url}/api/v1/label/__name__/values", timeout=60).raise_for_status().json()["data"]
+        )
 
     def firing(self) -> set[str]:
-        alerts = httpx2.get(f"{self._url}/api/v1/alerts").raise_for_status().json()["data"]["alerts"]
+        alerts = httpx2.get(f"{self._url}/api/v1/alerts", timeout=60).raise_for_status().json()["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
 
 
@@ -116,7 +118,8 @@ def test_api_and_workers_are_scraped(stack: Stack, prometheus: Asked) -> None:
     wait_for(lambda: len(prometheus.query('up{job="stepstream-workers"} == 1')) == 2, "two supervisors are scraped")
     wait_for(lambda: len(prometheus.query('up{job="stepstream-api"} == 1')) == 1, "the API is scraped")
 
-    assert prometheus.query("sum(stepstream_worker_processes)")[0]["value"][1] == "3"
+    # A scrape that takes longer than a second is none, and its series are gone until the next one.
+    wait_for(lambda: prometheus.query("sum(stepstream_worker_processes) == 3"), "all processes are counted")
 
 
 def test_every_metric_that_a_rule_or_a_panel_reads_is_there(
@@ -124,7 +127,7 @@ def test_every_metric_that_a_rule_or_a_panel_reads_is_there(
 ) -> None:
     """After a task has run, each series of rules, alerts and dashboard exists in the database of Prometheus."""
     submitted(stack, keys[Scope.SUBMIT], CHAIN)
-    assert httpx2.get(f"{stack.url}/tasks").status_code == 401
+    assert httpx2.get(f"{stack.url}/tasks", timeout=60).status_code == 401
     recorded = {rule["record"] for rule in rules_of("rules.yml")}
     read = {found.name for text in expressions().values() for found in selectors(promql_parser.parse(text))}
 

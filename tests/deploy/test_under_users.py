@@ -32,7 +32,7 @@ def test_everything_works_and_nothing_is_denied(tmp_path: Path) -> None:
         told = {"STEPSTREAM_TEST_REDIS_URL": server.url("admin"), PASSWORD_VARIABLE: server.password}
         result = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-m", "not full", "-k", ALONE, *SIDE_BY_SIDE, *RUNS],
-            cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=900, check=False,
+            cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=1_700, check=False,
         )  # fmt: skip
         denied = [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in server.denied()]
 

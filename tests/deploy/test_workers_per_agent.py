@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from tests.deploy.resolving import agents
-from tests.deployment import running, wait_for
+from tests.deployment import REPLY_TIMEOUT_S, running, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -34,4 +34,8 @@ def test_each_step_runs_at_the_worker_of_its_agent(redis_url: str, tmp_path: Pat
 
 def workers(url: str) -> dict[str, list[str]]:
     """The queues of each worker that lives, by its id."""
-    return {each["worker_id"]: each["queues"] for each in httpx2.get(f"{url}/workers").json() if each["alive"]}
+    return {
+        each["worker_id"]: each["queues"]
+        for each in httpx2.get(f"{url}/workers", timeout=REPLY_TIMEOUT_S).json()
+        if each["alive"]
+    }

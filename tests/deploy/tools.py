@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
-TIMEOUT_S = 120
+TIMEOUT_S = 300
 
 
 def tool(name: str) -> str:

@@ -21,7 +21,7 @@ async def noop(step: StepInput, ctx: StepContext) -> StepOutput:
     return StepOutput(summary=step.text)
 
 
-@agent("gated", timeout_ms=30_000)
+@agent("gated", timeout_ms=600_000)
 async def gated(step: StepInput, ctx: StepContext) -> StepOutput:
     """Notes that it began, and ends when a file of its text's name appears beside the ledger."""
     note(f"began {ctx.step_id} {ctx.attempt}")

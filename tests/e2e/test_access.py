@@ -15,7 +15,7 @@ from app import local_redis
 from app.access.keyring import Keyring
 from app.access.principal import Rates, Scope
 from app.keys import Keys
-from tests.deployment import LINE, Stack
+from tests.deployment import LINE, REPLY_TIMEOUT_S, Stack
 
 pytestmark = pytest.mark.full
 
@@ -37,7 +37,7 @@ class Deployment:
     def ask(self, method: str, path: str, key: str | None = None, **request: Any) -> httpx2.Response:
         """A request to the first API; what it answers is kept."""
         headers = {"Authorization": f"Bearer {key or self.key}"} | request.pop("headers", {})
-        reply = httpx2.request(method, self.apis[0].url + path, headers=headers, timeout=20, **request)
+        reply = httpx2.request(method, self.apis[0].url + path, headers=headers, timeout=REPLY_TIMEOUT_S, **request)
         self.told += f"{reply.headers}\n{reply.text}\n"
         return reply
 
@@ -88,7 +88,9 @@ def test_two_processes_count_as_one(deployment: Deployment) -> None:
     headers = {"Authorization": f"Bearer {token.text}"}
 
     def ask(number: int) -> int:
-        return httpx2.get(f"{deployment.apis[number % 2].url}/agents", headers=headers, timeout=20).status_code
+        return httpx2.get(
+            f"{deployment.apis[number % 2].url}/agents", headers=headers, timeout=REPLY_TIMEOUT_S
+        ).status_code
 
     with ThreadPoolExecutor(16) as pool:
         statuses = Counter(pool.map(ask, range(3 * LIMIT)))

@@ -16,7 +16,7 @@ from app.cli.main import cli
 from app.client import Client
 from tests.e2e.commands import command, fresh_environment, read_until, start
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 #: A user's own module, found on the import path.
 AGENTS = """
@@ -24,7 +24,7 @@ from pathlib import Path
 import anyio
 from actors.agent import Permanent, StepContext, StepInput, StepOutput, agent
 
-@agent("patient", timeout_ms=30_000)
+@agent("patient", timeout_ms=600_000)
 async def patient(step: StepInput, ctx: StepContext) -> StepOutput:
     while not await anyio.Path(step.text).exists():
         await anyio.sleep(0.02)

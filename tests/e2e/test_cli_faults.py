@@ -16,12 +16,12 @@ import pytest
 from app import local_redis
 from tests.e2e.commands import fresh_environment, read_until, start
 
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 AGENTS = """
 from actors.agent import StepContext, StepInput, StepOutput, agent
 import anyio
 
-@agent("patient", timeout_ms=30_000)
+@agent("patient", timeout_ms=600_000)
 async def patient(step: StepInput, ctx: StepContext) -> StepOutput:
     while not await anyio.Path(step.text).exists():
         await anyio.sleep(0.02)
@@ -50,8 +50,8 @@ def state(environment: dict[str, str]) -> dict[str, Any]:
 
 
 def gone(pid: int) -> bool:
-    """Within 20 s."""
-    deadline = time.monotonic() + 20
+    """Within the time that anything may take."""
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)

@@ -23,7 +23,7 @@ from tests.deployment import LINE, Stack
 from tests.unit.scripted_server import serving
 
 PROGRAM = str(Path(sys.executable).parent / "stepstream")
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 @pytest.fixture(scope="module")

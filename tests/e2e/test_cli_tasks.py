@@ -169,7 +169,7 @@ def test_a_pipe_gets_objects_and_a_table_when_it_asks_for_one(shared_api: Stack)
         command = [sys.executable, "-m", "app", "tasks", "ls", "--label", "test:pipe", *arguments]
         environment = {**os.environ, "STEPSTREAM_URL": shared_api.url, "FORCE_COLOR": ""}
         environment.pop("COLUMNS", None)  # a width that somebody set would hold for a pipe too
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True, env=environment)
         return done.stdout.splitlines()
 
     assert [json.loads(line)["task_id"] for line in piped()] == ids[::-1]

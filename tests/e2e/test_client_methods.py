@@ -42,7 +42,7 @@ def test_a_task_from_its_plan_to_its_deletion(stack: Stack, api: Client) -> None
     accepted = api.submit("Do it", plan=LINE, labels={"test": "methods"}, idempotency_key=f"k-{id(api)}")
     again = api.submit("Do it", plan=LINE, labels={"test": "methods"}, idempotency_key=f"k-{id(api)}")
     task_id = accepted.task_id
-    task = api.wait(task_id, timeout_s=30)
+    task = api.wait(task_id, timeout_s=180)
 
     assert accepted.plan == planned
     assert again.task_id == task_id
@@ -60,7 +60,7 @@ def test_a_task_from_its_plan_to_its_deletion(stack: Stack, api: Client) -> None
         event.seq for event in written if event.type == "step.completed" or event.terminal
     ]
     fork = api.fork(task_id, from_step=3).task_id
-    assert api.wait(fork, timeout_s=30).parent_task_id == task_id
+    assert api.wait(fork, timeout_s=180).parent_task_id == task_id
     assert {fork, task_id} <= {found.task_id for found in api.tasks(labels={"test": "methods"}, page_size=1)}
     api.delete(fork)
     api.delete(task_id)
@@ -87,7 +87,7 @@ def test_several_tasks_are_followed_in_one_stream(stack: Stack, api: Client) -> 
 def test_the_firehose_tells_of_all_tasks_and_workers(stack: Stack, api: Client) -> None:
     """What is kept, up to now; and live, until somebody has seen enough."""
     task_id = api.submit("Do it", plan=LINE, labels={"test": f"fire-{id(api)}"}).task_id
-    last_seq = api.wait(task_id, timeout_s=30).last_seq
+    last_seq = api.wait(task_id, timeout_s=180).last_seq
 
     kept = list(api.firehose("0", follow=False))
     mine = [event.seq for event in kept if event.task_id == task_id]
@@ -118,14 +118,14 @@ def test_a_task_is_steered(stack: Stack, api: Client) -> None:
     with pytest.raises(TimeoutError):
         api.wait(task_id, timeout_s=0.3)
     assert api.cancel(task_id, CancelMode.FORCE, "enough").status == TaskStatus.CANCELLED
-    assert api.wait(task_id, timeout_s=30).status == TaskStatus.CANCELLED
+    assert api.wait(task_id, timeout_s=180).status == TaskStatus.CANCELLED
 
 
 def test_what_has_failed_is_retried_as_a_task_and_as_a_dead_letter(stack: Stack, api: Client) -> None:
     """The letter of a failed step is found, looked at, put back, and thrown away."""
     (stack.folder / "hope").unlink(missing_ok=True)
     task_id = api.submit("Hope", plan=HOPELESS).task_id
-    assert api.wait(task_id, timeout_s=30).status == TaskStatus.FAILED
+    assert api.wait(task_id, timeout_s=180).status == TaskStatus.FAILED
     letter = _letter(api, task_id)
     assert api.dead_letter(letter.id).body_bytes > 0
     seen = api.task(task_id).last_seq
@@ -135,12 +135,12 @@ def test_what_has_failed_is_retried_as_a_task_and_as_a_dead_letter(stack: Stack,
     (stack.folder / "hope").touch()
     answer = api.requeue(_letter(api, task_id).id)
     assert (answer.requeued, answer.task_id) == ("step", task_id)
-    assert api.wait(task_id, timeout_s=30).status == TaskStatus.COMPLETED
+    assert api.wait(task_id, timeout_s=180).status == TaskStatus.COMPLETED
     assert "<em>was</em>" in api.html(task_id)
 
     (stack.folder / "hope").unlink()
     other = api.submit("Hope", plan=HOPELESS).task_id
-    api.wait(other, timeout_s=30)
+    api.wait(other, timeout_s=180)
     api.discard(_letter(api, other).id)
     assert [found for found in api.dead_letters("hopeless", page_size=1) if found.task_id == other] == []
 
@@ -170,7 +170,7 @@ def test_one_action_for_many_tasks(stack: Stack, api: Client) -> None:
     assert api.counts(labels=labels, words="do").open == 3
     cancelled = list(api.bulk(BulkAction.CANCEL, labels=labels, page_size=2))
     for task_id in ids:
-        api.wait(task_id, timeout_s=30)
+        api.wait(task_id, timeout_s=180)
     assert [(one.task_id, one.refused) for one in cancelled] == [(task_id, None) for task_id in reversed(ids)]
     assert api.counts(labels=labels).cancelled == 3
     assert len(list(api.bulk(BulkAction.DELETE, labels=labels))) == 3

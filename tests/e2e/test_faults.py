@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx2
 
 from app.local_redis import LocalServer
-from tests.deployment import LINE, Stack, wait_for
+from tests.deployment import LINE, REPLY_TIMEOUT_S, Stack, wait_for
 
 from .test_stream import read
 from .test_workers import GATED, assert_sound
@@ -16,8 +16,8 @@ def test_an_api_without_redis_says_so(bare_stack: Stack) -> None:
     bare_stack.environment["REDIS_URL"] = "redis://127.0.0.1:1/0"
     bare_stack.api()
 
-    ready = httpx2.get(f"{bare_stack.url}/readyz", timeout=10)
-    refused = httpx2.post(f"{bare_stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=10)
+    ready = httpx2.get(f"{bare_stack.url}/readyz", timeout=REPLY_TIMEOUT_S)
+    refused = httpx2.post(f"{bare_stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=REPLY_TIMEOUT_S)
 
     for reply in (ready, refused):
         assert reply.status_code == 503
@@ -38,7 +38,7 @@ def test_a_task_survives_a_restart_of_redis(bare_stack: Stack, own_redis: Callab
     assert server.process is not None
     server.process.kill()
     server.process.wait()
-    refused = httpx2.post(f"{stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=10)
+    refused = httpx2.post(f"{stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=REPLY_TIMEOUT_S)
     assert refused.status_code == 503
     own_redis()
     (stack.folder / "gate").touch()

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.deployment import Stack, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, REPLY_TIMEOUT_S, Stack, wait_for
 from tests.e2e.commands import fresh_environment, read_until, start
 
 CANARY = "c4n4ry"
@@ -57,7 +57,7 @@ def watched_task(url: str) -> str:
     headers = {"X-Request-ID": "from-outside", "X-Api-Key": CANARY, "traceparent": TRACE}
     reply = httpx2.post(f"{url}/run-task", json={"task": "Talk", "plan": PLAN}, headers=headers)
     task_id: str = reply.json()["task_id"]
-    httpx2.get(f"{url}/stream/{task_id}", timeout=30)
+    httpx2.get(f"{url}/stream/{task_id}", timeout=REPLY_TIMEOUT_S)
     return task_id
 
 
@@ -69,7 +69,7 @@ def whole_run(environment: dict[str, str]) -> tuple[str, str]:
     try:
         task_id = watched_task(re.findall(r"listens on (http://[\d.:]+)", head)[0])
         up.send_signal(signal.SIGTERM)
-        rest, _ = up.communicate(timeout=30)
+        rest, _ = up.communicate(timeout=EXIT_TIMEOUT_S)
     finally:
         up.kill()
     assert up.returncode == 0
@@ -116,7 +116,7 @@ def test_workers_of_the_plain_command_write_json(bare_stack: Stack, skip: list[s
     """`dramatiq actors`: all but the lines of its main process, which imports nothing of ours."""
     worker = bare_stack.worker(*skip)
     worker.send_signal(signal.SIGTERM)
-    worker.wait(20)
+    worker.wait(EXIT_TIMEOUT_S)
     lines = (bare_stack.folder / "worker-0.log").read_text().splitlines()
 
     texts = [line for line in lines if "[dramatiq.MainProcess]" in line]
@@ -132,7 +132,7 @@ def test_an_api_of_the_plain_command_writes_json(bare_stack: Stack) -> None:
     api = bare_stack.api()
     bare_stack.submit()
     api.send_signal(signal.SIGTERM)
-    api.wait(20)
+    api.wait(EXIT_TIMEOUT_S)
     lines = [json.loads(line) for line in (bare_stack.folder / "uvicorn-0.log").read_text().splitlines()]
 
     # The third one tells that the Redis of the tests keeps nothing.

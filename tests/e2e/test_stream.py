@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from app.model.events import EVENT, EVENT_TYPES, Event
-from tests.deployment import LINE, Stack
+from tests.deployment import LINE, REPLY_TIMEOUT_S, Stack
 
 PLAN = [
     {"step_id": 1, "agent": "retriever", "payload": "wood stove heat"},
@@ -24,7 +24,7 @@ DOCUMENTS = [
 def stream(stack: Stack, task_id: str, last_id: str | None = None) -> Iterator[Iterator[tuple[str, Event]]]:
     """An open event stream: pairs of SSE id and event."""
     headers = {"Last-Event-ID": last_id} if last_id else {}
-    with httpx2.stream("GET", f"{stack.url}/stream/{task_id}", headers=headers, timeout=20) as reply:
+    with httpx2.stream("GET", f"{stack.url}/stream/{task_id}", headers=headers, timeout=REPLY_TIMEOUT_S) as reply:
         assert reply.status_code == 200, reply.read()
         assert reply.headers["content-type"].startswith("text/event-stream")
         yield frames(reply)
@@ -83,7 +83,9 @@ def test_a_client_at_the_end_is_told_to_stay_away(shared_stack: Stack) -> None:
     task_id = shared_stack.submit(LINE)
     last_id = read(shared_stack, task_id)[-1][0]
 
-    reply = httpx2.get(f"{shared_stack.url}/stream/{task_id}", headers={"Last-Event-ID": last_id})
+    reply = httpx2.get(
+        f"{shared_stack.url}/stream/{task_id}", headers={"Last-Event-ID": last_id}, timeout=REPLY_TIMEOUT_S
+    )
 
     assert reply.status_code == 204
 

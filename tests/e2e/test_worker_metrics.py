@@ -13,12 +13,12 @@ import pytest
 
 from app import local_redis
 from app.metrics.exporter import PORTS, listening
-from tests.deployment import LINE, Stack, deployment, free_port, running, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LASTING_LEASE, LINE, Stack, deployment, free_port, running, wait_for
 from tests.prometheus import Scrape, complaints, scrape, total
 
 STARTED = "stepstream_step_wait_seconds_count"
 ENDED = "stepstream_step_duration_seconds_count"
-SERVED = {"STEPSTREAM_METRICS": "true", "STEPSTREAM_METRICS_PORT": "0"}
+SERVED = {"STEPSTREAM_METRICS": "true", "STEPSTREAM_METRICS_PORT": "0", **LASTING_LEASE}
 GATED = [{"step_id": 1, "agent": "gated", "payload": "gate"}]
 
 
@@ -149,7 +149,7 @@ def test_any_number_of_processes_is_summed_up(served: Stack, options: list[str])
 
     supervisor.send_signal(signal.SIGTERM)
 
-    assert supervisor.wait(timeout=30) == 0
+    assert supervisor.wait(timeout=EXIT_TIMEOUT_S) == 0
     wait_for(lambda: refuses(url), "the port is still taken")
     assert folders(served) == []
 
@@ -172,7 +172,7 @@ def test_a_killed_process_loses_no_count_and_leaves_no_gauge(served: Stack) -> N
     wait_for(lambda: scrape(url)["stepstream_worker_processes"] == 1, "the death was not noticed")
     found = scrape(url)
     (served.folder / "gate").touch()
-    supervisor.wait(timeout=30)
+    supervisor.wait(timeout=EXIT_TIMEOUT_S)
     wait_for(lambda: refuses(url), "the port is still taken")
     left = folders(served)
     second = metrics_of(served, served.worker())

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from app.model.events import Event
-from tests.deployment import LINE, Stack, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LINE, Stack, wait_for
 
 from .test_stream import read
 
@@ -63,7 +63,7 @@ def test_a_stopped_worker_hands_its_step_back(bare_stack: Stack) -> None:
     wait_for(lambda: stack.ledger, "the step did not begin")
 
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=20) == 0
+    assert first.wait(timeout=EXIT_TIMEOUT_S) == 0
     (stack.folder / "gate").touch()
     stack.worker()
     events = [event for _, event in read(stack, task_id)]
@@ -122,7 +122,7 @@ def test_a_worker_whose_loop_has_died_ends(bare_stack: Stack) -> None:
     worker = stack.worker()
     task_id = stack.submit([{"step_id": 1, "agent": "loopkiller", "payload": "x"}])
 
-    assert worker.wait(timeout=20) != 0
+    assert worker.wait(timeout=EXIT_TIMEOUT_S) != 0
     stack.worker()
 
     assert_sound([event for _, event in read(stack, task_id)], steps=1)
@@ -146,7 +146,7 @@ def test_a_deadly_step_takes_no_neighbour_with_it(bare_stack: Stack) -> None:
     task_id = stack.submit(plan)
 
     for _ in range(3):
-        assert stack.worker().wait(timeout=20) != 0
+        assert stack.worker().wait(timeout=EXIT_TIMEOUT_S) != 0
     stack.worker()
     read(stack, task_id)
 

@@ -8,10 +8,11 @@ import anyio
 from actors.agent import StepContext, StepInput, StepOutput, agent
 from tests.e2e.agents import note
 
-LONG_S = 120.0
+#: Longer than a process may take to end.
+LONG_S = 600.0
 
 
-@agent("spinning", timeout_ms=600_000)
+@agent("spinning", timeout_ms=900_000)
 async def spinning(step: StepInput, ctx: StepContext) -> StepOutput:
     """Keeps the event loop to itself."""
     note(f"began {ctx.task_id} {ctx.attempt}")
@@ -21,7 +22,7 @@ async def spinning(step: StepInput, ctx: StepContext) -> StepOutput:
     return StepOutput(summary="spun")
 
 
-@agent("deaf", timeout_ms=600_000)
+@agent("deaf", timeout_ms=900_000)
 async def deaf(step: StepInput, ctx: StepContext) -> StepOutput:
     """Does not let itself be interrupted."""
     note(f"began {ctx.task_id} {ctx.attempt}")
@@ -30,7 +31,7 @@ async def deaf(step: StepInput, ctx: StepContext) -> StepOutput:
     return StepOutput(summary="heard nothing")
 
 
-@agent("threaded", timeout_ms=600_000)
+@agent("threaded", timeout_ms=900_000)
 def threaded(step: StepInput, ctx: StepContext) -> StepOutput:
     """A plain function that never asks whether it is still wanted."""
     note(f"began {ctx.task_id} {ctx.attempt}")

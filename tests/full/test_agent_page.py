@@ -30,10 +30,10 @@ def test_the_example_of_the_page_runs_in_a_real_worker(redis_url: str, namespace
                 "Hash it", plan=[{**plan[0], "agent": "checksum", "payload": "go"}], documents=documents
             )
             task_id = client.submit("Which words are long?", plan=plan, documents=documents).task_id
-            ended = client.wait(task_id, timeout_s=60)
+            ended = client.wait(task_id, timeout_s=300)
             (output,) = client.result(task_id).outputs
             progress = [event.data for event in client.events(task_id) if event.type == "step.progress"]
-            assert client.wait(hashed.task_id, timeout_s=60).status is TaskStatus.COMPLETED
+            assert client.wait(hashed.task_id, timeout_s=300).status is TaskStatus.COMPLETED
     finally:
         stack.stop()
 

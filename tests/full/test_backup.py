@@ -12,7 +12,7 @@ import redis
 
 from app.client import Client
 from app.local_redis import LocalServer, find_binary
-from tests.deployment import LINE, Stack, deployment, free_port, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LINE, REPLY_TIMEOUT_S, Stack, deployment, free_port, wait_for
 from tests.e2e.conftest import own_redis
 
 pytestmark = pytest.mark.full
@@ -37,7 +37,7 @@ def stack(namespace: str, tmp_path: Path, own_redis: Callable[[], LocalServer]) 
 def finished(stack: Stack, task_id: str) -> str:
     """How the task ended; its log is whole."""
     with Client(stack.url) as client:
-        view = client.wait(task_id, timeout_s=60)
+        view = client.wait(task_id, timeout_s=300)
         seqs = [event.seq for event in client.events(task_id)]
     assert seqs == list(range(1, len(seqs) + 1))
     return view.status
@@ -67,7 +67,7 @@ def test_a_backup_under_load_is_restored(stack: Stack, tmp_path: Path, own_redis
     (stack.folder / "gate").touch()
 
     assert [finished(stack, task_id) for task_id in task_ids] == ["completed"] * len(task_ids)
-    assert httpx2.get(f"{stack.url}/tasks/{lost}").status_code == 404
+    assert httpx2.get(f"{stack.url}/tasks/{lost}", timeout=REPLY_TIMEOUT_S).status_code == 404
 
 
 def from_dump(folder: Path) -> None:
@@ -85,7 +85,7 @@ def from_dump(folder: Path) -> None:
         wait_for(lambda: not client.info("persistence")["aof_rewrite_in_progress"], "no append-only file was written")
         wait_for(lambda: client.info("persistence")["aof_enabled"] == 1, "it keeps none")
         client.shutdown(nosave=True)
-        process.wait(timeout=20)
+        process.wait(timeout=EXIT_TIMEOUT_S)
     finally:
         client.close()
         process.kill()
@@ -106,7 +106,7 @@ def test_a_full_redis_finishes_what_was_accepted(stack: Stack) -> None:
     wait_for(lambda: stack.ledger, "no step began")
     client.config_set("maxmemory", 1)
 
-    refused = httpx2.post(f"{stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=20)
+    refused = httpx2.post(f"{stack.url}/run-task", json={"task": "Do it", "plan": LINE}, timeout=REPLY_TIMEOUT_S)
     assert (refused.status_code, bool(refused.headers["retry-after"])) == (503, True)
     (stack.folder / "gate").touch()
     assert [finished(stack, task_id) for task_id in task_ids] == ["completed"] * len(task_ids)

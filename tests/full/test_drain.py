@@ -13,7 +13,7 @@ import pytest
 from app.client import Client
 from app.local_redis import LocalServer
 from app.model.events import Event
-from tests.deployment import Stack, deployment, running, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LASTING_LEASE, REPLY_TIMEOUT_S, Stack, deployment, running, wait_for
 from tests.e2e.conftest import own_redis
 
 pytestmark = pytest.mark.full
@@ -21,8 +21,6 @@ pytestmark = pytest.mark.full
 __all__ = ["own_redis"]
 
 AGENTS = "tests.e2e.agents,tests.full.drain_agents"
-#: Generous: the machine may be slow. Without a limit these processes would stay for minutes.
-EXIT_S_MAX = 40.0
 Process = "subprocess.Popen[bytes]"
 
 #: Steps side by side in one message, a chain that is handed on, a thread, and one that is tried again.
@@ -38,7 +36,7 @@ MIXED: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def shared(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """An API whose workers come and go."""
-    settings = {"STEPSTREAM_AGENT_MODULES": AGENTS, "STEPSTREAM_SHUTDOWN_GRACE_MS": "1000"}
+    settings = {"STEPSTREAM_AGENT_MODULES": AGENTS, "STEPSTREAM_SHUTDOWN_GRACE_MS": "1000", **LASTING_LEASE}
     with running(tmp_path_factory.mktemp("drain"), redis_url, **settings) as stack:
         yield stack
 
@@ -68,7 +66,7 @@ def open_gate(stack: Stack) -> None:
 
 def ended(process: "subprocess.Popen[bytes]") -> int:
     """Its exit code, once it has ended by itself."""
-    return process.wait(timeout=EXIT_S_MAX)
+    return process.wait(timeout=EXIT_TIMEOUT_S)
 
 
 def first_step(stack: Stack, task_id: str) -> tuple[int, int, int]:
@@ -80,7 +78,7 @@ def first_step(stack: Stack, task_id: str) -> tuple[int, int, int]:
 def log_of(stack: Stack, task_id: str) -> list[Event]:
     """All events of a task, once it is over, each number once."""
     with Client(stack.url) as client:
-        client.wait(task_id, timeout_s=90)
+        client.wait(task_id, timeout_s=300)
         events = list(client.events(task_id))
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert [event for event in events if event.terminal] == events[-1:]
@@ -98,13 +96,14 @@ def test_workers_that_end_under_load_lose_nothing(stack: Stack) -> None:
         worker = stack.worker("--processes", "2", "--threads", "3")
         if turn == 0:
             wait_for(lambda: len(stack.ledger) >= 2, "the gated steps did not begin")
-            httpx2.post(f"{stack.url}/tasks/{paused}/pause").raise_for_status()
-            httpx2.post(f"{stack.url}/tasks/{cancelled}/cancel", json={"mode": "finish"}).raise_for_status()
+            httpx2.post(f"{stack.url}/tasks/{paused}/pause", timeout=REPLY_TIMEOUT_S).raise_for_status()
+            finish = {"json": {"mode": "finish"}, "timeout": REPLY_TIMEOUT_S}
+            httpx2.post(f"{stack.url}/tasks/{cancelled}/cancel", **finish).raise_for_status()
         worker.send_signal(signal.SIGTERM)
         assert ended(worker) == 0
     assert stack.get(f"/tasks/{paused}")["status"] == "paused"
     open_gate(stack)
-    httpx2.post(f"{stack.url}/tasks/{paused}/resume").raise_for_status()
+    httpx2.post(f"{stack.url}/tasks/{paused}/resume", timeout=REPLY_TIMEOUT_S).raise_for_status()
     stack.worker()
 
     logs = {task_id: log_of(stack, task_id) for task_id in [*task_ids, paused, cancelled]}
@@ -117,7 +116,7 @@ def test_workers_that_end_under_load_lose_nothing(stack: Stack) -> None:
         assert view["status"] == "completed"
         assert [step["crashes"] for step in view["steps"]] == [0] * len(MIXED)
         assert sum(step["failures"] for step in view["steps"]) == 1
-    assert "\nstepstream_repaired_total 0.0\n" in httpx2.get(f"{stack.url}/metrics").text
+    assert "\nstepstream_repaired_total 0.0\n" in httpx2.get(f"{stack.url}/metrics", timeout=REPLY_TIMEOUT_S).text
 
 
 def test_agents_that_cannot_be_stopped_keep_no_worker(stack: Stack) -> None:

@@ -10,7 +10,7 @@ import redis
 
 from app.keys import Keys
 from app.local_redis import LocalServer
-from tests.deployment import Stack, wait_for
+from tests.deployment import REPLY_TIMEOUT_S, Stack, wait_for
 from tests.e2e.conftest import bare_stack, own_redis
 from tests.soak.tasks.collect import counted, written
 
@@ -57,7 +57,7 @@ def test_counters_equal_the_logs_after_every_kind_of_fault(
         steer(stack, begin(stack, client))
         wait_for(lambda: stack.get("/tasks/counts")["open"] == 0, "not every task has ended")
 
-        found = counted(httpx2.get(f"{stack.url}/metrics", timeout=30).text)
+        found = counted(httpx2.get(f"{stack.url}/metrics", timeout=REPLY_TIMEOUT_S).text)
 
         assert found == written(client, stack.environment["STEPSTREAM_NAMESPACE"])
     for kind, agent in (("step.redelivered", "pausing"), ("step.retry_scheduled", "flaky"), ("plan.extended", "")):
@@ -85,10 +85,10 @@ def steer(stack: Stack, task_ids: list[str]) -> None:
     """One is held up and goes on, one is cancelled, one that has failed runs again."""
     for path in ("0/pause", "0/resume", "1/cancel"):
         number, _, verb = path.partition("/")
-        httpx2.post(f"{stack.url}/tasks/{task_ids[int(number)]}/{verb}", json={}, timeout=30)
+        httpx2.post(f"{stack.url}/tasks/{task_ids[int(number)]}/{verb}", json={}, timeout=REPLY_TIMEOUT_S)
     failed = task_ids[3]
     wait_for(lambda: stack.get(f"/tasks/{failed}")["status"] == "failed", "the task did not fail")
-    assert httpx2.post(f"{stack.url}/tasks/{failed}/retry", json={}, timeout=30).status_code == 202
+    assert httpx2.post(f"{stack.url}/tasks/{failed}/retry", json={}, timeout=REPLY_TIMEOUT_S).status_code == 202
 
 
 def kill(server: LocalServer) -> None:

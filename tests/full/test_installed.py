@@ -19,7 +19,7 @@ from tests.deployment import free_port, wait_for
 pytestmark = pytest.mark.full
 
 ROOT = Path(__file__).parent.parent.parent
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 AGENTS = """
 from actors.agent import StepContext, StepInput, StepOutput, agent
 
@@ -101,7 +101,7 @@ def running(program: Path, *arguments: str, folder: Path, **more: str) -> Iterat
     try:
         yield process
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(TIMEOUT_S)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -109,7 +109,7 @@ def running(program: Path, *arguments: str, folder: Path, **more: str) -> Iterat
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/readyz", timeout=2).status_code == 200
+        return httpx2.get(f"{url}/readyz", timeout=10).status_code == 200
     except httpx2.HTTPError:
         return False
 
@@ -117,11 +117,11 @@ def answers(url: str) -> bool:
 def shouted(url: str) -> str:
     """What the user's agent made of a task at this API."""
     reply = httpx2.post(
-        f"{url}/run-task", json={"task": "Shout", "plan": PLAN}, headers={"Prefer": "wait=30"}, timeout=40
+        f"{url}/run-task", json={"task": "Shout", "plan": PLAN}, headers={"Prefer": "wait=60"}, timeout=90
     )
     assert reply.status_code == 200, reply.text
     task_id = reply.json()["task_id"]
-    return httpx2.get(f"{url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}).text
+    return httpx2.get(f"{url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}, timeout=60).text
 
 
 def make_strangers(folder: Path) -> None:
@@ -190,7 +190,7 @@ def test_up_works_beside_packages_with_our_names(programs: Path, folder: Path) -
         programs / "stepstream", "up", "--port", "0", "--processes", "1",
         folder=folder, STEPSTREAM_AGENT_MODULES="my_agents",
     ) as up:  # fmt: skip
-        wait_for(lambda: b"ready; Ctrl-C" in log.read_bytes() or up.poll() is not None, "up did not start", 60)
+        wait_for(lambda: b"ready; Ctrl-C" in log.read_bytes() or up.poll() is not None, "up did not start")
         (url,) = re.findall(r"listens on (http://[\d.:]+)", log.read_text())
         assert shouted(url) == "HELLO"
 
@@ -210,7 +210,7 @@ def test_the_plain_commands_work(programs: Path, folder: Path, redis_url: str, n
         running(programs / "uvicorn", *api, folder=folder, **settings),
         running(programs / "dramatiq", *workers, folder=folder, **settings),
     ):
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), "the API did not start", 60)
+        wait_for(lambda: answers(f"http://127.0.0.1:{port}"), "the API did not start")
         assert shouted(f"http://127.0.0.1:{port}") == "HELLO"
 
 

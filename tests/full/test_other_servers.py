@@ -34,7 +34,7 @@ def test_the_server_on_path_behaves_alike(tmp_path: Path, which: str) -> None:
             env={**os.environ, "STEPSTREAM_TEST_REDIS_URL": server.url},
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1_700,
             check=False,
         )
     finally:

@@ -20,7 +20,7 @@ from app.client import Client
 from app.keys import Keys
 from app.model.events import Event
 from tests.conformance.test_nginx import installed
-from tests.deployment import Stack, deployment, free_port, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, Stack, deployment, free_port, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -61,7 +61,7 @@ def site(redis_url: str, namespace: str, redis_client: "redis.Redis", tmp_path: 
     for part in (one, other):
         part.stop()
     nginx.terminate()
-    nginx.wait(10)
+    nginx.wait(EXIT_TIMEOUT_S)
 
 
 def submit_and_follow(site: Site, over: Flag) -> list[list[Event]]:
@@ -81,7 +81,7 @@ def replaced(part: Stack, position: int, how: signal.Signals) -> None:
         part.kill(victim)
     else:
         victim.send_signal(how)
-        assert victim.wait(timeout=40) in (0, -signal.SIGTERM)
+        assert victim.wait(timeout=EXIT_TIMEOUT_S) in (0, -signal.SIGTERM)
     part.processes[position] = part.api() if position == 0 else part.worker()
     part.processes.pop()
 
@@ -99,7 +99,7 @@ def test_clients_do_not_notice_that_everything_is_replaced(site: Site) -> None:
             for position in (0, 1):
                 replaced(part, position, how)
         over.set()
-        logs = [log for client in clients for log in client.result(timeout=120)]
+        logs = [log for client in clients for log in client.result(timeout=600)]
 
     assert len(logs) >= CLIENTS
     for log in logs:

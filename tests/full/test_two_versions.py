@@ -14,7 +14,7 @@ import redis
 from app.client import Client
 from app.keys import Keys
 from app.model.events import Event
-from tests.deployment import Stack, deployment, free_port, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LASTING_LEASE, REPLY_TIMEOUT_S, Stack, deployment, free_port, wait_for
 
 from . import next_version
 
@@ -34,7 +34,7 @@ TASKS_PER_STAGE = 4
 @pytest.fixture
 def versions(redis_url: str, namespace: str, tmp_path: Path) -> Iterator[tuple[Stack, Stack]]:
     """This version and the next one, in the same namespace."""
-    this = deployment(tmp_path, redis_url, namespace)
+    this = deployment(tmp_path, redis_url, namespace, **LASTING_LEASE)
     (tmp_path / "next").mkdir()
     following = replace(
         this, folder=tmp_path / "next", port=free_port(), processes=[], home=next_version.made(tmp_path / "copy")
@@ -64,7 +64,7 @@ def follow(url: str, task_id: str) -> list[Event]:
 
 def stop(process: Any) -> None:
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=EXIT_TIMEOUT_S) == 0
 
 
 def test_a_rolling_deploy_and_its_rollback_lose_nothing(
@@ -89,7 +89,7 @@ def test_a_rolling_deploy_and_its_rollback_lose_nothing(
         load.give(following, following)
         stop(new)
         load.give(following, following)
-        logs = {task_id: seen.result(timeout=120) for task_id, seen in load.seen.items()}
+        logs = {task_id: seen.result(timeout=600) for task_id, seen in load.seen.items()}
 
     for log in logs.values():
         assert [event.seq for event in log] == list(range(1, len(log) + 1))
@@ -102,8 +102,11 @@ def test_a_rolling_deploy_and_its_rollback_lose_nothing(
     for api in versions:
         for task_id in logs:
             for part in ("", "/result", "/events"):
-                assert httpx2.get(f"{api.url}/tasks/{task_id}{part}").status_code == 200, (api.port, task_id, part)
-            assert httpx2.get(f"{api.url}/metrics/{task_id}").status_code == 200
+                assert httpx2.get(f"{api.url}/tasks/{task_id}{part}", timeout=REPLY_TIMEOUT_S).is_success, (
+                    task_id,
+                    part,
+                )
+            assert httpx2.get(f"{api.url}/metrics/{task_id}", timeout=REPLY_TIMEOUT_S).status_code == 200
     nothing_is_left(this, redis_client)
 
 
@@ -111,6 +114,6 @@ def nothing_is_left(stack: Stack, client: "redis.Redis") -> None:
     """No task is open, nothing had to be repaired, and both libraries are there."""
     keys = Keys(stack.environment["STEPSTREAM_NAMESPACE"])
     wait_for(lambda: client.zcard(keys.open) == 0, "a task is still open")
-    text = httpx2.get(f"{stack.url}/metrics").text
+    text = httpx2.get(f"{stack.url}/metrics", timeout=REPLY_TIMEOUT_S).text
     assert "\nstepstream_repaired_total 0.0\n" in text
     assert len(client.function_list("stepstream_*")) >= 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import LINE, Stack, free_port, running, wait_for
+from tests.deployment import EXIT_TIMEOUT_S, LASTING_LEASE, LINE, Stack, free_port, running, wait_for
 from tests.e2e.test_stream import read
 
 from .collector import Collector, collecting
@@ -38,7 +38,7 @@ def drained(stack: Stack) -> None:
     for process in (worker, stack.processes[0]):
         os.kill(process.pid, signal.SIGTERM)
     for process in (worker, stack.processes[0]):
-        assert process.wait(timeout=60) in (0, -signal.SIGTERM)
+        assert process.wait(timeout=EXIT_TIMEOUT_S) in (0, -signal.SIGTERM)
 
 
 def test_a_collector_that_hangs_holds_up_nobody(redis_url: str, tmp_path: Path, silent: Collector) -> None:
@@ -68,7 +68,7 @@ def test_every_process_of_a_worker_sends_its_own_spans(redis_url: str, tmp_path:
     """The thread that sends is begun behind the fork; the last spans leave before the processes do."""
     with (
         collecting() as collector,
-        running(tmp_path, redis_url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url) as stack,
+        running(tmp_path, redis_url, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **LASTING_LEASE) as stack,
     ):
         process = stack.worker("--processes", "2", "--threads", "1")
         gated = [{"step_id": 1, "agent": "gated", "payload": "gate"}]
@@ -78,7 +78,7 @@ def test_every_process_of_a_worker_sends_its_own_spans(redis_url: str, tmp_path:
         for task_id in tasks:
             read(stack, task_id)
         os.kill(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+        process.wait(timeout=EXIT_TIMEOUT_S)
 
         attempts = [span for span in collector.spans if span.name == "invoke_agent gated"]
         assert len({span.attributes["stepstream.worker"] for span in attempts}) == 2
