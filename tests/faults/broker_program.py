@@ -1,5 +1,5 @@
 """
-A worker process that ends itself at one of its Redis commands, as if killed there.
+A worker process that ends itself at one of its Redis commands, as if killed there, or when all work is done.
 
     FAILPOINT=before:7 python -m tests.faults.broker_program URL NAMESPACE LEASE_MS
 """
@@ -7,14 +7,16 @@ A worker process that ends itself at one of its Redis commands, as if killed the
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 import dramatiq
 import redis
 
-from app.broker import RedisStreamsBroker
+from app.broker import QueueAdmin, RedisStreamsBroker
 
 DEATH = 9
+END_S = 180.0
 
 
 class Failpoint:
@@ -77,14 +79,18 @@ def declare(broker: RedisStreamsBroker, ledger: "redis.Redis") -> None:
 
 
 def main(url: str, namespace: str, lease_ms: int) -> None:
-    """Works until it meets its failpoint, or is killed."""
+    """Works until it meets its failpoint, or until everything is settled."""
     path = url.removeprefix("unix://").partition("?")[0]
     connection = type("Connection", (MortalConnection,), {"failpoint": Failpoint(os.environ["FAILPOINT"])})
     client = redis.Redis.from_pool(redis.ConnectionPool(connection, path=path, protocol=2))
     broker = RedisStreamsBroker(client=client, namespace=namespace, lease_ms=lease_ms)
-    declare(broker, redis.Redis.from_url(url))
+    sound = redis.Redis.from_url(url)
+    declare(broker, sound)
     dramatiq.Worker(broker, worker_threads=1, worker_timeout=100).start()
-    threading.Event().wait(30)
+    admin, give_up_s = QueueAdmin(sound, namespace), time.monotonic() + END_S
+    while admin.stats("default").unfinished and time.monotonic() < give_up_s:
+        threading.Event().wait(0.02)
+    os._exit(0)
 
 
 if __name__ == "__main__":

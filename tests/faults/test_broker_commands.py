@@ -69,13 +69,13 @@ def test_no_single_command_loses_or_doubles_a_message(
 
 def live_threaded(bench: Bench, *, in_pipeline: bool) -> None:
     """The same life under a real worker with its threads: consumer, mover, heart, flusher."""
-    worker = dramatiq.Worker(bench.broker, worker_threads=1, worker_timeout=20)
+    worker = dramatiq.Worker(bench.broker, worker_threads=1, worker_timeout=200)
     bench.send(in_pipeline=in_pipeline)
     worker.start()
     sound = RedisStreamsBroker(client=bench.sound, namespace=bench.broker.namespace)
-    sound.join("default", interval=5, timeout=15_000)
+    sound.join("default", interval=5, timeout=180_000)
     sound.close()
-    worker.stop(timeout=5_000)
+    worker.stop(timeout=60_000)
 
 
 def strike_threaded(fresh: Fresh, faults: Faults, when: str, step: int) -> tuple[int, int]:

@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -13,12 +11,11 @@ import pytest
 import redis
 
 from app.broker import RedisStreamsBroker
-from tests.faults.broker_program import DEATH, declare
+from tests.faults.broker_program import DEATH, END_S, declare
 
 LEASE_MS = 500
 AT_ONCE = 6
 POINTS_MAX = 120
-END_S = 20.0
 
 Point = tuple[str, int]
 
@@ -44,18 +41,11 @@ class Life:
         rows = self.sound.hgetall(f"{self.broker.keys.tag}:ledger")
         return {name.decode(): int(count) for name, count in rows.items()}
 
-    def await_death(self, give_up_s: float) -> bool:
+    def await_death(self) -> bool:
         """Whether the worker died at its failpoint; one that finished all its work never came there."""
-        pause = threading.Event()
-        while self.worker.poll() is None and time.monotonic() < give_up_s:
-            if "second" in self.ledger:
-                pause.wait(0.1)  # the last acknowledgement and what follows it
-                break
-            pause.wait(0.02)
-        died = self.worker.poll() == DEATH
-        self.worker.kill()
-        self.worker.wait()
-        return died
+        code = self.worker.wait(END_S)
+        assert code in (0, DEATH), self.namespace
+        return code == DEATH
 
     @contextmanager
     def goes_on(self) -> Iterator[None]:
@@ -64,7 +54,7 @@ class Life:
         worker.start()
         yield
         self.broker.join("default", timeout=int(END_S * 1000))
-        worker.stop(timeout=5_000)
+        worker.stop(timeout=60_000)
         self.broker.close()
 
     def check(self, died: bool) -> None:
@@ -79,8 +69,7 @@ class Life:
 def die_at(points: Sequence[Point], url: str, namespace: str, sound: "redis.Redis") -> int:
     """Lives side by side, one per failpoint; returns how many workers died at theirs."""
     lives = [Life(url, namespace, point, sound) for point in points]
-    give_up_s = time.monotonic() + END_S
-    deaths = [life.await_death(give_up_s) for life in lives]
+    deaths = [life.await_death() for life in lives]
     with ExitStack() as others:
         for life in lives:
             others.enter_context(life.goes_on())

@@ -10,8 +10,7 @@ import pytest
 import redis
 
 from app.broker import QueueAdmin, RedisStreamsBroker
-from app.broker.calls import RELEASE_PAUSE_S
-from app.broker.delays import DUE, SLEEP_MS_MAX
+from app.broker.delays import DUE
 from app.broker.reading import READ
 from app.broker.sending import SEND
 from app.broker.settlement import SETTLE
@@ -19,10 +18,11 @@ from tests.faults.broker_proxy import SwallowingProxy
 
 SOCKET_TIMEOUT_S = 1.0
 MESSAGES = 6
-#: What a slow and busy machine may need for a life that takes a tenth of a second on a quiet one.
-SLOW_MACHINE_S = 5.0
-#: A hung reply costs one socket timeout; a message whose fetch it was, one more look for strays.
-RECOVERY_S = SOCKET_TIMEOUT_S + RELEASE_PAUSE_S + SLOW_MACHINE_S
+#: A hung reply costs one socket timeout, a message whose fetch it was, one more look for strays; the rest is for a slow
+#: and busy machine.
+RECOVERY_S = 60.0
+#: A mover that hears nothing moves all the same when its longest sleep is over; here that would be too late.
+SLEEP_MS_MAX = 600_000
 #: One of each kind, by name: which request is the k-th depends on the machine.
 KINDS = ("SSUBSCRIBE", "XREADGROUP", SEND.sha1, READ.sha1, SETTLE.sha1, DUE.sha1)
 POINTS_FULL = range(1, 41)
@@ -54,7 +54,7 @@ class Life:
             self.actor.send(number)
 
     def end(self) -> None:
-        self.worker.stop(timeout=5_000)
+        self.worker.stop(timeout=60_000)
         self.broker.close()
         self.proxy.close()
 
@@ -62,6 +62,7 @@ class Life:
 @pytest.fixture
 def lives(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Life]]:
     monkeypatch.setattr("app.broker.connections.SOCKET_TIMEOUT_S", SOCKET_TIMEOUT_S)
+    monkeypatch.setattr("app.broker.delays.SLEEP_MS_MAX", SLEEP_MS_MAX)
     made: list[Life] = []
     yield made
     enders = [threading.Thread(target=life.end) for life in made]
@@ -101,11 +102,6 @@ def settle(lives: list[Life], sound: "redis.Redis") -> None:
 
 
 HANGS = pytest.mark.parametrize("hangs", [False, True], ids=["closes", "hangs"])
-
-
-def test_the_time_of_recovery_hides_no_deaf_mover() -> None:
-    """A mover that hears nothing moves all the same, but only when its longest sleep is over."""
-    assert RECOVERY_S < SLEEP_MS_MAX / 1000
 
 
 @HANGS
