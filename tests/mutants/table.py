@@ -24,7 +24,7 @@ MUTATIONS = (
         "        self._fetched.append(proxy)\n",
         "        self._fetched.append(proxy)\n"
         "        self._presence.flusher.add(Settled(self._held, entry, Verdict.ACK, epoch))\n",
-        (f"{LEASES}::test_a_killed_workers_message_runs_elsewhere_within_lease_and_three_seconds",),
+        (f"{LEASES}::test_a_killed_workers_message_runs_elsewhere",),
     ),
     Mutation(
         "no owner check",

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from app import local_redis
 from app.broker import RedisStreamsBroker
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 def fetch(consumer: Consumer, timeout_s: float = WAIT_S) -> Any:
@@ -58,6 +58,14 @@ def broker(make_broker: MakeBroker) -> RedisStreamsBroker:
 
 
 @pytest.fixture
+def rare_looks(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A lease, ms, of workers whose next look is so far away that whatever they notice was told to them."""
+    lease_ms = 600_000
+    monkeypatch.setattr("app.broker.leases.SWEEP_INTERVAL_MS_MAX", lease_ms)
+    return lease_ms
+
+
+@pytest.fixture
 def start_worker() -> Iterator[StartWorker]:
     """Real Dramatiq workers, stopped afterwards."""
     workers = []
@@ -70,7 +78,7 @@ def start_worker() -> Iterator[StartWorker]:
 
     yield start
     for worker in workers:
-        worker.stop(timeout=5_000)
+        worker.stop(timeout=60_000)
 
 
 @pytest.fixture

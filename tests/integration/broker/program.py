@@ -36,7 +36,7 @@ def main(url: str, namespace: str, lease_ms: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     worker.start()
     ended.wait()
-    worker.stop(timeout=5_000)
+    worker.stop(timeout=60_000)
     broker.close()
 
 

@@ -15,8 +15,6 @@ from app.broker.leases import SWEEP
 from app.broker.reading import Reader
 from tests.integration.broker.conftest import Eventually, MakeBroker, PrivateServer, StartWorker, fetch
 
-LEASE_MS = 10_000
-
 
 def nothing(broker: RedisStreamsBroker) -> Any:
     return dramatiq.actor(lambda *args: None, actor_name="nothing", broker=broker)
@@ -53,23 +51,31 @@ def test_an_idle_worker_asks_for_little(
     for _ in range(3):
         next(looks)
 
-    between = Counter[str]()
+    between = [until_next_look(monitored) for _ in range(3)]
+
+    # Between some two looks; a machine that stands still for a while has something to make up for afterwards.
+    assert min(asked["XREADGROUP"] for asked in between) <= 2
+    assert min(asked["EVALSHA"] for asked in between) <= 2
+    assert sum(asked["XAUTOCLAIM"] for asked in between) == 0
+    # A search for dead consumers may fall into one of them.
+    assert min(asked.total() for asked in between) <= 20
+
+
+def until_next_look(monitored: Iterator[str]) -> Counter[str]:
+    """How often each command was called."""
+    asked = Counter[str]()
     for command in monitored:
         if SWEEP.sha1 in command:
             break
-        between[command.split()[0]] += 1
-
-    assert between["XREADGROUP"] <= 2
-    assert between["EVALSHA"] <= 2
-    assert between["XAUTOCLAIM"] == 0
-    # A search for dead consumers may fall into it.
-    assert between.total() <= 20
+        asked[command.split()[0]] += 1
+    return asked
 
 
 def test_a_look_names_the_moment_when_something_can_have_lapsed(
-    broker: RedisStreamsBroker, redis_client: "redis.Redis"
+    make_broker: MakeBroker, redis_client: "redis.Redis", rare_looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lease while nothing is pending, what is left of one for the longest silent, a second at least."""
+    """A lease while nothing is pending, what is left of one for the longest silent, the shortest pause at least."""
+    broker = make_broker(lease_ms=rare_looks)
     names, leases = broker.keys.queue("default"), broker.presence.leases
 
     def look() -> float:
@@ -79,29 +85,32 @@ def test_a_look_names_the_moment_when_something_can_have_lapsed(
         return found.next_s
 
     at_rest = look()
-    pending_of(redis_client, broker, "living", 3_000)
+    pending_of(redis_client, broker, "living", 100_000)
     with_one = look()
-    pending_of(redis_client, broker, "silent", 7_000)
+    pending_of(redis_client, broker, "silent", 300_000)
     with_two = look()
-    pending_of(redis_client, broker, "nearly dead", 9_900)
+    monkeypatch.setattr("app.broker.leases.SWEEP_INTERVAL_MS", 200_000)
+    pending_of(redis_client, broker, "nearly dead", 450_000)
     with_three = look()
 
-    assert at_rest == LEASE_MS / 1000
-    assert 6 < with_one <= 7
-    assert 2 < with_two <= 3
-    assert with_three == 1
+    assert at_rest == 600
+    assert 400 < with_one <= 500
+    assert 200 < with_two <= 300
+    assert with_three == 200
 
 
-def test_an_appointment_holds_for_the_whole_fleet(make_broker: MakeBroker, redis_client: "redis.Redis") -> None:
+def test_an_appointment_holds_for_the_whole_fleet(
+    make_broker: MakeBroker, redis_client: "redis.Redis", rare_looks: int
+) -> None:
     """Who looks after another one did is told that one's moment, and no later one."""
-    first, second = make_broker(), make_broker()
-    pending_of(redis_client, first, "silent", 4_000)
+    first, second = make_broker(lease_ms=rare_looks), make_broker(lease_ms=rare_looks)
+    pending_of(redis_client, first, "silent", 300_000)
     names = first.keys.queue("default")
 
     planned = first.presence.leases.sweep(names, 1)
     told = second.presence.leases.sweep(names, 1)
 
-    assert 5 < planned.next_s <= 6
+    assert 200 < planned.next_s <= 300
     assert 0 < told.next_s <= planned.next_s
 
 
@@ -120,35 +129,44 @@ def test_a_worker_at_rest_finds_the_entry_of_an_owner_on_no_list(
     pending_of(redis_client, broker, "unlisted", 0)
     broker.admin.resume("default")
 
-    assert ran.wait(9)
-    broker.join("default", timeout=5_000)
+    assert ran.wait(60)
+    broker.join("default", timeout=60_000)
     assert redis_client.zscore(broker.keys.workers, "unlisted") is None
-    assert redis_client.hget(names.sweep, "stolen") == b"1"
+    assert int(redis_client.hget(names.sweep, "stolen")) >= 1
 
 
 def test_a_released_entry_is_taken_at_once_by_a_worker_at_rest(
-    make_broker: MakeBroker, start_worker: StartWorker, redis_client: "redis.Redis", eventually: Eventually
+    make_broker: MakeBroker,
+    start_worker: StartWorker,
+    redis_client: "redis.Redis",
+    eventually: Eventually,
+    rare_looks: int,
 ) -> None:
     """Its next look is far away; the release calls it."""
-    holder, other = make_broker(), make_broker()
+    holder, other = make_broker(lease_ms=rare_looks), make_broker(lease_ms=rare_looks)
     ran = threading.Event()
     consumer = holder.consume("default", prefetch=1, timeout=50)
     nothing(holder).send()
     message = fetch(consumer)
     dramatiq.actor(ran.set, actor_name="nothing", broker=other)
     start_worker(other, timeout_ms=1_000)
-    assert eventually(lambda: redis_client.pttl(other.keys.queue("default").sweep_lock) > 8_000)
+    assert eventually(lambda: redis_client.pttl(other.keys.queue("default").sweep_lock) > 300_000)
     assert eventually(lambda: redis_client.pubsub_shardnumsub(other.keys.wake)[0][1] == 1)
 
     consumer.requeue([message])
 
-    assert ran.wait(5)
+    assert ran.wait(60)
 
 
 def test_a_call_that_nobody_heard_is_made_up_for(
-    broker: RedisStreamsBroker, start_worker: StartWorker, redis_client: "redis.Redis", eventually: Eventually
+    make_broker: MakeBroker,
+    start_worker: StartWorker,
+    redis_client: "redis.Redis",
+    eventually: Eventually,
+    rare_looks: int,
 ) -> None:
     """The channel was lost meanwhile; who subscribes anew looks, and does not wait for the appointment."""
+    broker = make_broker(lease_ms=rare_looks)
     nothing(broker)
     start_worker(broker, timeout_ms=1_000)
     assert eventually(lambda: broker.presence.blocked and not broker.presence.held("default").calls.called)
@@ -156,7 +174,7 @@ def test_a_call_that_nobody_heard_is_made_up_for(
     redis_client.sadd(broker.keys.paused, "default")
     redis_client.client_kill_filter(_type="pubsub")
 
-    assert eventually(lambda: broker.presence.pauses.holds("default"), timeout_s=5)
+    assert eventually(lambda: broker.presence.pauses.holds("default"))
 
 
 def test_an_idle_reader_waits_no_longer_than_until_its_next_look(

@@ -111,7 +111,7 @@ def test_a_worker_reports_itself_and_what_its_program_adds(make_broker: MakeBrok
 
     assert (busy.worker_id, busy.alive, busy.queues, busy.in_flight) == (broker.worker_id, True, ("default",), 1)
     assert broker.worker_id.startswith(f"{busy.host}:{busy.pid}:")
-    assert 0 <= busy.silent_ms < 5_000
+    assert 0 <= busy.silent_ms < 60_000
     assert idle.in_flight == 0
     assert (busy.about, idle.about) == ({"doing": "something"}, {"doing": "nothing"})
 

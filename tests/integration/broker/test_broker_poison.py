@@ -73,7 +73,7 @@ def test_a_message_that_kills_three_processes_is_buried_with_its_history(
         process = spawn()
         eventually(lambda p=process: p.poll() is not None or broker.admin.stats("default").dead)
         died.append(process.poll())
-    broker.join("default", timeout=10_000)
+    broker.join("default", timeout=60_000)
 
     (letter,) = broker.admin.dead_letters("default").page()
     assert (letter.letter_id, letter.reason, letter.deliveries) == (poison.message_id, "crashed", 4)
@@ -225,7 +225,7 @@ def test_a_recovered_crowd_runs_in_parallel(
     """After one death the messages of a process are no suspects yet: they run side by side."""
     broker = make_broker()
     together = threading.Barrier(2)
-    actor = dramatiq.actor(lambda: together.wait(5) and None, actor_name="victim", broker=broker, max_retries=0)
+    actor = dramatiq.actor(lambda: together.wait(60) and None, actor_name="victim", broker=broker, max_retries=0)
     broker.enqueue_many([actor.message(), actor.message()])
     dying = make_broker()
     consumer = dying.consume("default", prefetch=2, timeout=50)
@@ -233,6 +233,6 @@ def test_a_recovered_crowd_runs_in_parallel(
         lapse(redis_client, dying, message)
 
     start_worker(broker, threads=2)
-    broker.join("default", timeout=8_000)
+    broker.join("default", timeout=60_000)
 
     assert broker.admin.stats("default").dead == 0

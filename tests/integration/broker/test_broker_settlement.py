@@ -96,7 +96,7 @@ def test_a_message_is_retried_until_it_becomes_a_dead_letter(
     start_worker(broker)
 
     sent = actor.send()
-    broker.join("default", timeout=5_000)
+    broker.join("default", timeout=60_000)
 
     names = broker.keys.queue("default")
     assert stats(broker).dead == 1
@@ -116,7 +116,7 @@ def test_a_pipeline_goes_on_through_the_outbox(broker: RedisStreamsBroker, start
     start_worker(broker)
 
     pipeline([double.message_with_options(args=(21,), on_success="thank"), keep.message()], broker=broker).run()
-    broker.join("default", timeout=5_000)
+    broker.join("default", timeout=60_000)
 
     assert said.count(42) == 2
 

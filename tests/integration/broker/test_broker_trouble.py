@@ -33,7 +33,7 @@ def test_a_full_redis_refuses_new_work_and_drains(
     with pytest.raises(ConnectionClosed):
         broker.enqueue_many([actor.message(n) for n in (97, 98)])
     start_worker(broker)
-    broker.join("default", timeout=5_000)
+    broker.join("default", timeout=60_000)
 
     assert sorted(ran) == [0, 0, *range(1, 21)]
     assert QueueAdmin(broker.client, broker.namespace).stats("default").dead == 1
@@ -52,8 +52,8 @@ def test_work_survives_a_restart_of_redis(
             ended.append(name)
             return
         if not away.is_set():
-            running.wait(10)
-            away.wait(10)
+            running.wait(60)
+            away.wait(60)
         if name == "fails" and ended.count(name) == 0:
             ended.append(name)
             raise RuntimeError("again")
@@ -63,13 +63,13 @@ def test_work_survives_a_restart_of_redis(
     start_worker(broker, threads=2)
     for name in ("works", "fails", "later"):
         actor.send(name)
-    running.wait(10)
+    running.wait(60)
 
     private_server.stop()
     away.set()
     eventually(lambda: "works" in ended and "fails" in ended)
     private_server.start()
-    broker.join("default", timeout=10_000)
+    broker.join("default", timeout=60_000)
 
     assert sorted(ended) == ["fails", "fails", "later", "works"]
     assert QueueAdmin(broker.client, broker.namespace).stats("default").dead == 0
@@ -84,7 +84,7 @@ def test_scripts_that_the_server_forgot_are_sent_again(broker: RedisStreamsBroke
     for n in range(5):
         actor.send(n)
         broker.client.script_flush()
-    broker.join("default", timeout=5_000)
+    broker.join("default", timeout=60_000)
 
     assert sorted(ran) == [0, 1, 2, 3, 4]
 
@@ -101,7 +101,7 @@ def test_connections_cut_under_load_lose_nothing(
         actor.send(n)
         if n % 20 == 0:
             redis_client.client_kill_filter(_type="normal", skipme=True)
-    broker.join("default", timeout=10_000)
+    broker.join("default", timeout=60_000)
 
     assert ran == set(range(200))
 
@@ -118,7 +118,7 @@ def test_depth_is_known_without_worker_or_group(broker: RedisStreamsBroker, redi
     counted = admin.stats_of(["default", "unused"])
 
     assert (counted["default"].waiting, counted["default"].in_flight, counted["default"].delayed) == (2, 0, 1)
-    assert 0 < counted["default"].oldest_age_ms < 5_000
+    assert 0 < counted["default"].oldest_age_ms < 60_000
     assert counted["unused"].unfinished == 0
     assert admin.queues() == ["default"]
 
@@ -132,7 +132,7 @@ def test_only_declared_keys_are_left_without_a_lifetime(
     worker = start_worker(broker)
     actor.send()
     actor.send_with_options(delay=1)
-    broker.join("default", timeout=5_000)
+    broker.join("default", timeout=60_000)
     worker.stop()
 
     kept = {key.decode() for key in redis_client.scan_iter(match=f"\\{{{namespace}:*") if redis_client.ttl(key) < 0}
