@@ -30,10 +30,8 @@ class Section(BaseModel):
 class Cell(BaseModel):
     """What was found of one subject on one aspect; without sources when that is nothing."""
 
-    text: str = Field("", description="The gist, or nothing where the numbers say enough.")
-    sources: list[int] = Field(
-        [], description="Numbers of the sources of the gist; without one, of all that speak of it."
-    )
+    text: str = Field("", description="The gist; of a sentence that stands elsewhere the part on the aspect.")
+    sources: list[int] = Field([], description="Numbers of the sources of the gist.")
 
 
 class Row(BaseModel):

@@ -162,6 +162,24 @@ def test_a_cell_cites_only_the_sources_of_what_it_says() -> None:
     assert f"- {THIRTY} [2]" in report.text
 
 
+def test_no_cell_has_a_number_and_no_words() -> None:
+    """Of a sentence on several aspects each further cell has the part on its own; the sentence is there once."""
+    text = "Alpha keeps jobs in memory, speaks HTTP and runs on Windows."
+    passage = split(Document(name="alpha.md", text=text))[0]
+    both = Finding(text=text, quote=text, pid=passage.pid, subject="Alpha", terms=["http", "windows", "jobs"])
+    analysis = Analysis(
+        question="q", intent=Intent.COMPARISON, subjects=["Alpha", "Beta"], topics=["http", "windows", "jobs"],
+        findings=[both], passages={passage.pid: passage},
+    )  # fmt: skip
+
+    report = write_report(analysis, "q")
+
+    assert f"| **http** | {text} [1] | not found |" in report.text
+    assert "| **windows** | … speaks HTTP and runs on Windows. [1] | not found |" in report.text
+    assert "| **jobs** | Alpha keeps jobs in memory … [1] | not found |" in report.text
+    assert body(report).count(text) == 1
+
+
 def test_a_long_sentence_has_its_beginning_in_the_cell() -> None:
     """And is whole among the findings."""
     text = "Delta stores what it is given in a log on disk, which it reads from the start after every crash it has."
