@@ -113,7 +113,11 @@ class QueueHistory:
         )
 
     async def _ended(self) -> dict[str, int]:
-        """Attempts that ever came to an end, by queue; none where the counters have not begun yet."""
+        """
+        Attempts that ever came to an end, by queue; none where the counters have not begun yet.
+
+        A step that a fork took over is completed, and no attempt of it came to an end.
+        """
         with translated():
             totals: Any = await self._redis.hgetall(self._keys.totals)
         counters = Counters.read(totals)
@@ -122,6 +126,10 @@ class QueueHistory:
             queue = self._queue_of.get(agent)
             if kind in ENDS and queue is not None:
                 found[queue] = found.get(queue, 0) + count
+        for agent, count in counters.kept.items():
+            queue = self._queue_of.get(agent)
+            if queue is not None:
+                found[queue] = found.get(queue, 0) - count
         # A queue of which nothing has ended yet stands at zero, once anything is counted at all.
         return {queue: found.get(queue, 0) for queue in self._queue_of.values()} if counters.events else {}
 

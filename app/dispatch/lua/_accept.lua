@@ -146,8 +146,10 @@ local function accept()
   end
   count_usage(t, ARGV[23], ARGV[24], ARGV[25], ARGV[26])
   emit(t, 'plan.created', ARGV[13])
+  local kept = {}
   for i, s in ipairs(load(t, reused)) do
     set(t, 'r:' .. s.id, results[i])
+    kept[s.agent] = (kept[s.agent] or 0) + 1
     emit_step(t, 'step.completed', s, '{"duration_ms":0,"summary":"","bytes":' .. #results[i] .. ',"cached":true}')
   end
   send_roots(t, not_before)
@@ -161,5 +163,8 @@ local function accept()
     later('SADD', TAG .. ':queues', queue)
   end
   commit()
+  for agent, amount in pairs(kept) do
+    tally('kept/' .. agent, amount, TOTALS_MAX)
+  end
   return {'ok'}
 end

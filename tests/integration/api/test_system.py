@@ -70,11 +70,12 @@ async def test_queues_have_a_history(
 async def test_throughput_is_the_difference_of_the_counters(
     api: Api, sampler: QueueHistory, client: "redis.asyncio.Redis", keys: Keys
 ) -> None:
-    """Per second and queue; unknown in the first sample, and where the counters began anew."""
+    """Per second and queue, without what a fork took over; unknown at first, and where the counters began anew."""
     together = "step.started:retriever:step.completed:retriever"
     counts = {together: 5, "step.failed:retriever": 1, "step.started:retriever": 900}
+    forked = {"step.completed:retriever": 70, "kept/retriever": 70, "kept/unknown": 1}
     await client.delete(keys.totals)
-    for more in ({}, {together: 105, "step.retry_scheduled:retriever": 100}, {together: 3}):
+    for more in ({}, {together: 105, "step.retry_scheduled:retriever": 100} | forked, {together: 3}):
         await client.hset(keys.totals, mapping=counts | more)
         await anyio.sleep(0.01)
         await sampled(sampler, client, keys)

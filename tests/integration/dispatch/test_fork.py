@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.dispatch.counters import Counters
 from app.dispatch.dispatcher import Dispatcher
 from app.dispatch.growth import Gap, GrowthLimits, check, number
 from app.dispatch.intake import Intake
@@ -57,6 +58,22 @@ async def test_a_fork_runs_a_step_and_what_depends_on_it(bench: Bench, dispatche
     await bench.store.complete(attempt, b"{}", "")
     assert await bench.status(fork) == "completed"
     assert await bench.status(source) == "completed"
+
+
+async def test_what_a_fork_takes_over_is_counted_as_that(bench: Bench, dispatcher: Dispatcher) -> None:
+    """By agent, beside their events: nothing ran, so it is no throughput of a queue."""
+
+    async def totals() -> Counters:
+        return Counters.read(await bench.redis.hgetall(bench.keys.totals))
+
+    source = await completed(bench)
+    before = await totals()
+
+    await dispatcher.fork(source, from_step=3)
+
+    found = await totals()
+    assert (before.kept, found.kept) == ({}, {"retriever": 1, "analyzer": 1})
+    assert found.events["step.completed", "analyzer"] == before.events["step.completed", "analyzer"] + 1
 
 
 async def test_a_fork_keeps_the_form_of_its_source(bench: Bench, dispatcher: Dispatcher) -> None:

@@ -15,9 +15,11 @@ export class Flow {
 
   /** @param {TaskEvent} event */
   add({ type, ts, data }) {
+    // What a fork took over did not run.
+    if (data.cached) return;
     const slot = this.slotOf(Math.floor(ts / SLOT_MS));
     if (type === "step.started") keep(slot.waits, data.queue_wait_ms);
-    if (type === "step.completed" && !data.cached) keep(slot.runs, data.duration_ms);
+    if (type === "step.completed") keep(slot.runs, data.duration_ms);
     if (ENDS.has(type)) slot.ended += 1;
   }
 
