@@ -17,6 +17,7 @@ const { unescaped } = await load("model/entities.js");
 const { Flow, quantile, SLOTS } = await load("model/flow.js");
 const bulk = await load("model/bulk.js");
 const { History, most, pieces, sum, SPAN_MS } = await load("model/history.js");
+const { HEIGHT, pathOf, placesOf, planeOf, WIDTH } = await load("model/plane.js");
 const { fitting, isUpright, limited, moved, within, zoomed } = await load("model/zoom.js");
 const { pieces: piecesOf, ranMs, ticks } = await load("model/spans.js");
 const { refusals, runThrough } = await load("model/letter_run.js");
@@ -65,7 +66,7 @@ assert.ok(diamond.edges.every(({ from, to }) => from.layer < to.layer));
 const wide = layout([step(1, []), ...Array.from({ length: 999 }, (_, index) => step(index + 2, [1], index % 2 ? "b" : "c"))]);
 assert.equal(wide.nodes.length, 3);
 assert.equal(wide.nodes.reduce((sum, node) => sum + node.steps.length, 0), 1000);
-assert.equal(layout(Array.from({ length: DRAWN_MAX }, (_, index) => step(index + 1, index ? [index] : []))).layers, DRAWN_MAX);
+assert.equal(layout(Array.from({ length: DRAWN_MAX }, (_, index) => step(index + 1, index ? [index] : []))).columns.length, DRAWN_MAX);
 assert.equal(layout([]).nodes.length, 0);
 // Groups open: one of a part's size at once, a larger one into parts, and no step is lost or drawn twice.
 const opened = (...keys) => layout(wide.nodes.flatMap((node) => node.steps).sort((a, b) => a.id - b.id), new Set(keys));
@@ -77,6 +78,34 @@ assert.ok(opened("1:b", "1:b#4").edges.every(({ from, to }) => from.layer < to.l
 const states = ["completed", "skipped", "cancelled", "failed", "running", undefined].map((status, index) => ({ ...step(index, []), status }));
 assert.deepEqual(unfinished(states).map((one) => one.id), [3, 4, 5]);
 assert.deepEqual(inOrder([step(1, []), step(2, [1, 4]), step(3, [1]), step(4, [3])]).map((one) => one.id), [1, 3, 4, 2]);
+
+// A plane: no two boxes touch, none leaves it, a line never crosses a box of its own layers, and what is wide is in sight.
+const room = { width: 1233, height: 600 };
+const fan = (many) => layout([step(1, []), ...Array.from({ length: many }, (_, index) => step(index + 2, [1])), step(many + 2, Array.from({ length: many }, (_, index) => index + 2))]);
+const inside = (x, y, { left, top }) => x > left && x < left + WIDTH && y > top && y < top + HEIGHT;
+for (const drawn of [diamond, fan(3), fan(13), fan(58), fan(118), opened("1:b", "1:b#0"), layout([step(1, [])])]) {
+  for (const size of [room, { width: 343, height: 555 }, { width: 0, height: 0 }]) {
+    const plane = planeOf(drawn, size);
+    const places = [...placesOf(drawn, plane)];
+    assert.equal(places.length, drawn.nodes.length);
+    for (const [node, { left, top }] of places) {
+      assert.ok(left >= 0 && top >= 0 && left + WIDTH <= plane.width && top + HEIGHT <= plane.height, node.key);
+      const near = places.filter(([other, at]) => other !== node && Math.abs(at.left - left) < WIDTH && Math.abs(at.top - top) < HEIGHT);
+      assert.deepEqual(near, [], node.key);
+    }
+    for (const { from, to } of drawn.edges.filter((edge) => edge.to.layer === edge.from.layer + 1)) {
+      const [a, b] = [from, to].map((node) => places.find(([other]) => other === node)[1]);
+      const points = [...pathOf(a, b, plane.upright).matchAll(/(-?[\d.]+) (-?[\d.]+)/g)].map((found) => [Number(found[1]), Number(found[2])]);
+      assert.ok(points.every(([x, y]) => !places.some(([, at]) => inside(x, y, at))), `${from.key}>${to.key}`);
+    }
+  }
+}
+const scaleOf = (many, size) => fitting(planeOf(fan(many), size), size);
+const seen = (many, size) => planeOf(fan(many), size).height * scaleOf(many, size) <= size.height;
+assert.deepEqual([scaleOf(3, room), scaleOf(58, room) > 0.8, seen(58, room), seen(118, room)], [1, true, true, true]);
+assert.deepEqual(planeOf(fan(3), room).lines, [1, 1, 1]);
+assert.ok(scaleOf(58, { width: 343, height: 555 }) >= 0.6);
+assert.deepEqual(planeOf(layout([]), room).lines, []);
 
 // What models took: also before there is a plan, and where nobody counts; a plan that fell back says so.
 const view = newView();
@@ -170,6 +199,7 @@ assert.equal(flow.series(9_999_000, (slot) => slot.ended).length, SLOTS);
 assert.equal(flow.samples("runs").at(-1), 9_999);
 for (let n = 0; n < 1_000; n += 1) flow.add({ type: "step.started", ts: 9_999_000, data: { queue_wait_ms: n } });
 assert.equal(flow.samples("waits").length, 200);
+flow.add({ type: "step.completed", ts: 9_999_000, data: { duration_ms: 0, cached: true } });
 assert.equal(flow.rate(9_999_000, 0), 1);
 assert.equal(quantile([], 0.5), null);
 assert.equal(quantile([3, 1, 2], 0.5), 2);

@@ -8,7 +8,7 @@
  * @typedef {{id: number, agent: string, deps: number[], status?: string, about?: string}} PlanStep
  * @typedef {{key: string, steps: PlanStep[], layer: number, row: number}} Node
  * @typedef {{from: Node, to: Node}} Edge
- * @typedef {{nodes: Node[], edges: Edge[], layers: number, rows: number, grouped: boolean}} Layout
+ * @typedef {{nodes: Node[], edges: Edge[], columns: Node[][], grouped: boolean}} Layout `columns`: the nodes by layer, in order
  */
 
 export const DRAWN_MAX = 120;
@@ -40,7 +40,7 @@ export function layout(steps, opened = new Set()) {
   }
   const edges = edgesOf(steps, nodeOf);
   const columns = arranged([...nodes.values()], edges);
-  return { nodes: [...nodes.values()], edges, layers: columns.length, rows: Math.max(0, ...columns.map((c) => c.length)), grouped };
+  return { nodes: [...nodes.values()], edges, columns, grouped };
 }
 
 /** Where each step is drawn: in its group, in a part of it, or by itself.

@@ -7,7 +7,7 @@ export const STEP = 1.5;
 export const SCALE_MIN = 0.1;
 export const SCALE_MAX = 2;
 /** Below this a picture is not made smaller only so that all its height is in sight. */
-const READABLE = 0.6;
+export const READABLE = 0.6;
 /** Above this a picture that flows from left to right is not turned. */
 const NEARLY_WHOLE = 0.9;
 const PART_MS_MIN = 2;

@@ -3,19 +3,14 @@
 import { counted } from "../format.js";
 import { html, useLayoutEffect, useMemo, useRef, useState } from "../lib.js";
 import { layout, unfinished } from "../model/layout.js";
-import { fitting, isUpright, limited } from "../model/zoom.js";
+import { HEIGHT, pathOf, placesOf, planeOf, WIDTH } from "../model/plane.js";
+import { fitting, limited } from "../model/zoom.js";
 import { Empty, StatusIcon } from "./basics.js";
 import { onKey, useGestures, ZoomButtons } from "./gestures.js";
 
 /** @import { Layout, Node, PlanStep } from "../model/layout.js" */
-/** @typedef {{left: number, top: number}} Place */
+/** @import { Place } from "../model/plane.js" */
 
-const WIDTH = 164;
-const HEIGHT = 48;
-const MARGIN = 8;
-/** Between layers, and between neighbours within one. */
-const GAP = 36;
-const SIDE = 16;
 /** Of the window's height that the picture may take, as its style has it. */
 const HIGH = 0.75;
 const ORDER = ["failed", "running", "retrying", "deferred", "limited", "held", "queued", "cancelled", "skipped", "completed", "waiting"];
@@ -83,9 +78,9 @@ function useCanvas(drawn) {
     measure();
     return () => observer.disconnect();
   }, []);
-  const upright = isUpright(sizeOf(drawn, false).width, sizeOf(drawn, true).width, room.width);
-  const size = sizeOf(drawn, upright);
-  const scale = chosen ?? fitting(size, room);
+  const plane = useMemo(() => planeOf(drawn, room), [drawn, room.width, room.height]);
+  const places = useMemo(() => placesOf(drawn, plane), [drawn, plane]);
+  const scale = chosen ?? fitting(plane, room);
   useLayoutEffect(() => keepInPlace(box.current, anchor), [scale]);
   /** @param {number} factor @param {number} [x] @param {number} [y] */
   const zoom = (factor, x, y) => {
@@ -98,7 +93,7 @@ function useCanvas(drawn) {
   const pan = (/** @type {number} */ dx, /** @type {number} */ dy) => box.current?.scrollBy(-dx, -dy);
   const fit = () => setChosen(null);
   useGestures(box, { zoom, pan, fit, drag: "mouse" });
-  return { box, upright, size, scale, whole: chosen === null, by: (/** @type {number} */ factor) => zoom(factor), fit };
+  return { box, plane, places, scale, whole: chosen === null, by: (/** @type {number} */ factor) => zoom(factor), fit };
 }
 
 /** What was under the pointer stays there. @param {HTMLElement | null} box @param {{current: {x: number, y: number, factor: number} | null}} anchor */
@@ -108,28 +103,14 @@ function keepInPlace(box, anchor) {
   if (box && at) box.scrollTo((box.scrollLeft + at.x) * at.factor - at.x, (box.scrollTop + at.y) * at.factor - at.y);
 }
 
-/** @param {Layout} drawn @param {boolean} upright */
-function sizeOf({ layers, rows }, upright) {
-  const [across, down] = upright ? [rows, layers] : [layers, rows];
-  const [gapX, gapY] = upright ? [SIDE, GAP] : [GAP, SIDE];
-  return { width: across * (WIDTH + gapX) - gapX + 2 * MARGIN, height: down * (HEIGHT + gapY) - gapY + 2 * MARGIN };
-}
-
-/** @param {Layout} drawn @param {boolean} upright @returns {(node: Node) => Place} */
-function placing({ rows }, upright) {
-  const middle = (rows - 1) / 2;
-  if (upright) return (node) => ({ left: (node.row + middle) * (WIDTH + SIDE) + MARGIN, top: node.layer * (HEIGHT + GAP) + MARGIN });
-  return (node) => ({ left: node.layer * (WIDTH + GAP) + MARGIN, top: (node.row + middle) * (HEIGHT + SIDE) + MARGIN });
-}
-
 /** @param {{drawn: Layout, canvas: ReturnType<typeof useCanvas>, state: Map<number, string>, chosen: number | null, act: (node: Node) => void, can: boolean}} props */
-function Plane({ drawn, canvas: { size, scale, upright }, state, chosen, act, can }) {
-  const place = placing(drawn, upright);
-  const outer = { width: `${Math.floor(size.width * scale)}px`, height: `${Math.floor(size.height * scale)}px` };
-  const inner = { width: `${size.width}px`, height: `${size.height}px`, transform: `scale(${scale})` };
+function Plane({ drawn, canvas: { plane, places, scale }, state, chosen, act, can }) {
+  const place = (/** @type {Node} */ node) => /** @type {Place} */ (places.get(node));
+  const outer = { width: `${Math.floor(plane.width * scale)}px`, height: `${Math.floor(plane.height * scale)}px` };
+  const inner = { width: `${plane.width}px`, height: `${plane.height}px`, transform: `scale(${scale})` };
   return html`<div class="graph-room" style=${outer}><div class="graph-plane" style=${inner}>
-    <svg width=${size.width} height=${size.height} aria-hidden="true">
-      ${drawn.edges.map(({ from, to }) => html`<path key=${`${from.key}>${to.key}`} d=${curve(place(from), place(to), upright)} />`)}
+    <svg width=${plane.width} height=${plane.height} aria-hidden="true">
+      ${drawn.edges.map(({ from, to }) => html`<path key=${`${from.key}>${to.key}`} d=${pathOf(place(from), place(to), plane.upright)} />`)}
     </svg>
     ${drawn.nodes.map((node) => html`<${Box} key=${node.key} node=${node} place=${place(node)} state=${state}
       chosen=${node.steps.length === 1 && node.steps[0].id === chosen} act=${act} can=${can} />`)}
@@ -153,19 +134,8 @@ function Box({ node, place, state, chosen, act, can }) {
   >
     <${StatusIcon} status=${status} />
     <span class="node-text">
-      <span class="node-name">${many ? `${node.steps.length} × ${first.agent}` : first.agent}</span>
-      <span class="node-sub">${many ? `${ids}${done}${ids ? "" : ` of ${node.steps.length}`} done` : first.about || `step ${first.id} · ${status}`}</span>
+      <span class="node-name">${many ? `${node.steps.length} × ${first.agent}` : `${first.id} ${first.agent}`}</span>
+      <span class="node-sub">${many ? `${ids}${done}${ids ? "" : ` of ${node.steps.length}`} done` : first.about || status}</span>
     </span>
   </button>`;
-}
-
-/** @param {Place} from @param {Place} to @param {boolean} upright */
-function curve(from, to, upright) {
-  const bend = GAP / 2;
-  if (upright) {
-    const [x1, y1, x2, y2] = [from.left + WIDTH / 2, from.top + HEIGHT, to.left + WIDTH / 2, to.top];
-    return `M${x1} ${y1}C${x1} ${y1 + bend} ${x2} ${y2 - bend} ${x2} ${y2}`;
-  }
-  const [x1, y1, x2, y2] = [from.left + WIDTH, from.top + HEIGHT / 2, to.left, to.top + HEIGHT / 2];
-  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }

@@ -154,7 +154,7 @@ async function ask(draft, signal, set) {
 }
 
 /** What a step is asked, in words. @param {any} step */
-const aboutOf = ({ step_id: id, payload }) => `${id} · ${typeof payload === "string" ? payload : (payload?.text ?? JSON.stringify(payload))}`;
+const aboutOf = ({ payload }) => (typeof payload === "string" ? payload : (payload?.text ?? JSON.stringify(payload)));
 
 /** @param {{draft: Draft, change: (changes: Partial<Draft>) => void, preview: ReturnType<typeof usePreview>}} props */
 function PlanSide({ draft, change, preview }) {
