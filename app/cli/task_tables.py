@@ -54,7 +54,7 @@ def _facts(task: TaskView) -> Iterator[tuple[str, Text]]:
     if task.deadline_ms:
         yield "deadline", cell(local_time(task.deadline_ms))
     if task.finished_ms:
-        yield "took", cell(seconds(task.finished_ms - task.created_ms))
+        yield "took", cell(seconds(task.finished_ms - task.created_ms - task.rested_ms))
     if spent := taken({"tokens": task.tokens, "usd": task.usd}).removeprefix(", "):
         yield "models", cell(spent)
     if task.error:

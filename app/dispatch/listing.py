@@ -22,7 +22,7 @@ SIFTED_MAX = 20_000
 ENDED = tuple(status for status in TaskStatus if status.terminal)
 OPEN = tuple(status for status in TaskStatus if not status.terminal)
 LABEL_PATTERN = re.compile(r"([^:]{1,64}):(.{0,200})", re.DOTALL)
-FIELDS = ("task", "status", "priority", "labels", "created", "finished", "steps", "left")
+FIELDS = ("task", "status", "priority", "labels", "created", "finished", "rested", "steps", "left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,7 @@ def _summary(task_id: str, row: list[bytes | None]) -> TaskSummary | None:
         labels=orjson.loads(fields["labels"]),
         created_ms=int(fields["created"]),
         finished_ms=int(fields["finished"]) if "finished" in fields else None,
+        rested_ms=int(fields.get("rested", 0)),
         steps=int(fields["steps"]),
         steps_left=int(fields["left"]),
     )

@@ -22,8 +22,8 @@ from app.redis_async import patient, untold
 
 RESULTS_PER_READ = 16
 TASK_FIELDS = (
-    "task", "status", "tenant", "planner", "priority", "labels", "parent", "created", "started", "finished", "deadline",
-    "seq", "error", "ids", "tokens", "nano_usd",
+    "task", "status", "tenant", "planner", "priority", "labels", "parent", "created", "started", "finished", "rested",
+    "deadline", "seq", "error", "ids", "tokens", "nano_usd",
 )  # fmt: skip
 DOCUMENTS = TypeAdapter(list[Document])
 
@@ -157,6 +157,7 @@ def _view(task_id: str, fields: dict[str, str]) -> TaskView:
             "created_ms": int(fields["created"]),
             "started_ms": milliseconds("started"),
             "finished_ms": milliseconds("finished"),
+            "rested_ms": milliseconds("rested") or 0,
             "deadline_ms": milliseconds("deadline"),
             "last_seq": int(fields["seq"]),
             "tokens": int(fields.get("tokens", 0)),

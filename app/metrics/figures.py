@@ -12,6 +12,7 @@ class Timing(BaseModel):
     started: int | None = None
     finished: int | None = None
     wall_ms: int = 0
+    rested_ms: int = 0
     planning_ms: int = 0
     queue_wait_ms: int = 0
     critical_path_ms: int = 0

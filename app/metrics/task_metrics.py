@@ -3,7 +3,7 @@ What a task cost: a fold over its event log.
 
 Nothing is counted anywhere else, so the figures equal the log by construction. A log that is still
 growing gives the figures so far: running attempts count once they have ended. A task that is retried goes
-on from its terminal event, and what it took before still counts.
+on from its terminal event: what it took before still counts, what lay between does not.
 """
 
 from collections.abc import Callable, Iterable
@@ -79,7 +79,9 @@ class Fold:
         self._log.bytes += len(stored.body)
         if self._timing.submitted is None:
             self._timing.submitted = event.ts
-        self._timing.wall_ms = event.ts - self._timing.submitted
+        if event.type == "task.retried":
+            self._timing.rested_ms += event.ts - (self._timing.finished or event.ts)
+        self._timing.wall_ms = event.ts - self._timing.submitted - self._timing.rested_ms
         if event.step_id is not None:
             self._add_step_event(event, self._step(event.step_id, event.agent))
         if event.type in TERMINAL_TYPES:

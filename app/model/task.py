@@ -206,6 +206,7 @@ class TaskView(BaseModel):
     created_ms: int
     started_ms: int | None = None
     finished_ms: int | None = None
+    rested_ms: int = 0
     deadline_ms: int | None = None
     last_seq: int
     tokens: int = 0
@@ -224,6 +225,7 @@ class TaskSummary(BaseModel):
     labels: dict[str, str]
     created_ms: int
     finished_ms: int | None = None
+    rested_ms: int = 0
     steps: int
     steps_left: int
 

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 const [folder, ...logs] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${folder}/model/${name}`));
-const { apply, ended, newView, stepCounts, troubles } = await load("fold.js");
+const { apply, ended, newView, stepCounts, tookMs, troubles } = await load("fold.js");
 const { pieces, rangeOf } = await load("spans.js");
 const { lineOf } = await load("log.js");
 
@@ -22,7 +22,7 @@ const result = logs.map((log) => {
   return {
     status: view.status, ended: ended(view), seq: view.seq, refused, events: view.events.length, counts: view.counts,
     stepCounts: stepCounts(view), sources: view.sources.size, citations: view.citations, runs: view.runs.length,
-    wall: view.finished === null ? null : view.finished - view.submitted, troubles: troubles(view).length,
+    wall: view.finished === null ? null : tookMs(view, 0), troubles: troubles(view).length,
     texts: [...view.artifacts.values()].map(({ name, text, done }) => ({ name, text, done })),
     lines: view.events.map(lineOf),
     steps: [...view.steps.values()].map((step) => ({

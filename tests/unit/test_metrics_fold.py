@@ -73,7 +73,7 @@ def test_the_story_of_a_task_in_figures() -> None:
 
     assert figures["status"] == "completed"
     assert figures["timing"] == {
-        "submitted": 1000, "started": 1010, "finished": 1300, "wall_ms": 300, "planning_ms": 40,
+        "submitted": 1000, "started": 1010, "finished": 1300, "wall_ms": 300, "rested_ms": 0, "planning_ms": 40,
         "queue_wait_ms": 10 + 15 + 5 + 15 + 10, "critical_path_ms": 120 + 30, "busy_ms": 120 + 50 + 30,
         "parallelism": 0.667,
     }  # fmt: skip
@@ -189,7 +189,7 @@ def test_steering_is_seen_in_the_figures() -> None:
         assert (found.status, " ".join(step.status for step in found.per_step)) == (task, steps), line
 
     end = figures.result()
-    assert (end.timing.finished, end.timing.wall_ms, end.timing.busy_ms) == (None, 50, 20)
+    assert (end.timing.finished, end.timing.wall_ms, end.timing.rested_ms, end.timing.busy_ms) == (None, 40, 10, 20)
     assert (end.steps.deferrals, end.per_step[0].attempts) == (1, 1)
 
 

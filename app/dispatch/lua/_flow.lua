@@ -114,9 +114,10 @@ local function count_usage(t, calls, input, output, nano_usd)
   end
 end
 
+-- What lay between an end and a retry is no part of what the task took.
 local function totals(t)
-  local v = redis.call('HMGET', t.key, 'created', 'steps', 'retries', 'tokens', 'nano_usd')
-  return '"duration_ms":' .. (NOW - v[1]) .. ',"totals":{"steps":' .. (t.steps or v[2]) .. ',"retries":'
+  local v = redis.call('HMGET', t.key, 'created', 'steps', 'retries', 'tokens', 'nano_usd', 'rested')
+  return '"duration_ms":' .. (NOW - v[1] - (v[6] or 0)) .. ',"totals":{"steps":' .. (t.steps or v[2]) .. ',"retries":'
     .. (t.retries or v[3] or 0) .. ',"tokens":' .. (v[4] or 0) .. ',"usd":'
     .. string.format('%.15g', (v[5] or 0) / 1e9) .. '}'
 end

@@ -12,7 +12,8 @@
 --       re-send harmless. No allow-oom: this is new work.
 
 local from = ARGV[6]
-local t, extra = open(TASK, nil, 'again', 'agains', 'docs', 'keep', 'index', 'started', 'deadline')
+local t, extra = open(TASK, nil, 'again', 'agains', 'docs', 'keep', 'index', 'started', 'deadline',
+  'finished', 'rested')
 if not t then
   return {'unknown'}
 end
@@ -89,7 +90,7 @@ end
 forget_results(void)
 local was = t.status
 for name, value in pairs({left = left, sinks = sinks, status = extra[6] and 'running' or 'queued', again = ARGV[8],
-    agains = (extra[2] or 0) + 1}) do
+    agains = (extra[2] or 0) + 1, rested = (extra[9] or 0) + NOW - extra[8]}) do
   set(t, name, value)
 end
 emit(t, 'task.retried', '{"by":' .. ARGV[7] .. ',"from_step":' .. (from == '' and 'null' or from) .. ',"steps":['

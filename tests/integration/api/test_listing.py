@@ -68,7 +68,8 @@ async def test_a_task_in_a_list_is_a_summary(api: Api, worker: Worker) -> None:
 
     assert task == {
         "task_id": task_id, "task": "Do it", "status": "running", "priority": 2, "labels": {"team": "a"},
-        "created_ms": (await api.view(task_id))["created_ms"], "finished_ms": None, "steps": 3, "steps_left": 2,
+        "created_ms": (await api.view(task_id))["created_ms"], "finished_ms": None, "rested_ms": 0,
+        "steps": 3, "steps_left": 2,
     }  # fmt: skip
 
 

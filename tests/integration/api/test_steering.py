@@ -376,6 +376,7 @@ async def test_metrics_and_view_agree_whatever_is_done_to_a_task(api: Api, worke
         assert [step["status"] for step in figures["per_step"]] == states(view), seen
         assert figures["timing"]["finished"] == view["finished_ms"], seen
         assert figures["timing"]["started"] == view["started_ms"], seen
+        assert figures["timing"]["rested_ms"] == view["rested_ms"], seen
     assert seen == [
         "paused", "queued", "running", "paused", "running", "cancelled", "running", "running", "failed", "running",
         "running", "paused", "cancelled", "running", "completed",

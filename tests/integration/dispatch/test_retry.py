@@ -1,7 +1,9 @@
 """A task that did not succeed runs again, in place: what again, what stays, and how often."""
 
+from itertools import pairwise
 from typing import Any
 
+import anyio
 import pytest
 
 from app.dispatch import store
@@ -50,6 +52,25 @@ async def test_only_what_did_not_succeed_runs_again(bench: Bench) -> None:
         "task.failed", "task.retried", "task.completed",
     ]  # fmt: skip
     assert types.count("task.started") == 1
+
+
+async def test_what_lay_between_an_end_and_a_retry_is_no_part_of_what_a_task_took(bench: Bench) -> None:
+    """The last event leaves it out, and the view says how long that was."""
+    task_id = await failed_diamond(bench)
+    for step_id in (3, 4):
+        await anyio.sleep(0.02)
+        await retry(bench, task_id)
+        if step_id == 3:
+            await bench.fail(task_id, 3)
+    await bench.finish(task_id, 3)
+    await bench.finish(task_id, 4)
+
+    events = await bench.events(task_id)
+    rested_ms = sum(after.ts - end.ts for end, after in pairwise(events) if after.type == "task.retried")
+    view = await bench.reader.view(task_id)
+    assert rested_ms >= 40
+    assert view.rested_ms == rested_ms
+    assert events[-1].data["duration_ms"] == events[-1].ts - events[0].ts - rested_ms
 
 
 async def test_from_a_step_on_all_that_depends_on_it_runs_again(bench: Bench) -> None:

@@ -60,6 +60,9 @@ export function apply(view, event) {
 /** Whether the task has ended, as far as is known. @param {View} view */
 export const ended = (view) => TERMINAL.has(view.status);
 
+/** How long it has been under way: what lay between an end and a retry does not count. @param {View} view @param {number} now */
+export const tookMs = (view, now) => view.runs.reduce((sum, { from, to }) => sum + (to ?? now) - from, 0);
+
 /** How many steps are in each state. @param {View} view */
 export function stepCounts(view) {
   /** @type {Record<string, number>} */

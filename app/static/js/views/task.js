@@ -3,7 +3,7 @@
 import { useNow } from "../clock.js";
 import { ago, count, counted, duration, exact, moment, money } from "../format.js";
 import { html, useEffect, useState } from "../lib.js";
-import { ended, stepCounts } from "../model/fold.js";
+import { ended, stepCounts, tookMs } from "../model/fold.js";
 import { TaskLive } from "../model/task_live.js";
 import { Badge, CopyButton, Loading, ProblemBox, Tabs, useTitle } from "../parts/basics.js";
 import { EventLog } from "../parts/event_log.js";
@@ -91,7 +91,7 @@ function Facts({ view }) {
     <div><dt>State</dt><dd><${Badge} status=${view.status} />${view.partial &&
       html` <span class="tag">partial</span>`}${view.cancelMode === "finish" && !over &&
         html` <span class="tag">finishing</span>`}</dd></div>
-    <div><dt>${over ? "Took" : "Elapsed"}</dt><dd class="num">${duration((view.finished ?? now) - view.submitted)}</dd></div>
+    <div><dt>${over ? "Took" : "Elapsed"}</dt><dd class="num">${duration(tookMs(view, now))}</dd></div>
     <div><dt>Steps</dt><dd class="num">${count(done)} of ${count(view.steps.size)}</dd></div>
     ${retries > 0 && html`<div><dt>Retries</dt><dd class="num">${count(retries)}</dd></div>`}
     ${redeliveries > 0 && html`<div><dt>Redeliveries</dt><dd class="num">${count(redeliveries)}</dd></div>`}

@@ -7,6 +7,7 @@ import { html, useEffect, useRef, useState } from "../lib.js";
 import { TERMINAL } from "../model/fold.js";
 import { Badge, Empty, Loading, ProblemBox, useTitle } from "../parts/basics.js";
 import { BulkActions, countsQuery } from "../parts/bulk.js";
+import { LabelFilter } from "../parts/label_filter.js";
 import { useResource } from "../parts/resource.js";
 import { href, route, setQuery } from "../router.js";
 import { caller, canSubmit, isAdmin } from "../session.js";
@@ -14,7 +15,7 @@ import { watch } from "../stream.js";
 
 /**
  * @typedef {{task_id: string, task: string, status: string, priority: number, labels: Record<string, string>,
- *   created_ms: number, finished_ms: number | null, steps: number, steps_left: number}} Summary
+ *   created_ms: number, finished_ms: number | null, rested_ms: number, steps: number, steps_left: number}} Summary
  * @typedef {{tasks: Summary[], next: string | null}} Page
  */
 
@@ -50,7 +51,7 @@ export function Tasks() {
   });
   return html`
     <div class="view-head"><h1>Tasks</h1>${!isAdmin.value && html`<p class="hint">Updated every ${duration(POLL_MS)}</p>`}</div>
-    <${Filters} query=${query} counts=${counts.data} />
+    <${Filters} query=${query} counts=${counts.data} tasks=${page.data?.tasks ?? []} />
     <${BulkActions} query=${query} counts=${counts.loading ? null : counts.data} done=${reload} />
     <${Found} page=${page} query=${query} />
   `;
@@ -67,8 +68,8 @@ function useDoorbell(ring) {
   }, [tenant]);
 }
 
-/** @param {{query: URLSearchParams, counts: Record<string, any> | null}} props */
-function Filters({ query, counts }) {
+/** @param {{query: URLSearchParams, counts: Record<string, any> | null, tasks: Summary[]}} props */
+function Filters({ query, counts, tasks }) {
   const chosen = query.get("status") ?? "";
   /** @param {string} state */
   const target = (state) => href(["tasks"], { ...kept(query), status: state });
@@ -83,7 +84,7 @@ function Filters({ query, counts }) {
         </a>`;
       })}
     </nav>
-    <${Search} query=${query} />
+    <div class="search"><${Search} query=${query} /><${LabelFilter} query=${query} tasks=${tasks} /></div>
   </div>`;
 }
 
@@ -95,15 +96,10 @@ function Search({ query }) {
     return () => clearTimeout(timer);
   }, [text]);
   useEffect(() => setText(query.get("q") ?? ""), [query.get("q")]);
-  const label = query.get("label");
-  return html`<div class="search">
-    <input
-      type="search" placeholder="Words of the task" aria-label="Search by words of the task" maxlength="200"
-      value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}
-    />
-    ${label && html`<button type="button" class="tag" onClick=${() => setQuery({ label: "", cursor: "" })}
-      aria-label=${`Remove the filter ${label}`}>${label} ✕</button>`}
-  </div>`;
+  return html`<input
+    type="search" placeholder="Words of the task" aria-label="Search by words of the task" maxlength="200"
+    value=${text} onInput=${(/** @type {any} */ event) => setText(event.target.value)}
+  />`;
 }
 
 /** @param {{page: import("../parts/resource.js").Resource<Page>, query: URLSearchParams}} props */
@@ -133,7 +129,7 @@ function Table({ tasks, now, loading }) {
 
 /** @param {{task: Summary, now: number}} props */
 function Row({ task, now }) {
-  const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms));
+  const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms - task.rested_ms));
   const when = ago(Math.max(0, now - task.created_ms));
   const done = task.steps - task.steps_left;
   const steps = stepsOf(task);

@@ -1,6 +1,7 @@
 """Figures: metrics, views and results say what the log says, and the log's own times fit."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from ..evidence import Event, Evidence, Task
@@ -30,10 +31,15 @@ def _folded(task: Task) -> dict[str, Any]:
         "timing": {
             "submitted": task.events[0].ts,
             "finished": task.events[-1].ts,
-            "wall_ms": task.events[-1].ts - task.events[0].ts,
+            "wall_ms": task.events[-1].ts - task.events[0].ts - _rested_ms(task),
         },
         "per_step": {step_id: {"attempts": _starts(task, step_id), "status": states[step_id]} for step_id in states},
     }  # fmt: skip
+
+
+def _rested_ms(task: Task) -> int:
+    """What lay between an end and a retry, which is the next event."""
+    return sum(after.ts - end.ts for end, after in pairwise(task.events) if after.type == "task.retried")
 
 
 def _bytes(task: Task) -> int:
