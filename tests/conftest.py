@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app import local_redis
+from tests import chromium as browsers
 
 # A shell that starts us in the background has SIGINT ignored, and so would have every process that a test starts and
 # ends with it: what is ignored is inherited over exec, what has a handler is not.
@@ -29,6 +30,17 @@ hypothesis.settings.load_profile("unhurried")
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program of the browser; in CI it has to be there."""
+    program = browsers.program()
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium in CI")
+        pytest.skip("no Chromium")
+    return program
 
 
 @pytest.fixture(scope="session")

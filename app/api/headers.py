@@ -44,8 +44,8 @@ CORS_REQUEST_HEADERS = (
     "X-Request-ID",
 )  # fmt: skip
 CORS_ANSWER_HEADERS = (
-    "ETag", "Idempotency-Replayed", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy",
-    "Retry-After", "Task-Id", "X-Request-ID",
+    "ETag", "Idempotency-Replayed", "Last-Seq", "Link", "Location", "Preference-Applied", "RateLimit",
+    "RateLimit-Policy", "Retry-After", "Task-Id", "X-Request-ID",
 )  # fmt: skip
 CORS_AGE_S_MAX = 600
 

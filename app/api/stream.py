@@ -87,10 +87,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     204: {"description": "The client has all of it, and nothing follows: do not come back"},
 }
 
+LAST_SEQ = {"Last-Seq": {"schema": {"type": "integer"}, "description": "The log's last event as it opened."}}
+OF_ONE = {**RESPONSES, 200: {**RESPONSES[200], "headers": LAST_SEQ}}
 
-@router.get(
-    "/stream/{task_id}", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)}
-)
+
+@router.get("/stream/{task_id}", response_class=Response, responses={**OF_ONE, **documented(400, 404, 410, 422, 503)})
 async def stream_task(
     _: Reader, __: StreamPlace, task_id: TaskId, services: Services, wishes: StreamWishes
 ) -> Response:
@@ -101,8 +102,11 @@ async def stream_task(
         undo.callback(viewer.close)
         if not await viewer.begin():
             raise gone(task_id, services)
+        last_seq = await viewer.last_seq()
         undo.pop_all()
-    return opened(viewer, services, TypeFilter(wishes.types), form_of(wishes.accept))
+    answer = opened(viewer, services, TypeFilter(wishes.types), form_of(wishes.accept))
+    answer.headers["Last-Seq"] = str(last_seq)
+    return answer
 
 
 @router.get("/stream", response_class=Response, responses={**RESPONSES, **documented(400, 404, 410, 422, 503)})

@@ -103,6 +103,11 @@ class Viewer:
         self._at_terminal = page.at is not None and page.at.terminal
         return page.at is not None or bool(page.events)
 
+    async def last_seq(self) -> int:
+        """How far the log reached as the viewer began: up to there is history. Raises `Unavailable`."""
+        last = await self._log.last(self._topic.task_id) if self._behind else None
+        return last.seq if last else max(self._topic.newest.seq, self._place.cursor.seq)
+
     async def __anext__(self) -> Batch:
         if not self._checked:
             await self._await_subscription()

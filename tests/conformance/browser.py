@@ -2,26 +2,22 @@
 
 import itertools
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
 from websockets.sync.client import connect
 
 from app.model.events import EVENT_TYPES
+from tests.chromium import FLAGS
 from tests.conformance.readers import WAIT_S, Frame
 from tests.deployment import wait_for
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-    "--remote-debugging-port=0",
-)  # fmt: skip
 MARKER = "DevTools listening on "
+OPENED = "[location.href, document.readyState]"
 FOLLOW = """
 (url, types) => {
   const state = { seen: [], resets: 0, source: new EventSource(url) };
@@ -33,20 +29,16 @@ FOLLOW = """
 """
 
 
-def chromium() -> str | None:
-    return shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 class Browser:
     """A headless Chromium with a profile of its own."""
 
     def __init__(self, program: str) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
-        self._log = Path(self._profile.name) / "log"
+        folder = Path(self._profile.name)
+        self._log = folder / "log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [program, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"], stdout=log, stderr=log
-            )
+            flags = [*FLAGS, "--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}"]
+            self._process = subprocess.Popen([program, *flags, "about:blank"], stdout=log, stderr=log)
         wait_for(lambda: MARKER in self._log.read_text(errors="replace"), "Chromium did not start", WAIT_S)
         address = self._log.read_text(errors="replace").split(MARKER)[1].split()[0]
         self._exit = ExitStack()
@@ -59,7 +51,7 @@ class Browser:
     def __exit__(self, *_: object) -> None:
         self._exit.close()
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(WAIT_S)
         self._profile.cleanup()
 
     def call(self, method: str, session: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -82,7 +74,7 @@ class Browser:
         page.call("Page.enable")
         page.call("Page.setBypassCSP", enabled=True)
         page.call("Page.navigate", url=url)
-        wait_for(lambda: page.evaluate("document.readyState") == "complete", f"{url} did not open", WAIT_S)
+        wait_for(lambda: page.shows(url), f"{url} did not open", WAIT_S)
         return page
 
 
@@ -102,6 +94,12 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def shows(self, url: str) -> bool:
+        """Whether this page is there; the empty one before it is complete as well, and none is for a moment between."""
+        with suppress(AssertionError):
+            return bool(self.evaluate(OPENED) == [url, "complete"])
+        return False
+
     def close(self) -> None:
         self._browser.call("Target.closeTarget", targetId=self._target)
 
@@ -116,6 +114,10 @@ class BrowserFollower:
     @property
     def seen(self) -> list[Frame]:
         return [Frame(*found) for found in self._page.evaluate("state.seen")]
+
+    @property
+    def count(self) -> int:
+        return int(self._page.evaluate("state.seen.length"))
 
     @property
     def ids(self) -> list[str]:

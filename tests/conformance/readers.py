@@ -58,6 +58,10 @@ class Follower(ABC):
         self._thread.start()
 
     @property
+    def count(self) -> int:
+        return len(self.seen)
+
+    @property
     def ids(self) -> list[str]:
         return [frame.id for frame in self.seen]
 
@@ -116,6 +120,10 @@ class Follower(ABC):
                 if self._closing.is_set():
                     return
                 del error  # a cut, in one of its many forms
+            # Whoever waits is told, rather than left to wait for a thread that is gone.
+            except Exception as error:  # noqa: BLE001
+                self.failure = error
+                return
             self._closing.wait(PAUSE_S)
 
 
@@ -127,12 +135,12 @@ class RawFollower(Follower):
     def trip(self, last_id: str) -> Iterator[Frame]:
         parts = urlsplit(self._url)
         with socket.create_connection((parts.hostname, parts.port), timeout=WAIT_S) as self._socket:
-            fields = "".join(f"{name}: {value}\r\n" for name, value in self.asking(last_id).items())
-            head = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.hostname}\r\n{fields}\r\n"
+            said = "".join(f"{name}: {value}\r\n" for name, value in self.asking(last_id).items())
+            head = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.hostname}\r\n{said}\r\n"
             self._socket.sendall(head.encode())
             with self._socket.makefile("rb") as stream:
-                status = int(stream.readline().split()[1])
-                headers = [line.lower() for line in iter(stream.readline, b"\r\n") if line]
+                first, *fields = head_of(stream)
+                status, headers = int(first.split()[1]), [line.lower() for line in fields]
                 if status == 204:
                     raise Over
                 if status != 200:
@@ -146,6 +154,16 @@ class RawFollower(Follower):
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def head_of(stream: Any) -> list[bytes]:
+    """The lines of an answer's head; raises when it is cut off before its end."""
+    found: list[bytes] = []
+    while (line := stream.readline()) != b"\r\n":
+        if not line.endswith(b"\n"):
+            raise ConnectionError("cut within the head")
+        found.append(line)
+    return found
 
 
 def chunks(stream: Any) -> Iterator[bytes]:
@@ -222,11 +240,7 @@ class CurlFollower(Follower):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as self._process:
             assert self._process.stdout
             output = self._process.stdout
-            words = output.readline().split()
-            if not words:
-                raise ConnectionError("no answer")
-            for line in iter(output.readline, b"\r\n"):
-                assert line
+            words = head_of(output)[0].split()
             if words[1] == b"204":
                 raise Over
             if words[1] != b"200":

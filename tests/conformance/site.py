@@ -23,8 +23,8 @@ from tests.integration.api.support import LINE, Worker
 KEYS = Keys("stepstream")
 #: Short times, so that what takes them shows soon.
 SETTINGS = {"STEPSTREAM_HEARTBEAT_S": "0.2", "STEPSTREAM_SEND_S_MAX": "1"}
-EXIT_S_MAX = 10.0
-START_S_MAX = 60.0
+EXIT_S_MAX = 60.0
+START_S_MAX = 180.0
 
 
 @dataclass

@@ -12,7 +12,7 @@ from tests.deployment import wait_for
 
 STREAMS = 2_000
 TASKS = 50
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -2,27 +2,31 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.conformance.browser import chromium
-from tests.deployment import Stack, deployment
+from tests.chromium import FLAGS
+from tests.deployment import Stack, deployment, wait_for
 from tests.deployment import running as running_api
 from tests.e2e.conftest import own_redis
 
 __all__ = ["own_redis"]
 
-SETTINGS = {"STEPSTREAM_AGENT_MODULES": "tests.dashboard.agents", "STEPSTREAM_PLAN_STEPS_MAX": "1000"}
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
+SETTINGS = {
+    "STEPSTREAM_AGENT_MODULES": "tests.dashboard.agents",
+    "STEPSTREAM_PLAN_STEPS_MAX": "1000",
+    # No worker is killed here, so none may lose its steps because the machine paused it.
+    "STEPSTREAM_LEASE_MS": "120000",
+}
 #: Machines that run tests are slow at times; nothing here is proven by how long it takes.
-WAIT_MS = 30_000
+WAIT_MS = 60_000
+expect.set_options(timeout=WAIT_MS)
+#: How many times slower than it is the browser runs: what is read too early shows by it.
+SLOWDOWN = float(os.environ.get("STEPSTREAM_TEST_BROWSER_SLOWDOWN", "1"))
 #: Runs in every page before anything else does.
 WITNESS = """
 window.witnessed = [];
@@ -33,6 +37,13 @@ for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => window.w
 EXPECTED = ("Failed to load resource",)
 
 Open = Callable[..., Page]
+
+
+def becomes(read: Callable[[], object], wanted: object) -> None:
+    """Waits until what is read of a page is so: what is drawn anew meanwhile is not, for a picture or two."""
+    with suppress(AssertionError):
+        wait_for(lambda: read() == wanted, "")
+    assert read() == wanted
 
 
 def prepared(folder: Path, redis_url: str, namespace: str, **settings: str) -> Stack:
@@ -58,14 +69,9 @@ def stack(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 # Not for the whole session: while Playwright is there, no other test can have an event loop.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    program = chromium()
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium in CI")
-        pytest.skip("no Chromium")
+def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS, timeout=2 * WAIT_MS)
         yield browser
         browser.close()
 
@@ -81,6 +87,8 @@ def open_page(browser: Browser) -> Iterator[Open]:
         context.add_init_script(WITNESS)
         page, troubles = context.new_page(), list[str]()
         watch(page, url, troubles)
+        if SLOWDOWN > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
         opened.append((page, url, troubles))
         page.goto(f"{url}/{view}")
         return page

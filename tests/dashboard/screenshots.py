@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, sync_playwright
 from app import local_redis
 from app.cli.demo import TASK, write_documents
 from app.keys import Keys
-from tests.conformance.browser import chromium
-from tests.dashboard.conftest import FLAGS, running
+from tests.chromium import FLAGS, program
+from tests.dashboard.conftest import running
 from tests.dashboard.record import ended, steps
 from tests.dashboard.test_views import SIZES, settled, views
 from tests.deployment import Stack
@@ -90,15 +90,15 @@ def shoot(browser: Browser, stack: Stack, folder: Path, wanted: list[str]) -> No
 
 
 def main(folder: Path, wanted: list[str]) -> None:
-    binary, program = local_redis.find_binary(), chromium()
-    if binary is None or program is None:
+    binary, chromium = local_redis.find_binary(), program()
+    if binary is None or chromium is None:
         sys.exit("a Redis server and Chromium are needed")
     folder.mkdir(parents=True, exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="screenshots-"))
     server = local_redis.start_server(binary, home / "redis", appendonly=False)
     try:
         with running(home, server.url) as stack, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=program, headless=True, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=FLAGS)
             shoot(browser, stack, folder, wanted)
     finally:
         server.stop()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import WAIT_MS, Open
-from tests.deployment import Stack
+from tests.deployment import Stack, wait_for
 
 pytestmark = pytest.mark.full
 
@@ -32,6 +32,7 @@ class Played:
         self.positions: list[str | None] = []
         self._answers = list(answers)
         page.context.route(re.compile("/stream/"), self._answer)
+        unchanged(page)
 
     def _answer(self, route: Route) -> None:
         self.positions.append(route.request.headers.get("last-event-id"))
@@ -41,6 +42,11 @@ class Played:
         status, body = self._answers.pop(0)
         kind = "text/event-stream" if status == 200 else "text/html"
         route.fulfill(status=status, body=body, headers={"Content-Type": kind})
+
+
+def unchanged(page: Page) -> None:
+    """Whoever looks whether a task that has ended runs again is told that nothing is new: no server knows this one."""
+    page.context.route(f"**/tasks/{EVENTS[0]['task_id']}", lambda route: route.fulfill(status=304))
 
 
 def watched(open_page: Open, stack: Stack, *answers: tuple[int, str]) -> tuple[Page, Played]:
@@ -67,6 +73,34 @@ def test_a_proxy_that_answers_502_and_one_that_cuts_off(stack: Stack, open_page:
 
     whole(page)
     assert played.positions == [None, None, "5-7", "5-7", "6-7"]
+
+
+def test_half_a_log_is_not_shown_as_the_task(stack: Stack, open_page: Open) -> None:
+    """A task that has ended would seem to run, and to have failed; the page says that it reads, and how far it is."""
+    page = open_page(stack.url, "#/tasks/nothing-yet")
+    expect(page.get_by_role("alert")).to_be_visible()
+    unchanged(page)
+    asked: list[Route] = []
+    # Playwright marks what it calls, and a method of a list cannot be marked.
+    page.context.route(re.compile("/stream/"), lambda route: asked.append(route))  # noqa: PLW0108
+    page.goto(f"{stack.url}/#/tasks/{EVENTS[0]['task_id']}")
+    wait_for(lambda: page.evaluate("1") and asked, "nothing was asked for")
+    part(asked[0], QUICK + frames(1, 20))
+    wait_for(lambda: page.evaluate("1") and len(asked) == 2, "the rest was not asked for")
+
+    reading = page.locator("[aria-busy=true]")
+    expect(reading.get_by_role("status")).to_have_text("Reading the log …")
+    expect(reading).to_contain_text("20 of 27 events")
+    expect(page.locator(".facts, .timeline")).to_have_count(0)
+    expect(page).to_have_title(re.compile("^Task "))
+    part(asked[1], frames(21, 27) + END)
+    whole(page)
+    expect(reading).to_have_count(0)
+
+
+def part(route: Route, body: str) -> None:
+    """Answers with some frames of the log, as a server does that has all of it."""
+    route.fulfill(body=body, headers={"Content-Type": "text/event-stream", "Last-Seq": str(len(EVENTS))})
 
 
 def test_events_that_come_twice_count_once_and_a_gap_is_filled(stack: Stack, open_page: Open) -> None:
@@ -122,6 +156,7 @@ def test_a_connection_that_has_gone_silent_is_given_up(stack: Stack, open_page: 
         silent.append(route)
 
     page.context.route(re.compile("/stream/"), answer)
+    unchanged(page)
     page.clock.install()
     page.goto(f"{stack.url}/#/tasks/{EVENTS[0]['task_id']}")
     expect(page.locator(".live")).to_have_text("Connecting")

@@ -42,6 +42,7 @@ export async function request(method, path, { body, headers = {}, signal } = {})
   /** @type {Record<string, string>} */
   const sent = body === undefined ? {} : { "Content-Type": "application/json" };
   let reply;
+  const asked = Date.now();
   try {
     reply = await fetch(path, {
       method, headers: { ...sent, ...keyHeaders(), ...headers }, cache: "no-store", credentials: "omit",
@@ -52,7 +53,7 @@ export async function request(method, path, { body, headers = {}, signal } = {})
     if (signal?.aborted) throw error;
     throw new Problem(0, { title: "No answer", detail: "The server cannot be reached." });
   }
-  noteClock(reply);
+  noteClock(reply, asked);
   if (!reply.ok) throw await problemOf(reply);
   return reply;
 }
@@ -74,10 +75,10 @@ export async function problemOf(reply) {
   return problem;
 }
 
-/** @param {Response} reply */
-function noteClock(reply) {
-  const at = Date.parse(reply.headers.get("Date") ?? "");
-  if (!Number.isNaN(at)) skewMs = Math.abs(at - Date.now()) > 2_000 ? at - Date.now() : 0;
+/** An answer that took long is no sign of a clock that differs. @param {Response} reply @param {number} asked when it was asked for */
+function noteClock(reply, asked) {
+  const [at, now] = [Date.parse(reply.headers.get("Date") ?? ""), Date.now()];
+  if (!Number.isNaN(at)) skewMs = at < asked - 2_000 || at > now + 2_000 ? at - now : 0;
 }
 
 /** Asks who we are to the server; raises `Problem`. */

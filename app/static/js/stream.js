@@ -32,21 +32,23 @@ let current = /** @type {Stream | null} */ (null);
  * Opens the tab's stream; returns what closes it.
  * @param {string} path
  * @param {(frames: Frame[]) => void} onFrames frames that came in one piece
- * @param {{position?: string, onRefused?: (problem: import("./api.js").Problem) => void}} [options]
+ * @param {{position?: string, onOpen?: (lastSeq: number) => void, onRefused?: (problem: import("./api.js").Problem) => void}} [options]
+ *   `onOpen` is told at each connection how far the log reached by then, 0 where the stream is not that of one log
  */
-export function watch(path, onFrames, { position = "", onRefused = () => {} } = {}) {
+export function watch(path, onFrames, { position = "", onOpen = () => {}, onRefused = () => {} } = {}) {
   current?.close();
-  const stream = (current = new Stream(path, onFrames, position, onRefused));
+  const stream = (current = new Stream(path, onFrames, position, onOpen, onRefused));
   void stream.run();
   return () => stream.close();
 }
 
 class Stream {
   /** @param {string} path @param {(frames: Frame[]) => void} onFrames @param {string} position
-   * @param {(problem: import("./api.js").Problem) => void} onRefused */
-  constructor(path, onFrames, position, onRefused) {
+   * @param {(lastSeq: number) => void} onOpen @param {(problem: import("./api.js").Problem) => void} onRefused */
+  constructor(path, onFrames, position, onOpen, onRefused) {
     this.path = path;
     this.onFrames = onFrames;
+    this.onOpen = onOpen;
     this.onRefused = onRefused;
     this.position = position;
     this.delayMs = 2_000;
@@ -124,7 +126,10 @@ class Stream {
       const reply = await fetch(this.path, { headers, cache: "no-store", credentials: "omit", signal: this.abort.signal });
       if (reply.status === 204) this.done = true;
       else if (!reply.ok || !reply.body) return await problemOf(reply);
-      else await this.read(reply.body, watchdog);
+      else {
+        this.onOpen(Number(reply.headers.get("Last-Seq")) || 0);
+        await this.read(reply.body, watchdog);
+      }
     } catch {
       // Cut off, by the network or by the watchdog: nothing to tell apart.
     } finally {

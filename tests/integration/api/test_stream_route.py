@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 import httpx2
 import orjson
 import pytest
+import redis.asyncio
 
+from app.events.log import PAGE_MAX
 from tests.integration.api.support import Api, Worker, problem_of
 
 pytestmark = pytest.mark.anyio
@@ -49,6 +51,22 @@ async def test_a_stream_is_the_log_in_frames(served: Api, worker: Worker) -> Non
     assert reply.headers["content-type"].startswith("text/event-stream")
     assert reply.headers["cache-control"] == "no-store"
     assert reply.headers["x-accel-buffering"] == "no"
+
+
+async def test_the_head_says_how_far_the_log_reaches(served: Api, client: "redis.asyncio.Redis") -> None:
+    """Also of a log of several pages, from the middle of it, with a position of another history, for who has it all."""
+    task_id = await served.submit()
+    seq = (await served.view(task_id))["last_seq"]
+    async with client.pipeline(transaction=False) as pipeline:
+        for number in range(seq + 1, seq + 2 * PAGE_MAX + 1):
+            body = b'{"v":1,"type":"step.progress","seq":%d,"ts":1,"task_id":"t","data":{}}' % number
+            pipeline.xadd(served.services.keys.events(task_id), {"e": body}, id=f"{number}-7")
+        await pipeline.execute()
+    last = str(seq + 2 * PAGE_MAX)
+
+    for position in ("", f"?after={seq}", f"?after={last}", f"?after={last}-8"):
+        async with open_stream(served, f"/stream/{task_id}{position}") as reply:
+            assert reply.headers["last-seq"] == last, position
 
 
 async def test_a_live_stream_delivers_while_the_task_runs(served: Api, worker: Worker) -> None:

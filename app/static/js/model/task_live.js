@@ -18,6 +18,10 @@ export class TaskLive {
     this.view = newView();
     /** The view as it is drawn, another object whenever it has changed: what has the same properties is not drawn anew. */
     this.shown = signal({ ...this.view });
+    /** How far the log is read while it was not read whole yet: half a log is not how a task stands. */
+    this.reading = signal(/** @type {{seq: number, of: number} | null} */ (null));
+    /** The log reached to there as its stream opened. */
+    this.history = 0;
     this.version = 0;
     this.problem = signal(/** @type {Problem | null} */ (null));
     /** Changes with the plan: steps that were added, another task altogether. */
@@ -62,6 +66,7 @@ export class TaskLive {
   open(position) {
     this.hangUp = watch(`/stream/${encodeURIComponent(this.taskId)}`, (frames) => this.take(frames), {
       position,
+      onOpen: (lastSeq) => (this.history = lastSeq),
       onRefused: (problem) => (this.problem.value = problem),
     });
   }
@@ -70,6 +75,7 @@ export class TaskLive {
   take(frames) {
     for (const { id, event, data } of frames) {
       if (event === "stream.reset") this.reset();
+      if (event === "stream.end") this.history = 0;
       if (!id) continue;
       const found = JSON.parse(data);
       if (apply(this.view, found)) this.lastId = id;
@@ -90,8 +96,10 @@ export class TaskLive {
     this.problem.value = new Problem(0, { title: "The log has a hole", detail: `Event ${this.view.seq + 1} is missing.` });
   }
 
+  /** The log is another one now, and how far it reaches is not known. */
   reset() {
     this.view = newView();
+    this.history = 0;
     this.shape += 1;
   }
 
@@ -107,6 +115,9 @@ export class TaskLive {
     this.drawnAt = performance.now();
     batch(() => {
       this.problem.value = null;
+      const half = !this.shown.value.seq && this.view.seq < this.history;
+      this.reading.value = half ? { seq: this.view.seq, of: this.history } : null;
+      if (half) return;
       this.version += 1;
       this.shown.value = { ...this.view };
     });

@@ -41,7 +41,7 @@ function Watched({ live }) {
   const { query } = route.value;
   if (problem) return html`<h1>This task cannot be shown</h1><${ProblemBox} problem=${problem} /><p>
     <a href=${href(["tasks"])}>To the tasks</a></p>`;
-  if (!view.seq) return html`<h1>Task</h1><${Loading} what="Reading the log" />`;
+  if (!view.seq) return html`<h1>Task</h1><${Reading} reading=${live.reading.value} />`;
   const step = view.steps.get(Number(query.get("step")));
   /** @param {number} id */
   const show = (id) => setQuery({ step: String(id) });
@@ -55,6 +55,10 @@ function Watched({ live }) {
     ${step && html`<${StepPanel} key=${step.id} taskId=${live.taskId} view=${view} step=${step} close=${close} ...${steering} />`}
   `;
 }
+
+/** Nothing is said of the task before its log is read: a task that has ended would seem to run. @param {{reading: {seq: number, of: number} | null}} props */
+const Reading = ({ reading }) => html`<div class="empty" aria-busy="true"><p role="status">Reading the log …</p>
+  ${reading && html`<p class="hint num">${count(reading.seq)} of ${counted(reading.of, "event")}</p>`}</div>`;
 
 /** @param {{view: View, busy: boolean, steer: import("../parts/steering.js").Steer}} props */
 function WaysOn({ view, busy, steer }) {

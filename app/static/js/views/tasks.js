@@ -64,7 +64,9 @@ function useDoorbell(ring) {
   const tenant = caller.value?.tenant ?? "";
   useEffect(() => {
     if (!isAdmin.value) return;
-    return watch(`/events?${new URLSearchParams({ types: TYPES, tenant })}`, () => latest.current());
+    const ring = () => latest.current();
+    // As it opens too: what happened between the first fetch and the stream is told by nobody.
+    return watch(`/events?${new URLSearchParams({ types: TYPES, tenant })}`, ring, { onOpen: ring });
   }, [tenant]);
 }
 
