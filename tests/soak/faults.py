@@ -46,6 +46,8 @@ class Terms:
     held_max: int
     workers: int
     crashes_max: int = 3
+    #: A new API process serves within this.
+    boot_s: float = 5.0
 
     def allowance(self, fault: Fault) -> int:
         """How many second starts one fault of this kind can explain."""
@@ -103,3 +105,18 @@ def attribute(
 
 def by_kind(blows: Iterable[Blow]) -> Counter[str]:
     return Counter(blow.fault.value for blow in blows)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The judgement: no violation, no blame."""
+
+    violations: Sequence[str]
+    #: Second starts, or attempts that took over from a silent worker, by the kind of fault that explains them.
+    explained: Counter[str]
+    #: From a start that came to no end to the next start of the same; the longest.
+    recovery_s_max: float
+
+    @property
+    def duplicates(self) -> int:
+        return self.explained.total()

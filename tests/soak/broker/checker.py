@@ -15,28 +15,12 @@ Judges the evidence of a soak. Pure: the same evidence, the same findings.
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
-from ..faults import Blow, Fault, Terms, attribute
+from ..faults import Blow, Fault, Findings, Terms, attribute
 from .evidence import Evidence, Kind, Run
 
 #: Two clocks of one machine are compared, both in whole milliseconds at worst.
 CLOCK_SLACK_S = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The judgement: no violation, no blame."""
-
-    violations: Sequence[str]
-    #: Second starts by the kind of fault that explains them.
-    explained: Counter[str]
-    #: From the first start of a run that did not end to the next start of it; the longest.
-    recovery_s_max: float
-
-    @property
-    def duplicates(self) -> int:
-        return self.explained.total()
 
 
 def check(evidence: Evidence, terms: Terms) -> Findings:

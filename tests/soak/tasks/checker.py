@@ -4,10 +4,9 @@ Judges the evidence of a soak. Pure: the same evidence, the same findings.
 Each property is a function in `properties/` that yields one sentence per violation, beginning with its name.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from ..faults import Findings
 from .evidence import Evidence
 from .properties import answers, attempts, figures, logs, outcomes, recovery, remains, results, steering, times
 
@@ -26,21 +25,6 @@ PROPERTIES: tuple[Property, ...] = (
     figures.metrics, figures.views, figures.endings, figures.queue_waits, figures.counters,
     remains.nothing_left, remains.dead_letters,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """The judgement: no violation, no blame."""
-
-    violations: Sequence[str]
-    #: Attempts that took over from a silent worker, by the kind of fault that explains them.
-    explained: Counter[str]
-    #: From a worker's death to the next start of a step it ran; the longest.
-    recovery_s_max: float
-
-    @property
-    def duplicates(self) -> int:
-        return self.explained.total()
 
 
 def check(evidence: Evidence, troubles: Sequence[str] = ()) -> Findings:

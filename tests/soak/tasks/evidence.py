@@ -1,7 +1,7 @@
 """What a soak leaves behind, as clients and the ledger saw it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -148,11 +148,7 @@ class Task:
     @cached_property
     def by_step(self) -> dict[int, list[Event]]:
         """The events of each step, in order."""
-        found: dict[int, list[Event]] = {}
-        for event in self.events:
-            if event.step is not None:
-                found.setdefault(event.step, []).append(event)
-        return found
+        return by_step(self.events)
 
     @cached_property
     def steps(self) -> dict[int, Mapping[str, Any]]:
@@ -223,3 +219,12 @@ class Evidence:
         """The run of an event's attempt."""
         runs = self.runs_of.get((task_id, event.step or 0, event.attempt or 0))
         return runs[0] if runs else None
+
+
+def by_step(events: Iterable[Event]) -> dict[int, list[Event]]:
+    """The events of each step, in order."""
+    found: dict[int, list[Event]] = {}
+    for event in events:
+        if event.step is not None:
+            found.setdefault(event.step, []).append(event)
+    return found

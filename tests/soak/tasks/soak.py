@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from app.broker import QueueAdmin
@@ -32,6 +32,8 @@ DRAIN_TIMEOUT_S = 90.0
 PROGRESS_S = 5.0
 DEADLY_EVERY_S = 20.0
 LATE_VIEWERS_SHARE = 0.1
+#: An API process that is replaced under load may take so many times as long to start as the first ones took.
+BOOTS = 3
 
 Say = Callable[[str], None]
 
@@ -74,10 +76,13 @@ class Outcome:
 
 def soak(plan: Plan, say: Say) -> Outcome:
     """Runs it. Raises nothing for a violation: the findings tell."""
+    began_s = time.monotonic()
     with running(plan.size) as stack:
+        _await_apis(stack.urls)
+        terms = _fair(plan.terms, time.monotonic() - began_s)
         found = _ready(stack, plan)
         say(f"features: {', '.join(sorted(found)) or 'none'}")
-        load = Load(plan, stack, found)
+        load = Load(plan, terms, stack, found)
         load.run(say)
         drained_s = _drain(stack, say)
         load.end()
@@ -90,8 +95,9 @@ def soak(plan: Plan, say: Say) -> Outcome:
 class Load:
     """The clients and the injector of one soak, and what they saw."""
 
-    def __init__(self, plan: Plan, stack: Stack, found: frozenset[str]) -> None:
+    def __init__(self, plan: Plan, terms: Terms, stack: Stack, found: frozenset[str]) -> None:
         self._plan = plan
+        self._terms = terms
         self._stack = stack
         self._features = found
         self._known: list[str] = []
@@ -137,7 +143,7 @@ class Load:
         task_ids = {*self._known, *(run.task_id for run in runs)}
         tasks = collect.tasks(self._stack.urls, task_ids, self._plan.seed)
         return Evidence(
-            terms=self._plan.terms,
+            terms=self._terms,
             tasks=tasks,
             submissions=self._submissions(),
             acts=self._steerer.acts,
@@ -179,10 +185,14 @@ class Load:
             say(f"{time.monotonic() - began_s:5.0f} s: {len(self._known)} tasks, {notes // 2} runs, {blows} faults")
 
 
+def _fair(terms: Terms, booted_s: float) -> Terms:
+    """With the time that processes take to start here, where others may want the processors as well."""
+    return replace(terms, boot_s=max(terms.boot_s, BOOTS * booted_s))
+
+
 def _ready(stack: Stack, plan: Plan) -> frozenset[str]:
-    """Waits until every API process answers and a worker has run a step; what the program can do."""
+    """Waits until a worker has run a step; what the program can do."""
     probe = {"task": "Probe", "plan": [{"step_id": 1, "agent": "soak-work", "payload": {"text": "probe"}}]}
-    _await_apis(stack.urls)
     with Web(stack.urls, Random(plan.seed)) as web:
         task_id = web.ask("POST", "/run-task", body=probe).task_id
         _wait(lambda: web.ask("GET", f"/tasks/{task_id}").body.get("status") == "completed", "no worker started")

@@ -1,7 +1,6 @@
 """The processes of a soak: two Redis servers, API processes, worker processes."""
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...free_ports import free_port
 from ..fleet import Fleet
 from ..servers import Server
 from .ledger import URL_VARIABLE, Ledger, open_ledger
@@ -50,7 +50,7 @@ def running(size: Size) -> Iterator[Stack]:
             server.start()
             ledger.start()
             environment = _environment(size, home, server.url, ledger.url)
-            ports = [_free_port() for _ in range(size.apis)]
+            ports = [free_port() for _ in range(size.apis)]
             with (
                 Fleet([_api(port) for port in ports], logs / "apis.log", environment) as apis,
                 Fleet([_worker(size)] * size.workers, logs / "workers.log", environment) as workers,
@@ -86,10 +86,3 @@ def _worker(size: Size) -> list[str]:
 
 def _program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port

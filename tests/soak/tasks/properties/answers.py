@@ -11,8 +11,6 @@ from .common import near
 SILENCING = (Fault.API_KILL, Fault.API_FREEZE, Fault.API_TERMINATE)
 #: Faults that make an API say 503. A cut connection is not among them: the call is repeated.
 REFUSING = (Fault.RESTART, Fault.FULL, *SILENCING)
-#: A new API process serves within this, on two processors for everything.
-BOOT_S = 5.0
 #: What a task that may have ended meanwhile, or never failed, answers to being steered.
 STEERED = frozenset({200, 202, 409, 422})
 
@@ -49,7 +47,7 @@ def _refusal(evidence: Evidence, answer: Answer, what: str) -> Iterator[str]:
 
 
 def _near(evidence: Evidence, answer: Answer, kinds: tuple[Fault, ...]) -> bool:
-    return any(near(evidence, at_s, *kinds, after_s=BOOT_S) for at_s in (answer.sent_s, answer.at_s))
+    return any(near(evidence, at_s, *kinds, after_s=evidence.terms.boot_s) for at_s in (answer.sent_s, answer.at_s))
 
 
 def one_task_each(evidence: Evidence) -> Iterator[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...faults import Fault
-from ..evidence import Event, Evidence, Task
+from ..evidence import Event, Evidence, Task, by_step
 
 OURS = "soak-"
 #: How far the clocks of two processes on one machine, read in milliseconds, may seem apart.
@@ -21,11 +21,7 @@ class Steps:
 
     @property
     def by_step(self) -> dict[int, list[Event]]:
-        found: dict[int, list[Event]] = {}
-        for event in self.events:
-            if event.step is not None:
-                found.setdefault(event.step, []).append(event)
-        return found
+        return by_step(self.events)
 
     def states(self) -> dict[int, str]:
         """How each step stands at the end: the word of the event that settled it."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from ..evidence import TERMINAL, Evidence, Session, Task
-from .answers import BOOT_S, REFUSING, SILENCING
+from .answers import REFUSING, SILENCING
 from .common import near
 
 
@@ -81,10 +81,10 @@ def streams_hold(evidence: Evidence) -> Iterator[str]:
         for session in viewing.sessions:
             if session.ended == "stuck":
                 yield f"stream: one of {viewing.task_id} after {session.after} stays open behind the end"
-            silenced = near(evidence, session.ended_s, *SILENCING, after_s=BOOT_S)
+            silenced = near(evidence, session.ended_s, *SILENCING, after_s=evidence.terms.boot_s)
             if session.ended == "cut" and not silenced:
                 yield f"stream: one of {viewing.task_id} after {session.after} broke"
-            known = silenced or near(evidence, session.ended_s, *REFUSING, after_s=BOOT_S)
+            known = silenced or near(evidence, session.ended_s, *REFUSING, after_s=evidence.terms.boot_s)
             if session.ended == "refused" and not (session.status == 503 and known):
                 yield f"stream: one of {viewing.task_id} after {session.after} was refused with {session.status}"
 
