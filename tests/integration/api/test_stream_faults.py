@@ -7,8 +7,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
@@ -18,7 +17,10 @@ from app import redis_async
 from app.api.event_stream import FAREWELL_S_MAX
 from app.keys import Keys
 from tests.integration.api.support import LINE, Worker
+from tests.integration.events.conftest import private_server
 from tests.integration.events.support import PrivateServer
+
+__all__ = ["private_server"]
 
 pytestmark = pytest.mark.anyio
 
@@ -133,13 +135,6 @@ async def make_long(client: "redis.asyncio.Redis", keys: Keys, task_id: str) -> 
     for seq in range(await client.xlen(keys.events(task_id)) + 1, LONG + 1):
         body = {"v": 1, "seq": seq, "type": "output.delta", "data": {"text": "x" * (64 << 10)}}
         await client.xadd(keys.events(task_id), {"e": json.dumps(body, separators=(",", ":"))}, id=f"{seq}-7")
-
-
-@pytest.fixture
-def private_server(tmp_path: Path) -> Iterator[PrivateServer]:
-    server = PrivateServer(tmp_path)
-    yield server
-    server.stop()
 
 
 async def test_a_stream_outlives_its_redis(private_server: PrivateServer) -> None:

@@ -1,7 +1,7 @@
 """The agents run in memory: real documents, a real index, a list for the events."""
 
 import importlib.metadata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,3 +92,12 @@ def _description(name: str) -> str:
     metadata = importlib.metadata.metadata(name)
     # Old metadata has the description in a header, new metadata in the message's body.
     return str(metadata.get_payload() or metadata["Description"])  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def clean_registry() -> Iterator[None]:
+    """Agents that a test registers are forgotten behind it."""
+    before = dict(registry._specs)
+    yield
+    registry._specs.clear()
+    registry._specs.update(before)

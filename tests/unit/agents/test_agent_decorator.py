@@ -1,7 +1,5 @@
 """Writing an agent of one's own."""
 
-from collections.abc import Iterator
-
 import pytest
 from pydantic import Field
 
@@ -9,13 +7,7 @@ from actors.agent import Permanent, Retryable, StepContext, StepInput, StepOutpu
 from app.model.agents import registry
 from tests.unit.agents.conftest import Bench
 
-
-@pytest.fixture(autouse=True)
-def _clean_registry() -> Iterator[None]:
-    before = dict(registry._specs)
-    yield
-    registry._specs.clear()
-    registry._specs.update(before)
+pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 @pytest.mark.anyio

@@ -3,7 +3,6 @@
 import importlib
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,7 @@ from app.model.task import Document
 
 from .examples import write_brief, write_examples
 
-
-@pytest.fixture(autouse=True)
-def _clean_registry() -> Iterator[None]:
-    before = dict(registry._specs)
-    yield
-    registry._specs.clear()
-    registry._specs.update(before)
+pytestmark = pytest.mark.usefixtures("clean_registry")
 
 
 def python(folder: Path, module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
