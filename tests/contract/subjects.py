@@ -14,7 +14,7 @@ from app.broker import QueueAdmin, RedisStreamsBroker
 
 STOCK, STREAMS = "stock", "streams"
 KINDS = (STOCK, STREAMS)
-JOIN_MS = 10_000
+JOIN_MS = 120_000
 
 
 @dataclass

@@ -14,7 +14,7 @@ from dramatiq.results.backends import RedisBackend
 
 from tests.contract.subjects import JOIN_MS, StartWorker, Subjects
 
-RESULT_MS = 10_000
+RESULT_MS = 60_000
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_group_runs_side_by_side(composing: Any, start_worker: StartWorker) ->
 
     @dramatiq.actor(broker=composing, store_results=True)
     def meet(number: int) -> int:
-        both.wait(10)
+        both.wait(60)
         return number
 
     start_worker(composing, threads=2)
@@ -145,7 +145,7 @@ def test_a_group_calls_back_when_all_are_done(composing: Any, ledger: "redis.Red
     members.add_completion_callback(composing.get_actor("tell").message())
     members.run()
 
-    assert told.wait(10)
+    assert told.wait(60)
     assert members.completed
 
 

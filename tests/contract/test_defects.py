@@ -126,7 +126,7 @@ def test_delayed_messages_survive_a_lost_connection(
     later = dramatiq.actor(ran.set, actor_name="later", broker=cut_off)
     start_worker(cut_off)
     later.send_with_options(delay=400)
-    assert not subjects.is_stock or fetched.wait(10)
+    assert not subjects.is_stock or fetched.wait(60)
 
     line.cut()
     eventually(lambda: ("default.DQ" if subjects.is_stock else "default") in line.refused)
@@ -147,7 +147,7 @@ def test_a_message_whose_fetch_got_no_reply_is_run(
     line.lose_reply_with(b"mark-of-this-message")
 
     start_worker(cut_off)
-    assert line.lost.wait(10)
+    assert line.lost.wait(60)
 
     assert ran.wait(NEVER_S if subjects.is_stock else 10) is not subjects.is_stock
 

@@ -63,12 +63,12 @@ def test_retries_end_with_a_dead_letter(
 
 
 def test_backoff_waits_between_runs(broker: Any, start_worker: StartWorker) -> None:
-    """At least half of `min_backoff` (Dramatiq's jitter), and at most `max_backoff` and a moment."""
+    """At least half of `min_backoff` (Dramatiq's jitter), and not for ever."""
     body = Failing(1)
 
     send(broker, start_worker, body, min_backoff=200, max_backoff=200)
 
-    assert 0.1 <= body.at[1] - body.at[0] < 5
+    assert 0.1 <= body.at[1] - body.at[0] < 60
 
 
 def test_an_actor_chooses_its_delay(broker: Any, start_worker: StartWorker) -> None:
@@ -77,7 +77,7 @@ def test_an_actor_chooses_its_delay(broker: Any, start_worker: StartWorker) -> N
 
     send(broker, start_worker, body, min_backoff=60_000, max_backoff=60_000)
 
-    assert 0.14 <= body.at[1] - body.at[0] < 5
+    assert 0.14 <= body.at[1] - body.at[0] < 60
 
 
 def test_a_predicate_decides_about_retries(broker: Any, subjects: Subjects, start_worker: StartWorker) -> None:
@@ -119,9 +119,9 @@ def test_an_actor_hears_of_exhausted_retries(broker: Any, start_worker: StartWor
 def test_an_old_message_is_not_run(broker: Any, subjects: Subjects, start_worker: StartWorker) -> None:
     """`max_age` counts from sending; what is older becomes a dead letter."""
     body = Failing(0)
-    actor = dramatiq.actor(body, actor_name="act", broker=broker, max_age=1_000)
+    actor = dramatiq.actor(body, actor_name="act", broker=broker, max_age=60_000)
     old = actor.message()
-    broker.enqueue(old.copy(message_timestamp=old.message_timestamp - 2_000))
+    broker.enqueue(old.copy(message_timestamp=old.message_timestamp - 120_000))
     actor.send()
 
     start_worker(broker)
@@ -136,7 +136,7 @@ def test_a_time_limit_interrupts(subjects: Subjects, start_worker: StartWorker) 
     ended: list[str] = []
 
     def body(_: Any) -> None:
-        give_up_s = time.monotonic() + 5
+        give_up_s = time.monotonic() + 60
         try:
             while time.monotonic() < give_up_s:
                 time.sleep(0)

@@ -159,8 +159,8 @@ def test_actor_priorities_order_what_was_fetched(
 
     @dramatiq.actor(broker=broker)
     def hold(number: int) -> None:
-        began.wait(10)
-        gates[number].wait(10)
+        began.wait(60)
+        gates[number].wait(60)
 
     late = dramatiq.actor(lambda: ran.append("late"), actor_name="late", priority=10, broker=broker)
     soon = dramatiq.actor(lambda: ran.append("soon"), actor_name="soon", priority=-10, broker=broker)
@@ -168,7 +168,7 @@ def test_actor_priorities_order_what_was_fetched(
 
     hold.send(0)
     hold.send(1)
-    began.wait(10)
+    began.wait(60)
     late.send()
     soon.send()
     eventually(lambda: worker.work_queue.unfinished_tasks == 4)

@@ -90,7 +90,7 @@ def test_stopping_lets_the_running_message_end(broker: Any, subjects: Subjects, 
 
     worker = start_worker(broker)
     slow.send()
-    began.wait(10)
+    began.wait(60)
     worker.stop()
 
     assert ended.is_set()
@@ -105,14 +105,14 @@ def test_what_a_stopped_worker_did_not_begin_runs_elsewhere(subjects: Subjects, 
 
     def work(number: int) -> None:
         began.set()
-        gate.wait(10)
+        gate.wait(60)
         ran.append(number)
 
     actors = [dramatiq.actor(work, actor_name="work", broker=broker) for broker in (one, other)]
     worker = start_worker(one, threads=1)
     for number in range(5):
         actors[0].send(number)
-    began.wait(10)
+    began.wait(60)
     stopper = threading.Thread(target=worker.stop)
     stopper.start()
     gate.set()
@@ -164,7 +164,7 @@ def test_a_running_actor_hears_of_the_shutdown(
     actors = [dramatiq.actor(work, actor_name="work", broker=broker) for broker in (one, other)]
     worker = start_worker(one, threads=1)
     actors[0].send()
-    began.wait(10)
+    began.wait(60)
     worker.stop()
     start_worker(other)
     other.join("default", timeout=JOIN_MS)

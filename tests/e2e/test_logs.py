@@ -52,10 +52,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def watched_task(url: str) -> str:
     """Runs a task to its end, after somebody was refused; returns its id."""
-    refused = httpx2.get(f"{url}/tasks?token={CANARY}", headers={"Authorization": f"Bearer sk_a1_{CANARY}"})
+    refused = httpx2.get(f"{url}/tasks?token={CANARY}", headers={"Authorization": f"Bearer sk_a1_{CANARY}"}, timeout=60)
     assert refused.status_code == 401
     headers = {"X-Request-ID": "from-outside", "X-Api-Key": CANARY, "traceparent": TRACE}
-    reply = httpx2.post(f"{url}/run-task", json={"task": "Talk", "plan": PLAN}, headers=headers)
+    reply = httpx2.post(f"{url}/run-task", json={"task": "Talk", "plan": PLAN}, headers=headers, timeout=60)
     task_id: str = reply.json()["task_id"]
     httpx2.get(f"{url}/stream/{task_id}", timeout=REPLY_TIMEOUT_S)
     return task_id

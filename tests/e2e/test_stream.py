@@ -100,5 +100,7 @@ def test_what_a_real_task_emits_is_in_the_vocabulary(shared_stack: Stack) -> Non
     for event in events:
         assert set(event.data) <= set(type(event.parsed()).model_fields)
     assert {"source.found", "output.delta", "citations.verified", "artifact.completed"} <= {e.type for e in events}
-    report = httpx2.get(f"{shared_stack.url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}).text
+    report = httpx2.get(
+        f"{shared_stack.url}/tasks/{task_id}/result", headers={"Accept": "text/markdown"}, timeout=60
+    ).text
     assert "".join(e.data["text"] for e in events if e.type == "output.delta") == report

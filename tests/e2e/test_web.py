@@ -63,7 +63,9 @@ def test_a_report_cites_the_pages_it_was_made_of(shared_stack: Stack, pages: str
 
     task = reply.json()
     assert task["status"] == "completed", task
-    report = httpx2.get(f"{shared_stack.url}/tasks/{task['task_id']}/result", headers={"accept": "text/markdown"}).text
+    report = httpx2.get(
+        f"{shared_stack.url}/tasks/{task['task_id']}/result", headers={"accept": "text/markdown"}, timeout=60
+    ).text
     assert "seventy degrees" in report
     assert "three to five minutes" in report
     assert f"{pages}/green" in report
@@ -74,7 +76,7 @@ def test_a_page_of_another_port_of_this_machine_is_refused(shared_stack: Stack) 
     """The exception is as narrow as it was written: not the API itself, not Redis."""
     body = {"task": "Read", "inputs": {"urls": [f"{shared_stack.url}/tasks", "http://127.0.0.1:6379/"]}}
 
-    reply = httpx2.post(f"{shared_stack.url}/run-task", json=body)
+    reply = httpx2.post(f"{shared_stack.url}/run-task", json=body, timeout=60)
 
     assert reply.status_code == 422
     assert [error["pointer"] for error in reply.json()["errors"]] == ["/inputs/urls/0", "/inputs/urls/1"]

@@ -117,7 +117,7 @@ def test_the_api_knows_where_the_metrics_are(fleet: tuple[Stack, str]) -> None:
 )
 def test_nothing_else_is_served(fleet: tuple[Stack, str], method: str, path: str, status: int, body: bytes) -> None:
     """What HTTP has to say of all other requests, and of what made the server not a word."""
-    reply = httpx2.request(method, httpx2.URL(fleet[1]).join(path))
+    reply = httpx2.request(method, httpx2.URL(fleet[1]).join(path), timeout=60)
 
     assert (reply.status_code, reply.content) == (status, body)
     assert "server" not in reply.headers
@@ -126,7 +126,7 @@ def test_nothing_else_is_served(fleet: tuple[Stack, str], method: str, path: str
 
 def test_a_request_has_a_limit(fleet: tuple[Stack, str]) -> None:
     """More of it than anybody needs is not read."""
-    reply = httpx2.get(fleet[1], headers={"x-long": "x" * 70_000})
+    reply = httpx2.get(fleet[1], headers={"x-long": "x" * 70_000}, timeout=60)
 
     assert reply.status_code == 431
 
@@ -136,7 +136,7 @@ def test_the_linter_of_prometheus_has_no_complaint(fleet: tuple[Stack, str]) -> 
     """Names, units, types and help texts."""
     run_lines(fleet[0], 1)
 
-    assert complaints(httpx2.get(fleet[1]).text) == ""
+    assert complaints(httpx2.get(fleet[1], timeout=60).text) == ""
 
 
 @pytest.mark.full

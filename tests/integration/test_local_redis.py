@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def connect(server: local_redis.LocalServer) -> "redis.Redis":
-    client: redis.Redis = redis.Redis.from_url(server.url, protocol=2, socket_timeout=5)
+    client: redis.Redis = redis.Redis.from_url(server.url, protocol=2, socket_timeout=60)
     return client
 
 
@@ -96,7 +96,7 @@ def test_processes_that_start_at_once_share_one_server(binary: Path, home: Path)
     assert sorted(owned for _, owned in said) == ["False", "False", "False", "True"]
 
     for process in starters:
-        process.communicate(timeout=20)
+        process.communicate(timeout=180)
     assert local_redis.running_server(home) is None
 
 

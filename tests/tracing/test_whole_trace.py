@@ -76,7 +76,7 @@ def ran(traced: Stack, collector: Collector, model: ScriptedServer) -> Iterator[
     model.answers = [writes(f"Yes, {SECRET}.")]
     first = traced.worker()
     headers = {"traceparent": f"00-{TRACE}-{CALLER}-01", "tracestate": "vendor=1"}
-    reply = httpx2.post(f"{traced.url}/run-task", json=BODY, headers=headers)
+    reply = httpx2.post(f"{traced.url}/run-task", json=BODY, headers=headers, timeout=60)
     assert reply.status_code == 202, reply.text
     task_id = reply.json()["task_id"]
     wait_for(lambda: began(traced, "2", "1"), "the second step did not begin")
@@ -172,9 +172,9 @@ def test_no_span_repeats_what_a_task_says(ran: Traced, collector: Collector) -> 
 def test_watching_leaves_no_span(ran: Traced, traced: Stack, collector: Collector) -> None:
     """No stream, no probe, no scrape, no file of the dashboard; a request after them is there."""
     for path in ("/healthz", "/readyz", "/metrics", "/workers/targets", "/system", "/", "/static/nothing.js"):
-        httpx2.get(traced.url + path)
-    httpx2.get(f"{traced.url}/stream/{ran.task_id}")
-    httpx2.get(f"{traced.url}/tasks/{ran.task_id}?seen={SECRET}")
+        httpx2.get(traced.url + path, timeout=60)
+    httpx2.get(f"{traced.url}/stream/{ran.task_id}", timeout=60)
+    httpx2.get(f"{traced.url}/tasks/{ran.task_id}?seen={SECRET}", timeout=60)
     wait_for(lambda: [span for span in collector.spans if span.name == "GET /tasks/{task_id}"], "no span of a request")
 
     served = {span.name for span in collector.spans if span.kind == "server"}
@@ -234,7 +234,7 @@ def test_an_answer_that_is_a_stream_ends_its_span_at_once(ran: Traced, traced: S
         task_id = reply.headers["task-id"]
         wait_for(lambda: "POST /run-task" in collector.names(trace_id), "the span waits for the end of the stream")
         wait_for(lambda: traced.get(f"/tasks/{task_id}")["steps"][0]["status"] == "running", "the step did not begin")
-        httpx2.post(f"{traced.url}/tasks/{task_id}/cancel", json={"mode": "force"})
+        httpx2.post(f"{traced.url}/tasks/{task_id}/cancel", json={"mode": "force"}, timeout=60)
         wait_for(lambda: "invoke_agent gated" in collector.names(trace_id), "no span of the attempt")
 
     (attempt,) = (span for span in collector.of(trace_id) if span.name == "invoke_agent gated")
@@ -246,7 +246,7 @@ def test_a_fork_links_to_its_source(ran: Traced, traced: Stack, collector: Colle
     trace_id, (sent,) = "4" * 32, ran.named("send flaky")
     headers = {"traceparent": f"00-{trace_id}-{CALLER}-01"}
 
-    reply = httpx2.post(f"{traced.url}/tasks/{ran.task_id}/fork", json={"from_step": 6}, headers=headers)
+    reply = httpx2.post(f"{traced.url}/tasks/{ran.task_id}/fork", json={"from_step": 6}, headers=headers, timeout=60)
     assert reply.status_code == 202, reply.text
     wait_for(
         lambda: {"chat small", "POST /tasks/{task_id}/fork"} <= set(collector.names(trace_id)), "spans are missing"
@@ -259,9 +259,8 @@ def test_a_fork_links_to_its_source(ran: Traced, traced: Stack, collector: Colle
 
 def submit(stack: Stack, plan: list[dict[str, Any]] | None, traceparent: str | None, **body: Any) -> str:
     headers = {"traceparent": traceparent} if traceparent else {}
-    reply = httpx2.post(
-        f"{stack.url}/run-task", json={"task": "x", **({"plan": plan} if plan else {}), **body}, headers=headers
-    )
+    asked = {"task": "x", **({"plan": plan} if plan else {}), **body}
+    reply = httpx2.post(f"{stack.url}/run-task", json=asked, headers=headers, timeout=60)
     assert reply.status_code == 202, reply.text
     task_id: str = reply.json()["task_id"]
     return task_id

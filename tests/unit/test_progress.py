@@ -40,7 +40,7 @@ async def test_reports_without_end_do_not_put_off_the_end_of_an_attempt() -> Non
 
     buffer = ProgressBuffer(write, lambda: None)
     await buffer.emit(report())
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         await buffer.flush()
     assert not await is_kept(buffer)
     assert written == [1]

@@ -136,7 +136,7 @@ async def guarded(redis_url: str, namespace: str, *, alone: bool = True, **setti
     app = create_app(Settings(redis_url=as_user(redis_url, "api"), namespace=namespace, auth="required", **settings))
     client: redis.Redis = redis.Redis.from_url(redis_url, protocol=2)
     ring = Keyring(client, Keys(namespace))
-    async with serving(app) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
+    async with serving(app) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
         yield Guarded(app, http, keys=_keys(ring), theirs=_theirs(ring))
     for key in client.scan_iter(match=f"{{{namespace}:*", count=1000) if alone else ():
         client.delete(key)

@@ -79,7 +79,7 @@ async def serving(**settings: Any) -> AsyncIterator[Api]:
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
         yield Api(app, http)
     app.state.services.draining.set()
     server.should_exit = True

@@ -285,7 +285,7 @@ async def test_one_reader_serves_all_and_ends_with_the_last(
 
     assert len(readers) == 1
     assert seen == [await logged(served, task_id)] * 3
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [task for task in asyncio.all_tasks() if task.get_name() == "firehose"]:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.01)
     assert served.services.hub.counters.viewers == 0

@@ -81,7 +81,7 @@ class Fuzzed:
             for parameter, values in self.known.items():
                 if parameter in (case.path_parameters or {}) and data.draw(st.booleans()):
                     case.path_parameters[parameter] = data.draw(st.sampled_from(values))
-            response = case.call(base_url=self.url, headers=self.headers, timeout=10)
+            response = case.call(base_url=self.url, headers=self.headers, timeout=60)
             self.seen[name, response.status_code] += 1
             case.validate_response(response, checks=CHECKS)
 

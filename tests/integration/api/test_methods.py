@@ -50,7 +50,7 @@ async def test_a_head_is_that_of_a_get(served: Api, worker: Worker) -> None:
         assert set(head.headers) == set(get.headers)
         assert head.headers["content-type"] == get.headers["content-type"]
     running = await served.submit()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         stream = await served.http.head(f"/stream/{running}")
         while served.services.hub.counters.viewers:  # noqa: ASYNC110  # the server ends it in its own time
             await asyncio.sleep(0.01)

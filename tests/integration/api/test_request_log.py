@@ -116,7 +116,7 @@ async def test_a_stream_is_told_of_when_it_opens_and_when_it_ends(served: Api, w
         assert "duration_ms" not in opened
         await worker.finish(task_id, 1, 2, 3)
         size = sum([len(chunk) async for chunk in reply.aiter_bytes()])
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while (closed := lines()[-1])["event"] != "stream_closed":  # noqa: ASYNC110  # the server sets no event for it
             await anyio.sleep(0.005)
 

@@ -24,7 +24,7 @@ __all__ = ["private_server"]
 
 pytestmark = pytest.mark.anyio
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Process:
@@ -90,7 +90,7 @@ async def test_a_shutdown_ends_streams_cleanly(process: Process) -> None:
     waiters = [asyncio.create_task(process.http.post("/run-task", **waiting)) for _ in range(3)]
     while len((await process.http.get("/tasks")).json()["tasks"]) < 4:
         pass
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         code = await process.stop()
         bodies = await asyncio.gather(*readers)
         replies = await asyncio.gather(*waiters)
@@ -118,7 +118,7 @@ async def test_a_shutdown_does_not_wait_for_a_client_that_never_reads(
             if line.startswith(f"id: {LONG}-"):
                 break
 
-    async with asyncio.timeout(FAREWELL_S_MAX + 5):
+    async with asyncio.timeout(FAREWELL_S_MAX + 60):
         code = await process.stop()
     deaf.close()
     await client.aclose()

@@ -32,18 +32,23 @@ async def test_a_stream_of_a_certain_age_ends_and_is_taken_up_again(hasty: Api, 
     seen: list[str] = []
     pauses_ms: set[int] = set()
 
-    for step_id in (1, 2, 3):
+    async def piece() -> bytes:
         headers = {"last-event-id": seen[-1]} if seen else {}
         async with open_stream(hasty, f"/stream/{task_id}", **headers) as reply:
             body = await reply.aread()
+        seen.extend(ids(body))
+        return body
+
+    for step_id in (1, 2, 3):
+        body = await piece()
         farewell = FAREWELL.search(body)
         assert farewell
         assert b"stream.end" not in body
         pauses_ms.add(int(farewell[1]))
-        seen += ids(body)
         await worker.finish(task_id, step_id)
-    async with open_stream(hasty, f"/stream/{task_id}", **{"last-event-id": seen[-1]}) as reply:
-        seen += ids(await reply.aread())
+    # A slow server may reach that age with nothing but the beginning sent.
+    while (await hasty.view(task_id))["last_seq"] > int((seen or ["0-0"])[-1].partition("-")[0]):
+        await piece()
 
     assert seen == [event.id async for page in hasty.services.log.pages(task_id) for event in page]
     assert all(1_000 <= pause_ms <= 3_000 for pause_ms in pauses_ms)
@@ -76,7 +81,7 @@ async def test_a_client_that_takes_nothing_is_let_go(redis_url: str, namespace: 
         task_id = await api.submit()
         viewer = api.services.hub.watch(task_id)
         stream = EventStream(viewer, SSE, ALL, Pace(0.01, 0.02, 60), Draining())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await call(stream, stuck_at=2)
 
         assert api.services.hub.counters.viewers == 0
@@ -91,7 +96,7 @@ async def test_a_farewell_does_not_wait_for_a_client_that_takes_nothing(
         task_id = await api.submit()
         viewer, draining = api.services.hub.watch(task_id), Draining()
         stream = EventStream(viewer, SSE, ALL, Pace(60, 60, 600), draining)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await call(stream, stuck_at=2, when_stuck=draining.set)
 
         assert api.services.hub.counters.viewers == 0
@@ -104,7 +109,7 @@ async def test_a_request_that_is_cancelled_gives_its_place_back(redis_url: str, 
         stuck = asyncio.Event()
         stream = EventStream(viewer, SSE, ALL, Pace(60, 60, 600), Draining())
         calling = asyncio.create_task(call(stream, stuck_at=2, when_stuck=stuck.set))
-        await asyncio.wait_for(stuck.wait(), 10)
+        await asyncio.wait_for(stuck.wait(), 60)
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await calling

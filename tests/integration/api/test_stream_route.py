@@ -20,7 +20,7 @@ FRAME = re.compile(rb"id: ([0-9]+-[0-9]+)\nevent: ([a-z_.]+)\ndata: ({.*})\n\n")
 
 @asynccontextmanager
 async def open_stream(api: Api, path: str, **headers: str) -> AsyncIterator[httpx2.Response]:
-    async with asyncio.timeout(15), api.http.stream("GET", path, headers=headers) as reply:
+    async with asyncio.timeout(60), api.http.stream("GET", path, headers=headers) as reply:
         assert reply.status_code == 200
         yield reply
 
@@ -150,7 +150,7 @@ async def test_clients_that_leave_make_room(served: Api) -> None:
     task_id = await served.submit()
     counters = served.services.hub.counters
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(3):
             async with (
                 open_stream(served, f"/stream/{task_id}") as one,
@@ -226,7 +226,7 @@ async def test_a_head_request_is_answered_without_a_stream(served: Api, worker: 
     assert open_yet.headers["content-type"].startswith("text/event-stream")
     assert open_yet.headers["x-accel-buffering"] == "no"
     assert open_yet.content == b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while served.services.hub.counters.viewers:  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.005)
 

@@ -23,7 +23,7 @@ async def keyed(api: Api, key: str, **changes: Any) -> Any:
 async def followed(api: Api, task_id: str) -> list[str]:
     """The types of all events, once the task has ended."""
     viewer = api.services.hub.watch(task_id, START)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         found = [event.type async for events in viewer for event in events]
     viewer.close()
     return found

@@ -51,7 +51,7 @@ class Wire:
             await asyncio.sleep(0)
 
     async def answer(self) -> Answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
             body = await self.reader.readexactly(length)
@@ -64,7 +64,7 @@ class Wire:
 
     async def is_closed(self) -> bool:
         """Whether the server ends it; what it still says does not count."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             try:
                 while await self.reader.read(65_536):
                     pass
@@ -76,7 +76,7 @@ class Wire:
 @pytest.fixture(scope="module")
 async def port(redis_url: str, anyio_backend: object) -> AsyncIterator[int]:
     settings = Settings(
-        redis_url=redis_url, namespace="test-wire", body_bytes_max=BODY_BYTES_MAX, body_s_max=0.3, auth="auto"
+        redis_url=redis_url, namespace="test-wire", body_bytes_max=BODY_BYTES_MAX, body_s_max=1.0, auth="auto"
     )
     config = uvicorn.Config(create_app(settings), port=0, log_level="critical", http=wire.BoundedHttp)
     server = ThreadlessServer(config)
@@ -119,7 +119,7 @@ async def test_so_many_requests_may_wait_for_those_before_them(connection: Wire)
     """They are answered in their order and the connection is closed; the rest may be sent on another one."""
     await connection.send(GET * (10 * wire.AHEAD_MAX))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         answered = await connection.reader.read()
 
     assert answered.count(b"HTTP/1.1 200 OK") == wire.AHEAD_MAX + 1

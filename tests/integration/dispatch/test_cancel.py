@@ -9,7 +9,7 @@ from app.dispatch.attempt import Attempt, Fenced
 from app.model.events import ErrorInfo
 from app.model.task import CancelMode, Concurrency, Moment
 
-from .conftest import DIAMOND, LINE, Bench
+from .conftest import DIAMOND, LIMITS, LINE, Bench
 
 pytestmark = pytest.mark.anyio
 
@@ -149,7 +149,7 @@ async def test_a_grace_that_is_over_ends_what_still_runs(bench: Bench) -> None:
     attempt = await bench.start(task_id, 1)
     await cancel(bench, task_id, "graceful")
     ended, next_ms = await bench.tasks.expire()
-    assert (ended, next_ms is not None and 0 < next_ms <= 1_000) == (0, True)
+    assert (ended, next_ms is not None and 0 < next_ms <= LIMITS.cancel_grace_ms) == (0, True)
 
     await bench.redis.zadd(bench.keys.deadlines, {task_id: 1})
 

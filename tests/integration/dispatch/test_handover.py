@@ -249,7 +249,7 @@ async def test_what_goes_on_may_fail_wait_and_be_interrupted_like_any_other(benc
     runner = reader_of(bench, analyzer=analyzer, writer=writer)
     async with anyio.create_task_group() as group:
         group.start_soon(_run_out, bench, runner)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await hung.wait()
             await runner.drain(0)
     await bench.deliver(reader_of(bench, analyzer=analyzer, writer=writer))
@@ -291,7 +291,7 @@ async def test_a_released_entry_is_not_settled(bench: Bench) -> None:
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             await hung.wait()
             await runner.drain(0)
 

