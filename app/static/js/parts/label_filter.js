@@ -43,7 +43,7 @@ export function LabelFilter({ query, tasks }) {
   };
   if (label) return html`<button type="button" class="tag" ref=${element} onClick=${() => use("")}
     aria-label=${`Remove the filter ${label}`}>${label} ✕</button>`;
-  return html`<input type="search" ref=${element} list="labels" placeholder="Label, as name:value" aria-label="Filter by a label, as name:value"
+  return html`<input type="search" ref=${element} list="labels" placeholder="name:value" title="Filter by a label" aria-label="Filter by a label, as name:value"
       maxlength="200" value=${text} onInput=${onInput} onKeyDown=${onKeyDown} />
     <datalist id="labels">${seen.all.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`;
 }

@@ -8,6 +8,7 @@ import { TaskLive } from "../model/task_live.js";
 import { Badge, CopyButton, Loading, ProblemBox, Tabs, useTitle } from "../parts/basics.js";
 import { EventLog } from "../parts/event_log.js";
 import { FailureCard } from "../parts/failure.js";
+import { useKeptFocus } from "../parts/focus.js";
 import { Graph } from "../parts/graph.js";
 import { Plan } from "../parts/plan.js";
 import { Report } from "../parts/report.js";
@@ -38,6 +39,7 @@ function Watched({ live }) {
   const problem = live.problem.value;
   useTitle(view.task ? `${view.status}: ${view.task.slice(0, 60)}` : "Task");
   const steering = useSteering(live.taskId, () => live.resume());
+  useKeptFocus(".task-title");
   const { query } = route.value;
   if (problem) return html`<h1>This task cannot be shown</h1><${ProblemBox} problem=${problem} /><p>
     <a href=${href(["tasks"])}>To the tasks</a></p>`;
@@ -77,7 +79,7 @@ function Head({ view, taskId, actions }) {
     <nav class="crumbs" aria-label="Where you are">
       <a href=${href(["tasks"])}>Tasks</a> / <code>${taskId}</code> <${CopyButton} label="Copy id" text=${() => taskId} /></nav>
     <div class="view-head">
-      <h1 class="task-title">${view.task || "(no words)"}</h1>
+      <h1 class="task-title" tabindex="-1">${view.task || "(no words)"}</h1>
       ${actions}
     </div>
     <${Facts} view=${view} />
