@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from dramatiq import Worker
-from dramatiq.worker import WorkerThread
+from dramatiq.worker import ConsumerThread, WorkerThread
 
 from .held import Held
 from .reporting import reporter
@@ -22,6 +22,9 @@ logger = reporter(__name__)
 LOOK_EVERY_S = 0.5
 #: A message that left the work queue so long ago and never began was in the hands of a dead thread.
 STRAY_S = 1.0
+#: A thread begins within a millisecond, unless the machine has no time for it.
+BEGIN_S_MAX = 5.0
+BEGIN_LOOK_S = 0.001
 
 
 class Watchdog:
@@ -39,9 +42,19 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
+        """Lets the worker's threads be stopped: nobody replaces them any more, and each of them will hear of it."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
+        self._await_begin()
+
+    def _await_begin(self) -> None:
+        """Dramatiq's threads say that they run as they begin: one that was told to stop before that would run on."""
+        give_up_s = time.monotonic() + BEGIN_S_MAX
+        threads: list[WorkerThread | ConsumerThread] = [*self._worker.workers, *self._worker.consumers.values()]
+        for thread in threads:
+            while thread.is_alive() and not thread.running and time.monotonic() < give_up_s:
+                time.sleep(BEGIN_LOOK_S)
 
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_S):

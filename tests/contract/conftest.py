@@ -62,7 +62,7 @@ def start_worker(subjects_of: Callable[[str], Subjects]) -> Iterator[StartWorker
 
     yield start
     for worker in workers:
-        # Dramatiq does not stop a thread that has only just begun; nothing hangs on its end here.
+        # Of the stock broker's threads one that has only just begun may not hear of it.
         worker.stop(timeout=10_000)
 
 

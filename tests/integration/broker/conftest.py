@@ -78,8 +78,7 @@ def start_worker() -> Iterator[StartWorker]:
 
     yield start
     for worker in workers:
-        # Dramatiq does not stop a thread that has only just begun; nothing hangs on its end here.
-        worker.stop(timeout=10_000)
+        worker.stop(timeout=60_000)
 
 
 @pytest.fixture

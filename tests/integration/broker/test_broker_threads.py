@@ -7,6 +7,7 @@ import dramatiq
 import pytest
 from dramatiq.middleware import Middleware
 from dramatiq.middleware.threading import Interrupt
+from dramatiq.worker import ConsumerThread
 
 from app.broker import RedisStreamsBroker
 from tests.integration.broker.conftest import Eventually, MakeBroker, StartWorker
@@ -104,6 +105,25 @@ def test_a_stopping_worker_keeps_its_dead(broker: RedisStreamsBroker, start_work
 
     assert not any(thread.is_alive() for thread in worker.workers)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("broker-")] == []
+
+
+def test_a_thread_that_has_only_just_begun_is_stopped_too(
+    broker: RedisStreamsBroker, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dramatiq's threads say that they run as they begin, also when they were told to stop before that."""
+    begin, told = threading.Event(), threading.Event()
+    run, stop = ConsumerThread.run, ConsumerThread.stop
+    monkeypatch.setattr(ConsumerThread, "run", lambda thread: begin.wait(60) and run(thread))
+    monkeypatch.setattr(ConsumerThread, "stop", lambda thread: (stop(thread), told.set()))
+    worker = start_worker(broker)
+
+    stopping = threading.Thread(target=worker.stop, kwargs={"timeout": 3_000})
+    stopping.start()
+    told.wait(0.5)
+    begin.set()
+    stopping.join()
+
+    assert not any(thread.is_alive() for thread in worker.consumers.values())
 
 
 def test_a_message_given_away_is_not_begun(broker: RedisStreamsBroker) -> None:
