@@ -1,5 +1,6 @@
 """What API processes know of keys: nothing that Redis has not told them, and not for long."""
 
+import hmac
 from collections.abc import AsyncIterator
 
 import pytest
@@ -99,6 +100,29 @@ async def test_the_secret_of_another_key_opens_nothing(
     assert await store.principal(mine.text)
     with pytest.raises(KeyRefused):
         await store.principal(other.text)
+
+
+async def test_every_key_is_compared_in_constant_time(
+    store: KeyStore, ring: Keyring, redis_client: "redis.Redis", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A good one, one with a wrong secret, one that nobody knows: a whole hash with a whole hash, once each."""
+    compared: list[tuple[int, int]] = []
+    same = hmac.compare_digest
+
+    def noted(a: str, b: str) -> bool:
+        compared.append((len(a), len(b)))
+        return same(a, b)
+
+    monkeypatch.setattr(hmac, "compare_digest", noted)
+    mine, wrong = made(ring), new_token()
+    redis_client.hset(ring._hash, wrong.key_id, redis_client.hget(ring._hash, mine.key_id))
+
+    await store.principal(mine.text)
+    for token in (wrong, new_token()):
+        with pytest.raises(KeyRefused):
+            await store.principal(token.text)
+
+    assert compared == [(64, 64)] * 3
 
 
 async def test_an_expired_key_is_none_though_it_is_remembered(

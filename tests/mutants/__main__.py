@@ -23,16 +23,24 @@ from pathlib import Path
 from .mutation import Mutation
 from .table import MUTATIONS
 from .table_api import HTTP
+from .table_counts import COUNTS
 from .table_dispatch import DISPATCH
+from .table_doors import DOORS
 from .table_features import FEATURES
 from .table_handover import HANDOVER
 from .table_llm import LLM
+from .table_pages import PAGES
+from .table_redis import REDIS
 from .table_steering import STEERING
+from .table_workers import WORKERS
 
 ROOT = Path(__file__).parent.parent.parent
-COPIED = ("app", "actors", "tests", "docs", "stepstream.py", "pyproject.toml", "README.md")
+COPIED = ("app", "actors", "tests", "docs", "deploy", "stepstream.py", "pyproject.toml", "README.md")
 TIMEOUT_S = 90
 TIMEOUT_OF_ALL_S = 400
+EVERY = (
+    *MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HANDOVER, *HTTP, *LLM, *COUNTS, *WORKERS, *REDIS, *DOORS, *PAGES,
+)  # fmt: skip
 WHERE = "import app.broker; print(app.broker.__file__)"
 
 
@@ -71,9 +79,7 @@ class Copy:
 
     def failures(self, tests: Iterable[str], timeout_s: float = TIMEOUT_S) -> tuple[list[str], str]:
         """The tests that failed, and the last lines that pytest wrote when it could not run at all."""
-        done = self._run(
-            "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not full", *tests, timeout_s=timeout_s
-        )
+        done = self._run("-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests, timeout_s=timeout_s)
         found = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, flags=re.M)
         if done.returncode == 0:
             return [], ""
@@ -136,8 +142,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="mutations whose name holds this")
     parser.add_argument("--parallel", type=int, default=2)
     arguments = parser.parse_args()
-    every = (*MUTATIONS, *FEATURES, *DISPATCH, *STEERING, *HANDOVER, *HTTP, *LLM)
-    chosen = [mutation for mutation in every if arguments.only in mutation.name]
+    chosen = [mutation for mutation in EVERY if arguments.only in mutation.name]
     if failed := without_mutation(chosen):
         say(f"the tests fail without a mutation: {failed}")
         return 1

@@ -23,3 +23,8 @@ class Mutation:
     tests: tuple[str, ...]
     #: Further replacements in the same file, for a promise that two lines keep.
     also: tuple[tuple[str, str], ...] = ()
+
+
+def line(name: str, file: str, old: str, new: str, test: str, also: tuple[tuple[str, str], ...] = ()) -> Mutation:
+    """One replacement in one file of the program, and the one test that must notice."""
+    return Mutation(name, f"app/{file}", old, new, (test,), also)

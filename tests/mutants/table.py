@@ -23,7 +23,9 @@ MUTATIONS = (
         "app/broker/consumer.py",
         "        self._fetched.append(proxy)\n",
         "        self._fetched.append(proxy)\n"
-        "        self._presence.flusher.add(Settled(self._held, entry, Verdict.ACK, epoch))\n",
+        "        self._presence.flusher.add(Settled(self._held, entry, Verdict.ACK, epoch))\n"
+        # Long enough for it to reach the server on a busy machine.
+        "        self._presence.stopping.wait(1)\n",
         (f"{LEASES}::test_a_killed_workers_message_runs_elsewhere",),
     ),
     Mutation(

@@ -88,9 +88,9 @@ HTTP = (
     ),
     Mutation(
         "api: a body takes as long as it likes",
-        "app/api/deps.py",
-        "async with asyncio.timeout(settings.body_s_max):",
-        "async with asyncio.timeout(60):",
+        "app/api/json_body.py",
+        "async with _time_to_arrive(settings.body_s_max, services.draining):",
+        "async with _time_to_arrive(60, services.draining):",
         (f"{WIRE}::test_a_body_has_its_time",),
     ),
     Mutation(

@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
 from app.client import ApiError, ApiUnreachable, Client
+from app.model.bulk import BulkAction
 from app.model.task import CancelMode, Concurrency
 from tests.unit.conftest import Connect
 from tests.unit.scripted_server import ACCEPTED, SUMMARY, VIEW, Answer, ScriptedServer, say
@@ -20,7 +22,7 @@ def hang_up(request: BaseHTTPRequestHandler) -> None:
     request.close_connection = True
 
 
-def bodies(server: ScriptedServer) -> list[object]:
+def bodies(server: ScriptedServer) -> list[Any]:
     return [json.loads(body) if body else None for *_, body in server.asked]
 
 
@@ -65,6 +67,19 @@ def test_a_submission_without_a_key_is_sent_once(server: ScriptedServer, client:
     with pytest.raises((ApiUnreachable, ApiError)):
         client.submit("hello")
     assert len(server.asked) == 1
+
+
+def test_a_bulk_act_goes_on_where_it_was_broken_off(server: ScriptedServer, client: Client) -> None:
+    """A page whose answer was lost is asked for from the same place: what was done no longer matches."""
+
+    def page(task_id: str, cursor: str | None) -> Answer:
+        outcomes = [{"task_id": task_id, "refused": None}]
+        return say(200, {"outcomes": outcomes, "next": cursor}, content_type="application/json")
+
+    server.answers = [page("0-b", "0-b"), hang_up, BUSY, page("0-a", None)]
+
+    assert [outcome.task_id for outcome in client.bulk(BulkAction.DELETE)] == ["0-b", "0-a"]
+    assert [body.get("cursor") for body in bodies(server)] == [None, "0-b", "0-b", "0-b"]
 
 
 @pytest.mark.parametrize("status", [400, 409, 410, 422, 429, 500, 502])

@@ -10,8 +10,9 @@ import pytest
 from app.bootstrap.exporter import reachable
 from app.config import Settings
 from app.dispatch.worker_report import read_report
-from app.metrics.cells import Cells, Reading
+from app.metrics.cells import SUFFIX, Cells, Reading
 from app.metrics.run_folder import RunFolder
+from app.metrics.worker_scrape import WorkerScrape
 
 #: Is in the folder of a run until it is killed.
 STAYING = """
@@ -24,9 +25,23 @@ sys.stdin.read()
 """
 
 
-def staying(base: Path, name: str) -> "subprocess.Popen[bytes]":
-    program = [sys.executable, "-c", STAYING, str(base), name]
-    process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+#: Counts one batch, and is a worker of four threads until it is killed.
+COUNTING = """
+import sys
+from pathlib import Path
+from app.metrics.cells import Cells
+slots, batches = ("stepstream_worker_slots",), ("stepstream_batches", "q", "done")
+cells = Cells(Path(sys.argv[1]) / sys.argv[2], {slots: 1, batches: 1})
+cells.add(slots, 4)
+cells.add(batches, 1)
+print("!", flush=True)
+sys.stdin.read()
+"""
+
+
+def staying(base: Path, name: str, program: str = STAYING) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", program, str(base), name]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert b"!\n" in process.stdout  # behind what it has logged
     return process
@@ -49,6 +64,28 @@ def test_threads_lose_no_count(tmp_path: Path) -> None:
     assert reading.values() == {("n",): [16_000], ("h", "x"): [0, 16_000, 8_000]}
     reading.close()
     cells.close()
+
+
+def test_what_a_killed_process_has_counted_stays_and_what_it_was_does_not(tmp_path: Path) -> None:
+    """kill -9 of one of two: its counts are in the sums for good, also when its file is gone; its gauges are not."""
+    scrape = WorkerScrape(tmp_path)
+
+    def told() -> list[float]:
+        lines = dict(line.rsplit(" ", 1) for line in scrape.render().decode().splitlines() if line[0] != "#")
+        batches = 'stepstream_batches_total{outcome="done",queue="q"}'
+        return [float(lines[name]) for name in (batches, "stepstream_worker_slots", "stepstream_worker_processes")]
+
+    with staying(tmp_path, f"1{SUFFIX}", COUNTING) as killed, staying(tmp_path, f"2{SUFFIX}", COUNTING) as living:
+        both = told()
+        killed.kill()
+        killed.wait()
+        one = told()
+        (tmp_path / f"1{SUFFIX}").unlink()
+        without_file = told()
+        living.kill()
+    scrape.close()
+
+    assert (both, one, without_file) == ([2, 8, 2], [2, 4, 1], [2, 4, 1])
 
 
 def test_the_last_one_to_leave_removes_the_folder(tmp_path: Path) -> None:

@@ -34,6 +34,14 @@ pytestmark = pytest.mark.anyio
 TABLE = routes(create_app())
 GUARDED = [route for route in TABLE if route.path not in OPEN_ROUTES]
 OF_TASKS = [route for route in GUARDED if route.of_a_task]
+#: What belongs to no tenant, by the scope that it asks for; all else is for `read` and `submit`.
+OF_ALL = {
+    Scope.METRICS: {"/metrics", "/workers/targets"},
+    Scope.ADMIN: {
+        "/dead-letters", "/dead-letters/{letter_id}", "/dead-letters/{letter_id}/requeue", "/events", "/queues",
+        "/queues/history", "/queues/{queue}/pause", "/queues/{queue}/resume", "/system", "/workers",
+    },
+}  # fmt: skip
 #: What differs between any two answers.
 VARYING = {"date", "content-length", "ratelimit", "x-request-id"}
 
@@ -59,6 +67,12 @@ def test_every_route_declares_its_scope_or_is_known_to_be_open(route: Route) -> 
     """And what changes something is not for readers."""
     assert (route.scope is None) == (route.path in OPEN_ROUTES)
     assert route.method in ("GET", "HEAD") or route.scope in (Scope.SUBMIT, Scope.ADMIN)
+
+
+@pytest.mark.parametrize("scope", OF_ALL)
+def test_what_belongs_to_the_whole_installation_is_for_no_key_of_a_tenant(scope: Scope) -> None:
+    """Queues, workers, letters and everybody's events by their names: none of them may come to ask for less."""
+    assert {route.path for route in TABLE if route.scope is scope} == OF_ALL[scope]
 
 
 @pytest.mark.parametrize("route", named(GUARDED))

@@ -52,7 +52,8 @@ async def test_open_tasks_are_cancelled_and_ended_ones_deleted(api: Api, worker:
     first = await act(api, "cancel", status="paused", reason="Wrong data")
     assert [outcome["task_id"] for outcome in first["outcomes"]] == [paused]
     assert "Wrong data" in str(await api.events(paused))
-    await act(api, "cancel")
+    second = await act(api, "cancel")
+    assert {outcome["task_id"] for outcome in second["outcomes"]} == {queued, running}
     assert await statuses(api, queued, running, paused) == ["cancelled"] * 3
     await act(api, "delete", status="failed")
     assert (await api.http.get("/tasks/counts")).json()["total"] == 3

@@ -8,6 +8,7 @@ import redis.asyncio
 
 from app.keys import Keys
 from tests.integration.api.support import LINE, Api, pointers, problem_of, running
+from tests.redis_users import as_user
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +48,20 @@ async def test_planning_runs_nothing(api: Api, client: "redis.asyncio.Redis", na
     assert reply.status_code == 200
     assert reply.json()["planner"] == "client"
     assert await client.keys(f"{Keys(namespace).tag}:t:*") == []
+
+
+async def test_without_enough_replicas_nobody_is_told_that_it_is_safe(redis_url: str, namespace: str) -> None:
+    """503 says that the task stands and how to find it: by the same request, once there are enough."""
+    settings = {"redis_url": as_user(redis_url, "api"), "namespace": namespace}
+    keyed: Any = {"json": {"task": "Do it", "plan": LINE}, "headers": {"Idempotency-Key": "once"}}
+    async with running(**settings, replicas_min=1, replicas_wait_ms=20) as api:
+        refused = [problem_of(await api.http.post("/run-task", **keyed), 503) for _ in range(2)]
+        assert await api.services.redis.zcard(api.services.keys.open) == 1
+    async with running(**settings) as api:
+        found = await api.http.post("/run-task", **keyed)
+
+    assert all("0 of 1 replicas" in problem["detail"] for problem in refused)
+    assert (found.status_code, found.headers["idempotency-replayed"]) == (202, "true")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.dispatch.counting import TaskCounter
-from app.dispatch.listing import TaskFilter, TaskList
+from app.dispatch.listing import READ_SIZE, TaskFilter, TaskList
 from app.dispatch.scripts import ScriptRunner
 from app.dispatch.sieve import SIFTED_PER_CALL, Sieve
 from app.errors import BadCursor, NotPossible, TaskNotFound, Unavailable
@@ -244,3 +244,23 @@ async def test_pages_of_a_state_pass_over_no_task_that_stays_in_it(bench: Bench)
 
     assert [task.task_id for task in rest.tasks] == [known[2], known[1], known[0]]
     assert rest.next is None
+
+
+async def test_words_are_found_behind_many_tasks_of_the_same_state(bench: Bench) -> None:
+    """More than are named to one look: the next one begins behind the last that was named."""
+    known = await many(bench, [TaskStatus.PAUSED] * (READ_SIZE + 20))
+    for task_id in known[:20]:
+        await bench.redis.hset(bench.keys.task(task_id), "task", "rare")
+
+    page = await lists(bench).page("default", TaskFilter(status=ListStatus.PAUSED, words="rare"), limit=100)
+
+    assert ([task.task_id for task in page.tasks], page.next) == (known[19::-1], None)
+
+
+async def test_pages_of_a_state_take_off_what_is_gone(bench: Bench) -> None:
+    """A task that Redis dropped by itself has no state any more, and leaves the list of those that are open."""
+    gone, there = await many(bench, [TaskStatus.PAUSED] * 2)
+    await bench.redis.delete(bench.keys.task(gone))
+
+    assert await ids(bench, TaskFilter(status=ListStatus.PAUSED)) == [there]
+    assert await bench.redis.zrange(bench.keys.index("default", "s:open"), 0, -1) == [there.encode()]

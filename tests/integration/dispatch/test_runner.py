@@ -317,7 +317,7 @@ async def test_draining_hands_running_steps_back(bench: Bench) -> None:
     with pytest.raises(Release):
         await runner.run_batch(task_id, "1:1")
     step = (await bench.reader.view(task_id)).steps[0]
-    assert (step.status, step.failures) == ("queued", 0)
+    assert (step.status, step.failures, step.attempts) == ("queued", 0, 1)
     assert (await bench.types(task_id))[-1] == "step.released"
 
 

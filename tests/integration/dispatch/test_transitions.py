@@ -259,7 +259,11 @@ async def test_reports_are_written_once_and_bounded(bench: Bench) -> None:
 
 
 async def test_what_models_took_is_added_up_once(bench: Bench) -> None:
-    """Tokens and cost of all reports stand in the terminal event; a repeated report and unknown numbers add nothing."""
+    """
+    Tokens and cost of all reports stand in the terminal event, and are counted for the fleet.
+
+    A repeated report and unknown numbers add nothing.
+    """
     task_id = await bench.submit([LINE[0]])
     attempt = await bench.start(task_id, 1)
     known = LlmUsage(
@@ -280,6 +284,9 @@ async def test_what_models_took_is_added_up_once(bench: Bench) -> None:
         "steps": 1, "retries": 0, "tokens": 1_007 * times, "usd": round(150 * times / 1e9, 12),
     }  # fmt: skip
     assert [event.type for event in events].count("llm.usage") == times + 1
+    assert {name: int(amount) for name, amount in (await bench.redis.hgetall(bench.keys.llm)).items()} == {
+        b"calls": times + 1, b"input_tokens": 1_000 * times, b"output_tokens": 7 * times, b"nano_usd": 150 * times,
+    }  # fmt: skip
 
 
 async def test_every_event_is_pushed_and_told(bench: Bench) -> None:
