@@ -137,7 +137,7 @@ class Dispatcher:
         task = await self._reader.origin(task_id, _new_id(), after)
         grown = still_grown(await self._reader.grown(task_id), after)
         with sending(self._tracer, task, self._registry, reused, forks=task.traceparent) as span:
-            intake = Intake(_below(span, task), source=task_id, reused=reused, grown=grown)
+            intake = Intake(_moved(span, task), source=task_id, reused=reused, grown=grown)
             forked = await self._store.fork(intake, self._registry)
         await self._confirmed()
         return Accepted(forked, after)
@@ -191,6 +191,11 @@ def _below(span: Span, task: NewTask) -> NewTask:
     if span.traceparent is None or (task.traceparent and not span.recording):
         return task
     return task.model_copy(update={"traceparent": span.traceparent})
+
+
+def _moved(span: Span, fork: NewTask) -> NewTask:
+    """The fork in the trace of its own request, kept or not, and no longer in that of its source."""
+    return fork if span.traceparent is None else fork.model_copy(update={"traceparent": span.traceparent})
 
 
 def _new_id() -> str:

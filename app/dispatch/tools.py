@@ -13,6 +13,9 @@ Tool = Callable[[str], AbstractContextManager[None]]
 @contextmanager
 def using(tracer: Tracer, name: str) -> Iterator[None]:
     """While an agent uses a tool; in its loop or in a thread of its own."""
+    if not tracer.keeps():
+        yield
+        return
     attributes = {
         names.GEN_AI_OPERATION: "execute_tool",
         names.GEN_AI_TOOL: name,

@@ -12,7 +12,7 @@ from app.model.agents import AgentRegistry
 from app.model.events import ErrorInfo
 from app.model.task import NewTask
 from app.tracing import names
-from app.tracing.tracer import NO_SPAN, Attributes, Begin, Span, Tracer
+from app.tracing.tracer import NO_SPAN, UNKEPT, Attributes, Begin, Span, Tracer
 
 #: Outcomes that are an error of the attempt; the others are nobody's.
 FAILED = ("failed", "retried")
@@ -21,6 +21,9 @@ FAILED = ("failed", "retried")
 @contextmanager
 def planning(tracer: Tracer, planner: str) -> Iterator[Span]:
     """While somebody plans; what a model is asked for it lies below."""
+    if not tracer.keeps():
+        yield NO_SPAN
+        return
     attributes = {names.GEN_AI_OPERATION: "plan", names.GEN_AI_AGENT: planner, names.PLANNER: planner}
     with tracer.span(Begin(f"plan {planner}", attributes=attributes)) as span:
         yield span
@@ -35,8 +38,9 @@ def sending(
 
     One that `forks` another task's trace links to that.
     """
-    if not tracer.on:
-        yield NO_SPAN
+    if not tracer.keeps():
+        with tracer.span(UNKEPT) as span:
+            yield span
         return
     steps = task.plan.steps
     roots = [step for step in steps if step.step_id not in reused and set(reused).issuperset(step.depends_on)]
@@ -64,6 +68,10 @@ def processing(tracer: Tracer, task_id: str, spec: str, message: Any) -> Iterato
         yield NO_SPAN
         return
     queue, sent = message.queue_name, message.options.get("traceparent")
+    if not tracer.keeps(sent):
+        with tracer.span(Begin(UNKEPT.name, parent=sent)) as span:
+            yield span
+        return
     attributes: Attributes = {
         names.MESSAGING_SYSTEM: names.REDIS,
         names.MESSAGING_OPERATION: "process",
@@ -101,7 +109,7 @@ def attempting(tracer: Tracer, attempt: Attempt, worker: str) -> Iterator[Told]:
     or not its worker lived to export it.
     """
     told = Told()
-    if not tracer.on:
+    if not tracer.keeps():
         yield told
         return
     task_id, step_id, agent = attempt.ref.task_id, attempt.ref.step_id, attempt.step.agent
@@ -129,11 +137,11 @@ def attempting(tracer: Tracer, attempt: Attempt, worker: str) -> Iterator[Told]:
 
 
 def _tell(span: Span, told: Told) -> None:
-    span.set({names.OUTCOME: told.outcome})
     if told.outcome not in FAILED:
+        span.set({names.OUTCOME: told.outcome})
         span.excuse()
         return
-    span.set({names.ERROR_CODE: told.error.code if told.error else None})
+    span.set({names.OUTCOME: told.outcome, names.ERROR_CODE: told.error.code if told.error else None})
     span.fail(told.error.type if told.error else names.OTHER)
 
 

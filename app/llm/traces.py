@@ -13,7 +13,7 @@ from app.tracing.tracer import NO_SPAN, Attributes, Begin, Span, Tracer
 @contextmanager
 def chatting(tracer: Tracer, model: str, question: Question, name: str, answer: Answer) -> Iterator[Span]:
     """While a model answers, with what that took; nothing of what is asked and answered."""
-    if not tracer.on:
+    if not tracer.keeps():
         yield NO_SPAN
         return
     attributes: Attributes = {

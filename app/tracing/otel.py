@@ -4,6 +4,7 @@ import hashlib
 import threading
 from asyncio import CancelledError
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from types import TracebackType
 
 from opentelemetry import context as contexts
@@ -17,6 +18,8 @@ from app.tracing.tracer import Attributes, Begin, Span, Value
 
 #: Longer texts are cut: names, ids and codes are shorter.
 VALUE_CHARS_MAX = 200
+#: A message names what sent it to be followed, to be linked to, and again for the next one of its task.
+REMEMBERED_MAX = 256
 KINDS = {
     "internal": SpanKind.INTERNAL,
     "server": SpanKind.SERVER,
@@ -52,11 +55,17 @@ class OtelTracer:
 
     on = True
 
-    def __init__(self, tracer: trace.Tracer) -> None:
+    def __init__(self, tracer: trace.Tracer, *, follows_parents: bool = False) -> None:
+        """`follows_parents`: the sampler is known to keep nothing below a span that is not kept."""
         self._tracer = tracer
+        self._follows_parents = follows_parents
         self._ids: SeededIds | None = None
         if isinstance(tracer, SdkTracer):
             self._ids = tracer.id_generator = SeededIds(tracer.id_generator)
+
+    def keeps(self, parent: str | None = None) -> bool:
+        """See `Tracer.keeps`."""
+        return not self._drops(_parsed(parent) or trace.get_current_span().get_span_context())
 
     def span(self, begin: Begin) -> AbstractContextManager[Span]:
         """See `Tracer.span`."""
@@ -66,7 +75,9 @@ class OtelTracer:
         """The span, which whoever asked for it ends."""
         parent = _parsed(begin.parent, begin.tracestate)
         context = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else contexts.get_current()
-        above = trace.get_current_span(context).get_span_context()
+        above = parent or trace.get_current_span(context).get_span_context()
+        if self._drops(above):
+            return trace.NonRecordingSpan(above)
         links = [Link(found) for line in begin.links if (found := _parsed(line))]
         if self._ids is not None and above.is_valid:
             if begin.follows is not None:
@@ -76,6 +87,9 @@ class OtelTracer:
         return self._tracer.start_span(
             begin.name, context, KINDS[begin.kind], attributes=_clean(begin.attributes), links=links
         )
+
+    def _drops(self, above: SpanContext) -> bool:
+        return self._follows_parents and above.is_valid and not above.trace_flags.sampled
 
 
 class OtelSpan:
@@ -153,21 +167,27 @@ def _sibling(above: SpanContext, seed: str) -> SpanContext:
 
 def _parsed(traceparent: str | None, tracestate: str = "") -> SpanContext | None:
     """The context in a well-formed traceparent (https://www.w3.org/TR/trace-context/), `None` for anything else."""
-    if not traceparent:
-        return None
+    found = _context(traceparent) if traceparent else None
+    if found is None or not tracestate:
+        return found
+    state = TraceState.from_header([tracestate])
+    return SpanContext(found.trace_id, found.span_id, True, found.trace_flags, state)
+
+
+@lru_cache(REMEMBERED_MAX)
+def _context(traceparent: str) -> SpanContext | None:
     try:
         _, trace_id, span_id, flags = traceparent.split("-")
         numbers = int(trace_id, HEX), int(span_id, HEX), int(flags, HEX)
     except ValueError:
         return None
-    state = TraceState.from_header([tracestate]) if tracestate else None
-    found = SpanContext(numbers[0], numbers[1], True, TraceFlags(numbers[2]), state)
+    found = SpanContext(numbers[0], numbers[1], True, TraceFlags(numbers[2]))
     return found if found.is_valid else None
 
 
 def _clean(attributes: Attributes) -> dict[str, "Value"]:
-    return {name: _cut(value) for name, value in attributes.items() if value is not None}
-
-
-def _cut(value: Value) -> Value:
-    return value[:VALUE_CHARS_MAX] if isinstance(value, str) else value
+    return {
+        name: value[:VALUE_CHARS_MAX] if isinstance(value, str) and len(value) > VALUE_CHARS_MAX else value
+        for name, value in attributes.items()
+        if value is not None
+    }

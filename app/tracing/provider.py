@@ -13,11 +13,14 @@ import time
 
 import structlog
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased
 
+from app.tracing.encoding import encode
 from app.tracing.names import SCHEMA_URL, STEPSTREAM
 from app.tracing.otel import OtelTracer
 from app.version import VERSION
@@ -52,7 +55,10 @@ class Tracing:
         self._provider: TracerProvider | None = None
         if isinstance(found, trace.ProxyTracerProvider):
             found = self._provider = self._made(service)
-        self.tracer = OtelTracer(found.get_tracer(STEPSTREAM, VERSION, SCHEMA_URL))
+        tracer = found.get_tracer(STEPSTREAM, VERSION, SCHEMA_URL)
+        # One that the standard variables made never keeps a span below one that is not kept; of others we cannot know.
+        follows = self._provider is not None and isinstance(self._provider.sampler, ParentBased)
+        self.tracer = OtelTracer(tracer, follows_parents=follows)
 
     def close(self) -> None:
         """Waits until the last spans have gone, but not for long."""
@@ -71,6 +77,8 @@ class Tracing:
         for name in PROTOCOLS:
             if os.environ.get(name, SPOKEN) not in ("", SPOKEN):
                 log.warning("tracing_protocol_unknown", variable=name, said=f"spans go as {SPOKEN}, whatever it says")
+        # Its one joint. Where a later version no longer has it, spans are encoded by its own means.
+        trace_exporter.encode_spans = encode  # type: ignore[attr-defined, assignment]
         self._exporter = OTLPSpanExporter()
         provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(self._exporter))

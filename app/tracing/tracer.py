@@ -73,7 +73,11 @@ class Tracer(Protocol):
 
     @property
     def on(self) -> bool:
-        """Whether it is worth to put together what a span would say."""
+        """Whether anything is traced."""
+        ...
+
+    def keeps(self, parent: str | None = None) -> bool:
+        """Whether a span below `parent`, else below the current one, may be kept: else it need not be told anything."""
         ...
 
     def span(self, begin: Begin) -> AbstractContextManager[Span]:
@@ -107,10 +111,15 @@ class _NoSpan(AbstractContextManager["_NoSpan"]):
 class _NoTracer:
     on = False
 
+    def keeps(self, parent: str | None = None) -> bool:  # noqa: ARG002
+        return False
+
     def span(self, begin: Begin) -> AbstractContextManager[Span]:  # noqa: ARG002
         return NO_SPAN
 
 
+#: Of a span that is not kept; it is begun nevertheless, so that what lies below it is not kept either.
+UNKEPT = Begin("unkept")
 #: Stands where nothing is traced.
 NO_SPAN = _NoSpan()
 NO_TRACER: Tracer = _NoTracer()

@@ -257,6 +257,23 @@ def test_a_fork_links_to_its_source(ran: Traced, traced: Stack, collector: Colle
     assert (forked.name, forked.links) == ("send asking", [(TRACE, sent.span_id, "")])
 
 
+def test_a_fork_that_is_not_sampled_stays_out_of_its_sources_trace(
+    ran: Traced, traced: Stack, collector: Collector
+) -> None:
+    """Its work belongs to its own request, which has decided; its source's trace ended with the source."""
+    context, before = f"00-{'5' * 32}-{CALLER}-00", len(collector.of(TRACE))
+
+    reply = httpx2.post(
+        f"{traced.url}/tasks/{ran.task_id}/fork", json={"from_step": 6}, headers={"traceparent": context}
+    )
+    assert reply.status_code == 202, reply.text
+    events = [event for _, event in read(traced, reply.json()["task_id"])]
+
+    assert events[-1].type == "task.completed"
+    assert {event.trace for event in events} == {context}
+    assert (len(collector.of(TRACE)), collector.of("5" * 32)) == (before, [])
+
+
 def submit(stack: Stack, plan: list[dict[str, Any]] | None, traceparent: str | None, **body: Any) -> str:
     headers = {"traceparent": traceparent} if traceparent else {}
     asked = {"task": "x", **({"plan": plan} if plan else {}), **body}
