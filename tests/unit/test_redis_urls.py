@@ -14,6 +14,7 @@ from app.local_redis import BadUrl, require_url, without_password
     ("url", "name", "sentinels", "settings", "of_sentinels"),
     [
         ("redis+sentinel://a/m", "m", [("a", 26379)], {"db": 0}, {}),
+        ("redis+sentinel://u:p@a/m", "m", [("a", 26379)], {"db": 0, "username": "u", "password": "p"}, {}),
         ("redis+sentinel://a:1,b,[::1]:3/m/2", "m", [("a", 1), ("b", 26379), ("::1", 3)], {"db": 2}, {}),
         (
             "redis+sentinel://u:p%2Fw@a:1/m?sentinel_username=s&sentinel_password=t&client_name=x",
