@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.dashboard.conftest import Open
 from tests.dashboard.record import ended, steer, steps
@@ -52,6 +52,24 @@ def test_what_a_task_took_does_not_grow_while_it_lies_failed(stack: Stack, open_
     page.goto(f"{stack.url}/#/tasks/{task_id}")
     state(page, "completed")
     expect(page.locator(".facts div").filter(has_text="Took").locator("dd")).to_have_text(said(timing["wall_ms"]))
+
+
+def test_an_api_of_the_version_before_tells_what_a_task_took(stack: Stack, open_page: Open) -> None:
+    """It says nothing of rests, and serves some of the requests while the two are side by side."""
+    task_id = ended(stack, stack.submit(steps("noop"), labels={"of": "before"}))
+    view = stack.get(f"/tasks/{task_id}")
+
+    def without_rests(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for task in body["tasks"]:
+            del task["rested_ms"]
+        route.fulfill(response=answer, json=body)
+
+    page = open_page(stack.url, "#/system")
+    page.route(re.compile(r"/tasks\?"), without_rests)
+    page.goto(f"{stack.url}/#/tasks?label=of:before")
+    expect(page.locator("tbody td.num").first).to_have_text(said(view["finished_ms"] - view["created_ms"]))
 
 
 def said(ms: int) -> str:

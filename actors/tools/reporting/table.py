@@ -3,6 +3,7 @@
 import re
 
 from actors.tools.analysing.findings import Analysis, Finding
+from actors.tools.contradictions.facts import denies
 from actors.tools.reporting.ledger import Ledger
 from actors.tools.reporting.opening import on
 from actors.tools.text.inline import shorten
@@ -49,7 +50,8 @@ def _gist(finding: Finding, aspect: str, ledger: Ledger, *, said: bool) -> str:
     if not said and len(text) <= CELL_CHARS_MAX:
         return ledger.say(finding).text
     begin = _clause(text, aspect)
-    if begin:
+    # Without a denial before it the clause would say the contrary.
+    if begin and not denies(text[:begin]):
         return shorten(f"… {text[begin:]}", CELL_CHARS_MAX)
     return _beginning(text, min(CELL_CHARS_MAX, len(text) * 2 // 3))
 

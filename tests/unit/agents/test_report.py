@@ -180,6 +180,21 @@ def test_no_cell_has_a_number_and_no_words() -> None:
     assert body(report).count(text) == 1
 
 
+def test_a_cell_does_not_leave_out_what_denies() -> None:
+    """What such a sentence says from a later clause on would be the contrary; it has its beginning then."""
+    text = "Alpha does not promise that, after a failover to another machine, the durability of a write holds for long."
+    passage = split(Document(name="alpha.md", text=text))[0]
+    told = Finding(text=text, quote=text, pid=passage.pid, subject="Alpha", terms=["durability"])
+    analysis = Analysis(
+        question="q", intent=Intent.COMPARISON, subjects=["Alpha", "Beta"], topics=["durability"],
+        findings=[told], passages={passage.pid: passage},
+    )  # fmt: skip
+
+    report = write_report(analysis, "q")
+
+    assert "| **Alpha** | Alpha does not promise that, after a failover to another machine … [1] |" in report.text
+
+
 def test_a_long_sentence_has_its_beginning_in_the_cell() -> None:
     """And is whole among the findings."""
     text = "Delta stores what it is given in a log on disk, which it reads from the start after every crash it has."

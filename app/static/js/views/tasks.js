@@ -15,7 +15,7 @@ import { watch } from "../stream.js";
 
 /**
  * @typedef {{task_id: string, task: string, status: string, priority: number, labels: Record<string, string>,
- *   created_ms: number, finished_ms: number | null, rested_ms: number, steps: number, steps_left: number}} Summary
+ *   created_ms: number, finished_ms: number | null, rested_ms?: number, steps: number, steps_left: number}} Summary
  * @typedef {{tasks: Summary[], next: string | null}} Page
  */
 
@@ -131,7 +131,8 @@ function Table({ tasks, now, loading }) {
 
 /** @param {{task: Summary, now: number}} props */
 function Row({ task, now }) {
-  const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms - task.rested_ms));
+  // An API process of the version before says nothing of rests.
+  const took = duration(Math.max(0, (task.finished_ms ?? now) - task.created_ms - (task.rested_ms ?? 0)));
   const when = ago(Math.max(0, now - task.created_ms));
   const done = task.steps - task.steps_left;
   const steps = stepsOf(task);
