@@ -154,14 +154,16 @@ async def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(s
         while served.services.hub.counters.viewers:  # noqa: ASYNC110  # the server tells nobody
             await asyncio.sleep(0.001)
 
-    await watch()
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(20):
-            await watch()
-        left = gc.collect()
-    finally:
-        gc.enable()
+    async def left_behind(streams: int) -> int:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(streams):
+                await watch()
+            return gc.collect()
+        finally:
+            gc.enable()
 
-    assert left < 20
+    await watch()
+    # Whatever else lives in this process may leave something once; what a stream leaves is there each time.
+    assert min([await left_behind(20) for _ in range(2)]) < 20
