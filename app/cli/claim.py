@@ -113,7 +113,12 @@ def _read_state(path: Path) -> dict[str, Any]:
 def _in_use(path: Path) -> str:
     state = _read_state(path)
     command, where = state.get("kind", "up"), state.get("api_url")
-    message = f"`stepstream {command}` is already running in {path.parent} (process {state.get('pid', 'unknown')})"
-    if command == "up":
-        return f"{message}, its API is {where}." if where else f"{message} and still starting."
-    return f"{message}. Start `stepstream up` first to run several tasks at once."
+    whose = f"in {path.parent} (process {state.get('pid', 'unknown')})"
+    another = "or set STEPSTREAM_DATA_DIR to another folder."
+    if command == "run":
+        return (
+            f"A task of `stepstream run` or `demo` is under way {whose}: wait for its end, {another} "
+            "Tasks run side by side where `stepstream up` runs before them."
+        )
+    how = f", its API is {where}" if where else " and still starting"
+    return f"`stepstream up` is already running {whose}{how}. For other settings or agents, end it first, {another}"

@@ -1,5 +1,6 @@
-"""Where the API may listen: not where others reach it while no key keeps them out."""
+"""Where the API may listen: not where somebody else does, nor where others reach it while no key keeps them out."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,10 @@ from app.loopback import is_loopback, nearest
 
 class DoorOpen(StackError):
     """The API would listen where others reach it, and there is no key."""
+
+
+class PortTaken(StackError):
+    """The API cannot listen where it should."""
 
 
 @contextmanager
@@ -48,3 +53,20 @@ def address(host: str, port: int) -> str:
     """Where this machine finds an API that listens there."""
     host = nearest(host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def free_port(host: str, port: int, left: str = "") -> int:
+    """
+    The port itself, checked before anything is started, or a free one for 0; raises `PortTaken`.
+
+    `left` is a sentence about who may have it.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            sentence = f"Port {port} of {host} cannot be used ({error.strerror}); choose another with --port."
+            raise PortTaken(f"{sentence} {left}".rstrip()) from error
+        return int(probe.getsockname()[1])

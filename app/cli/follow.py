@@ -38,10 +38,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The exit code, and the task if there is one."""
+    """The exit code, the task if there is one, and whether it was refused for an agent that the API does not know."""
 
     code: Exit
     task_id: str | None = None
+    unknown_agent: bool = False
 
 
 class Runner:
@@ -72,7 +73,8 @@ class Runner:
         except ApiError as error:
             tell("\n".join(error.lines))
             usage = task_id is None and 400 <= error.status < 429
-            return Outcome(Exit.USAGE if usage else Exit.UNREACHABLE, task_id)
+            unknown_agent = any(line.partition(":")[0].endswith("/agent") for line in error.lines)
+            return Outcome(Exit.USAGE if usage else Exit.UNREACHABLE, task_id, unknown_agent)
         except ClientError as error:
             tell(str(error))
             return Outcome(Exit.UNREACHABLE, task_id)

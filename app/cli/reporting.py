@@ -8,13 +8,12 @@ import typer
 
 from app import local_redis
 from app.cli.claim import InUse
-from app.cli.doors import DoorOpen
+from app.cli.doors import DoorOpen, PortTaken
 from app.cli.exits import Exit
 from app.cli.inputs import BadInput
 from app.cli.keeper import StackError
 from app.cli.log_output import as_text
 from app.cli.terminal import end, tell
-from app.cli.up import PortTaken
 from app.documents.errors import DocumentError
 from app.errors import StepstreamError, Unavailable
 

@@ -92,6 +92,8 @@ def _watched(settings: Settings, url: str | None, request: Request) -> Outcome:
         if request.with_metrics and outcome.code is Exit.DONE and outcome.task_id:
             show(out, demonstration.metrics_table(client.metrics(outcome.task_id).model_dump(mode="json")))
         _say_where(outcome, client.base_url if lasting else None)
+        if outcome.unknown_agent and lasting and settings.agent_modules:
+            tell(f"The API at {client.base_url} has the agents that it was started with, whatever is set here.")
     return outcome
 
 

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 
 from app import local_redis
-from app.cli.doors import require_key
+from app.cli.doors import free_port, require_key
 from app.cli.log_output import NOTICE, LogOutput
 from app.cli.programs import api_command, worker_command
 from app.cli.redis_access import settings_with_redis
 from app.cli.reporting import reported, signals
 from app.cli.run import CPUS
+from app.cli.terminal import tell
 from app.cli.up import Shape, Stack
+from app.config import Settings
 
 Processes = Annotated[int, typer.Option(min=1, max=256, show_default="one per CPU", help="Worker processes.")]
 Threads = Annotated[int, typer.Option(min=1, max=256, help="Batches that one worker process runs at a time.")]
@@ -48,13 +50,24 @@ def api(
     host, port = host or settings.api_host, settings.api_port if port is None else port
     with reported():
         require_key(host, local_redis.redis_url(settings), settings.namespace)
+        free_port(host, port)
+    _say_which_redis(settings)
     _become(api_command(host, port))
 
 
 def worker(context: typer.Context) -> None:
     """Run workers alone; options are those of `dramatiq`."""
-    settings_with_redis()
+    _say_which_redis(settings_with_redis())
     _become(worker_command(*context.args))
+
+
+def _say_which_redis(settings: Settings) -> None:
+    """Unless one was named, or runs here: an `up` that begins later starts another one, and nobody would meet."""
+    if local_redis.is_guess(settings):
+        tell(
+            f"No REDIS_URL is set and none runs in {settings.data_dir} (`stepstream up` starts one there): "
+            f"asking {local_redis.DEFAULT_URL}."
+        )
 
 
 def _become(command: list[str]) -> None:

@@ -7,7 +7,6 @@ hold while they end, for which they need it, and the next start in the same data
 """
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from app import local_redis
 from app.cli import adoption
 from app.cli.children import POLL_S, Child, Sink
 from app.cli.claim import Claim, left_behind
-from app.cli.doors import address, require_key
+from app.cli.doors import address, free_port, require_key
 from app.cli.keeper import Keeper, StackError
 from app.cli.log_output import NOTICE, child_environment
 from app.cli.programs import API_DRAIN_S, api_command, worker_command
@@ -31,10 +30,6 @@ READY_TIMEOUT_S = 60.0
 API_STOP_S = API_DRAIN_S + 5.0
 WORKER_STOP_MARGIN_S = 10.0
 WORKER_READY = "Worker process is ready"  # Dramatiq says so once for each
-
-
-class PortTaken(StackError):
-    """The API cannot listen where it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class Stack:
         settings, shape, keeper = self._settings, self.shape, self.keeper
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         claim = self._exit.enter_context(Claim(settings.data_dir, shape.kind))
-        port = _free_port(shape.host, shape.port, left_behind(claim.before))
+        port = free_port(shape.host, shape.port, left_behind(claim.before))
         redis_url = self._start_redis(claim.before)
         require_key(shape.host, redis_url, settings.namespace)
         env = self._environment(redis_url)
@@ -175,16 +170,3 @@ class Stack:
 
     def _log(self) -> tuple[str, ...]:
         return tuple(line for child in self.keeper.children for line in child.tail)
-
-
-def _free_port(host: str, port: int, left: str) -> int:
-    """The port itself, checked before anything is started, or a free one for 0."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            sentence = f"Port {port} of {host} cannot be used ({error.strerror}); choose another with --port."
-            raise PortTaken(f"{sentence} {left}".rstrip()) from error
-        return int(probe.getsockname()[1])

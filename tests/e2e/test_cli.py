@@ -168,7 +168,13 @@ BAD_PLAN = [{"step_id": 1, "agent": "poet", "payload": "x", "depends_on": [9]}]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["Do it", "--plan", "{bad}"], ["/plan/0/agent: names no agent: 'poet'", "/plan/0/depends_on/0: there is no"]),
+        (
+            ["Do it", "--plan", "{bad}"],
+            [
+                "/plan/0/agent: names no agent: 'poet'", "/plan/0/depends_on/0: there is no",
+                "has the agents that it was started with",
+            ],
+        ),
         (["Do it", "--plan", "{broken}"], ["is not JSON"]),
         (["Do it", "--plan", "{missing}"], ["cannot be read: No such file"]),
         (["Do it", "--docs", "{empty}"], ["holds no document"]),
@@ -177,7 +183,7 @@ BAD_PLAN = [{"step_id": 1, "agent": "poet", "payload": "x", "depends_on": [9]}]
         (["  "], ["/task: "]),
     ],
     ids=["bad plan", "no JSON", "no file", "empty folder", "no folder", "long task", "empty task"],
-)
+)  # fmt: skip
 def test_a_mistake_in_the_input_exits_with_2_and_a_line_per_problem(
     up: dict[str, str], tmp_path: Path, arguments: list[str], said: list[str]
 ) -> None:
@@ -211,6 +217,7 @@ def test_a_second_up_says_where_the_first_one_is(up: dict[str, str]) -> None:
 
     assert done.returncode == 2
     assert "already running" in done.stderr
+    assert "For other settings or agents, end it first" in done.stderr
 
 
 def test_ctrl_c_leaves_the_task_running_and_says_its_name(up: dict[str, str], tmp_path: Path) -> None:

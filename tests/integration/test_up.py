@@ -15,12 +15,14 @@ from typing import Any
 import httpx2
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from app import local_redis
-from app.cli.claim import InUse, running_api
-from app.cli.doors import DoorOpen
+from app.cli.claim import Claim, InUse, running_api
+from app.cli.doors import DoorOpen, PortTaken
 from app.cli.keeper import StackError
-from app.cli.up import PortTaken, Shape, Stack
+from app.cli.main import cli
+from app.cli.up import Shape, Stack
 from app.config import Settings
 from app.errors import Unavailable
 
@@ -214,6 +216,50 @@ def test_a_taken_port_is_found_before_anything_starts(settings: Settings, log: L
             Stack(settings, Shape("127.0.0.1", port, 1, 2), log).__enter__()
 
     assert local_redis.running_server(settings.data_dir) is None
+
+
+def test_an_api_alone_is_not_started_where_another_listens(tmp_path: Path) -> None:
+    """One sentence and exit code 2, as from `up`; not the log of a server that begins and ends."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = CliRunner(env={"STEPSTREAM_DATA_DIR": str(tmp_path)}).invoke(cli, ["api", "--port", str(port)])
+
+    assert refused.exit_code == 2
+    assert re.fullmatch(rf"Port {port} of 127.0.0.1 cannot be used \(.*\); choose another.*\n", refused.stderr)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("run", "wait for its end"), ("up", "still starting. For other settings")])
+def test_whoever_holds_the_folder_is_named_with_the_way_out(tmp_path: Path, kind: str, said: str) -> None:
+    """A run ends by itself; an `up` has to be ended, or begins elsewhere."""
+    with Claim(tmp_path, kind), pytest.raises(InUse) as refused, Claim(tmp_path, "up"):
+        pass
+
+    assert f"`stepstream {kind}`" in str(refused.value)
+    assert f"process {os.getpid()}" in str(refused.value)
+    assert said in str(refused.value)
+    assert "or set STEPSTREAM_DATA_DIR to another folder" in str(refused.value)
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+def test_a_part_alone_says_when_it_can_only_guess_where_redis_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """An `up` that begins later starts another one, and the two would never meet."""
+    for name in ("REDIS_URL", "STEPSTREAM_REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEPSTREAM_DATA_DIR", str(tmp_path))
+    become: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, arguments: become.append(arguments))
+    arguments = [command, *(["--port", "0"] if command == "api" else [])]
+
+    guessed = CliRunner().invoke(cli, arguments)
+    monkeypatch.setenv("STEPSTREAM_REDIS_URL", "redis://127.0.0.1:1/0")
+    told = CliRunner().invoke(cli, arguments)
+
+    assert guessed.stderr.startswith(f"No REDIS_URL is set and none runs in {tmp_path}")
+    assert (told.stderr, len(become)) == ("", 2)
 
 
 def test_workers_that_cannot_start_are_reported_with_their_log(
