@@ -91,11 +91,6 @@ def redis_url(settings: Settings) -> str:
     return recorded.url if recorded and lives(recorded, settings.data_dir) else DEFAULT_URL
 
 
-def is_guess(settings: Settings) -> bool:
-    """Whether that is only where a Redis usually is: none was named, and none of ours runs."""
-    return not settings.redis_url and redis_url(settings) == DEFAULT_URL
-
-
 def ensure_server(data_dir: Path) -> LocalServer:
     """
     The running server of this data directory, started if need be.

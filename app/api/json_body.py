@@ -101,6 +101,8 @@ class JsonRoute(APIRoute):
         return strict
 
     async def _expects_json(self, request: Request) -> bool:
+        if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+            raise NotJson("Send the body as it is, without a Content-Encoding.")
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         left_out = not self.body_required and media_type in ("", "application/json") and not await request.body()
         if not left_out and media_type != "application/json":

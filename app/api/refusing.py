@@ -63,6 +63,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 def _item(found: dict[str, Any]) -> ErrorItem:
     where, *path = found["loc"]
+    if found["type"] == "recursion_depth_exceeded":
+        path = path[:1]  # what follows are pydantic's own words, thousands of them
     detail = found["msg"].removeprefix("Value error, ")
     if where == "body":
         return ErrorItem(pointer="".join(f"/{_escaped(part)}" for part in path if part != "[key]"), detail=detail)

@@ -11,7 +11,7 @@ from app import config
 from app.cli.claim import running_api
 from app.cli.exits import Exit
 from app.cli.inputs import BadInput
-from app.cli.terminal import end
+from app.cli.terminal import end, one_line
 from app.client import ApiError, BadKey, Client, ClientError, KeyExposed
 
 URL_VARIABLE = "STEPSTREAM_URL"
@@ -55,6 +55,8 @@ def api(url: str | None) -> Iterator[Client]:
 
 def client_at(url: str) -> Client:
     """A client of that address; raises `BadInput` for what is no address, or none that a key may be sent to."""
+    if not url.startswith(("http://", "https://")):
+        raise BadInput(f"{one_line(url)!r} is not the address of an API: write http://host:port.")
     try:
         return Client(url)
     except (BadKey, KeyExposed) as error:

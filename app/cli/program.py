@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, ClassVar
 
 import typer
@@ -49,12 +50,27 @@ class Program(TyperGroup):
         super().__init__(**attributes)
         self.commands = {name: TyperCommand(name, help=place.help) for name, place in self.places.items()}
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuses what is not UTF-8 and names no file: nothing can be made of it, and nothing has been done yet."""
+        for argument in args:
+            value = argument.rpartition("=")[2] if argument.startswith("-") else argument
+            if not _is_text(argument) and not os.path.lexists(value):
+                # Only here: it brings in what a word that is completed does not wait for.
+                from app.cli.terminal import end
+
+                end(f"This is not UTF-8 text: {argument.encode(errors='replace').decode()[:80]}", Exit.USAGE)
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Instead of the name of a command, the command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and self.places[str(name)].load(str(name)), rest
 
     def invoke(self, ctx: Any) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal or file of another encoding gets question marks, and nobody a traceback.
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
         try:
             found = super().invoke(ctx)
             sys.stdout.flush()
@@ -62,6 +78,15 @@ class Program(TyperGroup):
             _write_nowhere()
             raise typer.Exit(Exit.PIPE_CLOSED) from error
         return found
+
+
+def _is_text(value: str) -> bool:
+    """What is not UTF-8 reaches a program as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _write_nowhere() -> None:

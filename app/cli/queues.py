@@ -80,7 +80,7 @@ def resume(queue: Queue, as_json: Json = None) -> None:
 @dlq_cli.command()
 def ls(
     queue: Queue,
-    offset: Annotated[int, typer.Option(min=0, help="How many of the newest to pass over.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many of the newest to pass over.")] = 0,
     count: Annotated[int, typer.Option(min=1, max=100, help="How many to show.")] = 20,
     as_json: Json = None,
 ) -> None:

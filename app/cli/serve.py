@@ -63,7 +63,7 @@ def worker(context: typer.Context) -> None:
 
 def _say_which_redis(settings: Settings) -> None:
     """Unless one was named, or runs here: an `up` that begins later starts another one, and nobody would meet."""
-    if local_redis.is_guess(settings):
+    if not settings.redis_url and local_redis.redis_url(settings) == local_redis.DEFAULT_URL:
         tell(
             f"No REDIS_URL is set and none runs in {settings.data_dir} (`stepstream up` starts one there): "
             f"asking {local_redis.DEFAULT_URL}."

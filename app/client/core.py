@@ -65,7 +65,9 @@ class Core:
         raise NotImplementedError
 
     def _unreachable(self, error: Exception) -> ApiUnreachable:
-        return ApiUnreachable(f"No API answers at {self.base_url}: {error!r}")
+        # Without a name and a password in front, which are nobody else's business.
+        scheme, separator, rest = self.base_url.rpartition("://")
+        return ApiUnreachable(f"No API answers at {scheme}{separator}{rest.rpartition('@')[2]}: {error!r}")
 
 
 def described(method: Callable[..., Any], by: Callable[..., Any]) -> None:

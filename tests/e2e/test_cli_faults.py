@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from app import local_redis
+from app.cli.main import cli
 from tests.e2e.commands import fresh_environment, read_until, start
 
 TIMEOUT_S = 180
@@ -168,11 +170,56 @@ def test_a_task_that_is_not_utf_8_exits_with_2(environment: dict[str, str]) -> N
     """Nothing is started for it."""
     code, err = finish(start(environment, "run", b"a\xff"))
 
-    assert (code, err) == (2, "The task is not UTF-8 text.\n")
+    assert (code, err) == (2, "This is not UTF-8 text: a?\n")
 
 
-@pytest.mark.parametrize("url", ["http://h:x", b"http://\xff", "http://["])
-def test_an_address_that_is_none_exits_with_2(environment: dict[str, str], url: str | bytes) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tasks", "ls", "--search", "\udcff"], ["tasks", "cancel", "0", "--reason=\udcff"],
+        ["events", "tail", "--tenant", "\udcff"], ["queues", "pause", "\udcff"], ["dlq", "purge", "writer", "\udcff"],
+        ["keys", "revoke", "\udcff"], ["api", "--host", "\udcff"], ["agents", "--url", "http://\udcff"],
+        ["run", "x", "--docs", "/no\udcff"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)  # fmt: skip
+def test_words_that_are_not_utf_8_are_refused_by_every_command(arguments: list[str]) -> None:
+    """Before anybody is asked, and without a traceback."""
+    refused = CliRunner().invoke(cli, arguments)
+
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert refused.stderr.startswith("This is not UTF-8 text: ")
+
+
+def test_a_folder_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    """Names of files are bytes."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+
+    refused = CliRunner().invoke(cli, ["run", "x", f"--docs={folder}"])
+
+    assert "holds no document" in refused.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_output_of_another_encoding_gets_question_marks(environment: dict[str, str], encoding: str) -> None:
+    """A plan for a task of many alphabets, on a terminal that has not all of them."""
+    process = start(environment | {"PYTHONIOENCODING": encoding}, "plan", "A → 你好", "--no-json")
+    out, err = process.communicate(timeout=TIMEOUT_S)
+
+    assert (process.returncode, "A ? ??" in out, "Traceback" in err) == (0, True, False)
+
+
+def test_a_password_in_the_address_is_not_shown(environment: dict[str, str]) -> None:
+    """Whoever looks over the shoulder, or reads the log, learns where and not as whom."""
+    code, err = finish(start(environment, "agents", "--url", "http://me:secret@127.0.0.1:1"))
+
+    assert (code, "secret" in err) == (3, False)
+    assert "No API answers at http://127.0.0.1:1: " in err
+
+
+@pytest.mark.parametrize("url", ["http://h:x", "http://["])
+def test_an_address_that_is_none_exits_with_2(environment: dict[str, str], url: str) -> None:
     """The address is repeated with what is wrong about it."""
     code, err = finish(start(environment, "run", "Do it", "--url", url))
 

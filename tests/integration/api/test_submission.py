@@ -1,5 +1,6 @@
 """Submissions: what is accepted, and how each kind of refusal reads."""
 
+import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -125,6 +126,23 @@ async def test_another_content_type_is_refused(api: Api, content_type: str) -> N
     reply = await api.http.post("/run-task", content=b'{"task":"x"}', headers={"content-type": content_type})
 
     problem_of(reply, 415)
+
+
+async def test_a_packed_body_is_refused_for_what_it_is(api: Api) -> None:
+    """Not for not being JSON, which it may well be inside."""
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    reply = await api.http.post("/run-task", content=gzip.compress(b'{"task":"x"}'), headers=headers)
+
+    assert "without a Content-Encoding" in problem_of(reply, 415)["detail"]
+
+
+async def test_a_bottomless_plan_is_refused_with_a_pointer_into_the_body(api: Api) -> None:
+    """One that leads somewhere, and is not as long as the plan is deep."""
+    payload = b'{"a":' * 500 + b"1" + b"}" * 500
+    content = b'{"task":"x","plan":[{"step_id":1,"agent":"noop","payload":' + payload + b"}]}"
+    reply = await api.http.post("/run-task", content=content, headers={"content-type": "application/json"})
+
+    assert pointers(problem_of(reply, 422)) == ["/plan"]
 
 
 async def test_a_body_that_is_too_large_is_refused(api: Api) -> None:
