@@ -15,6 +15,7 @@ CITED_MAX = 3  # per cell
 CLAUSE_END = re.compile(r"[;:,]\s|\s(?:\u2013|\u2014|-)\s|\s\(")
 CLAUSE_START = re.compile(r"[;:,.]\s")
 CLAUSE_CHARS_MIN = 25
+CONDITION = re.compile(r"\b(?:although|except|if|once|only|though|unless|until|wh(?:en|ere|ether|ile)|without)\b", re.I)
 
 
 def compare(analysis: Analysis, ledger: Ledger) -> Table:
@@ -50,8 +51,8 @@ def _gist(finding: Finding, aspect: str, ledger: Ledger, *, said: bool) -> str:
     if not said and len(text) <= CELL_CHARS_MAX:
         return ledger.say(finding).text
     begin = _clause(text, aspect)
-    # Without a denial before it the clause would say the contrary.
-    if begin and not denies(text[:begin]):
+    # Without a denial before it the clause would say the contrary, without a condition more than its source.
+    if begin and not denies(text[:begin]) and not CONDITION.search(text[:begin]):
         return shorten(f"… {text[begin:]}", CELL_CHARS_MAX)
     return _beginning(text, min(CELL_CHARS_MAX, len(text) * 2 // 3))
 
