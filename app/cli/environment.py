@@ -55,14 +55,16 @@ def api(url: str | None) -> Iterator[Client]:
 
 def client_at(url: str) -> Client:
     """A client of that address; raises `BadInput` for what is no address, or none that a key may be sent to."""
-    if not url.startswith(("http://", "https://")):
-        raise BadInput(f"{one_line(url)!r} is not the address of an API: write http://host:port.")
+    # Without a name and a password in front, which are nobody else's business.
+    said = one_line(url.rpartition("@")[2])
+    if not url.lower().startswith(("http://", "https://")):
+        raise BadInput(f"{said!r} is not the address of an API: write http://host:port.")
     try:
         return Client(url)
     except (BadKey, KeyExposed) as error:
         raise BadInput(str(error)) from error
     except (httpx2.InvalidURL, ValueError) as error:
-        raise BadInput(f"{url!r} is not the address of an API: {error}.") from error
+        raise BadInput(f"{said!r} is not the address of an API: {error}.") from error
 
 
 def _code(status: int) -> Exit:

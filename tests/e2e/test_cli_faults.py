@@ -218,6 +218,16 @@ def test_a_password_in_the_address_is_not_shown(environment: dict[str, str]) -> 
     assert "No API answers at http://127.0.0.1:1: " in err
 
 
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://me:secret@h", "me:secret@h:8000", "HTTP://me:secret@["])
+def test_a_secret_in_an_address_that_is_none_is_not_repeated(environment: dict[str, str], url: str) -> None:
+    """The rest of it is."""
+    code, err = finish(start(environment, "agents", "--url", url))
+
+    assert (code, "secret" in err) == (2, False)
+    assert "is not the address of an API" in err
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize("url", ["http://h:x", "http://["])
 def test_an_address_that_is_none_exits_with_2(environment: dict[str, str], url: str) -> None:
     """The address is repeated with what is wrong about it."""
