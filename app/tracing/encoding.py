@@ -23,8 +23,9 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 REMEMBERED_MAX = 2048
 #: Python hands its lock on after 5 ms; a thread that answers requests is not to wait that long for it.
 SPANS_AT_ONCE = 16
-#: What encoding a span here may raise: it has events, say, or a list, or a text that is no Unicode.
-NOT_PLAIN = (TypeError, ValueError)
+#: What encoding a span here may raise: it has events, say, or a list, or a text that is no Unicode, or
+#: a later SDK keeps its parts in another way.
+NOT_PLAIN = (AttributeError, TypeError, ValueError)
 KINDS = {kind: Encoded.SpanKind.Value(f"SPAN_KIND_{kind.name}") for kind in SpanKind}
 STATUSES = {code: Status(code=code.value) for code in StatusCode}  # type: ignore[arg-type]
 LOCAL = int(SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK)

@@ -90,7 +90,7 @@ HTTP = (
         "api: a body takes as long as it likes",
         "app/api/json_body.py",
         "async with _time_to_arrive(settings.body_s_max, services.draining):",
-        "async with _time_to_arrive(60, services.draining):",
+        "async with _time_to_arrive(600, services.draining):",
         (f"{WIRE}::test_a_body_has_its_time",),
     ),
     Mutation(
