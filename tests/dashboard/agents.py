@@ -52,6 +52,12 @@ async def hopeless(step: StepInput, ctx: StepContext) -> StepOutput:
     raise Permanent("The index `papers` does not exist; create it first.", code="no_index")
 
 
+@agent("doomed")
+async def doomed(step: StepInput, ctx: StepContext) -> StepOutput:
+    """As `hopeless`, for tests that must be the only ones with such failures."""
+    return await hopeless(step, ctx)
+
+
 @agent("limited")
 async def limited(step: StepInput, ctx: StepContext) -> StepOutput:
     """Its provider asks for patience once."""

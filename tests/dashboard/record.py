@@ -42,7 +42,7 @@ def ended(stack: Stack, task_id: str) -> str:
 
 
 def steer(stack: Stack, task_id: str, verb: str, **body: object) -> dict[str, str]:
-    reply = httpx2.post(f"{stack.url}/tasks/{task_id}/{verb}", json=body)
+    reply = httpx2.post(f"{stack.url}/tasks/{task_id}/{verb}", json=body, timeout=60)
     assert reply.status_code == 202, reply.text
     found: dict[str, str] = reply.json()
     return found
@@ -51,7 +51,7 @@ def steer(stack: Stack, task_id: str, verb: str, **body: object) -> dict[str, st
 def lines(stack: Stack, task_id: str) -> list[str]:
     """The log so far."""
     headers = {"Accept": "application/x-ndjson"}
-    reply = httpx2.get(f"{stack.url}/stream/{task_id}?follow=false", headers=headers, timeout=30)
+    reply = httpx2.get(f"{stack.url}/stream/{task_id}?follow=false", headers=headers, timeout=60)
     return [line for line in reply.text.splitlines() if '"seq"' in line]
 
 
