@@ -57,8 +57,8 @@ class StreamsConsumer(Consumer):
     def __next__(self) -> MessageProxy | None:
         if not self._fetched and not self._must_yield():
             self._fetch()
-        if self._presence.stopping.is_set():
-            # A stopping worker begins nothing more; what it has fetched is for others to take at once.
+        if self._presence.stopping.is_set() or self._presence.pauses.holds(self._queue):
+            # Nothing more is begun: what was fetched, or came after the pause to a read under way, is for others.
             self._hand_back()
         elif (message := self._next_message()) is not None:
             message.handed_s = time.monotonic()
@@ -195,8 +195,7 @@ class StreamsConsumer(Consumer):
         self._presence.emit_after("nack", proxy)
 
     def _rest(self) -> None:
-        """While the queue is paused: hands back what was not begun, and asks now and then whether it still is."""
-        self._hand_back()
+        """While the queue is paused: asks now and then whether it still is."""
         self._presence.pauses.wait(self._queue, self._timeout_s)
         try:
             self._reader.look()

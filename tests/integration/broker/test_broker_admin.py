@@ -132,10 +132,29 @@ def test_a_paused_queue_rests_while_others_run(
     assert other_ran.wait(60)
     assert not ran.wait(1.2)
     assert broker.admin.stats("default").paused
-    assert broker.admin.stats("default").waiting == 1
+    assert broker.admin.stats("default").unfinished == 1
     assert broker.admin.resume("default")
     # Its next look would be due in ten minutes.
     assert ran.wait(60)
+
+
+def test_what_a_read_brings_after_the_pause_goes_back(broker: RedisStreamsBroker, eventually: Eventually) -> None:
+    """A read waits for messages when its worker hears of the pause: what comes then is not begun."""
+    actor = dramatiq.actor(lambda: None, actor_name="run", broker=broker)
+    consumer = broker.consume("default", timeout=60_000)
+    found: list[object] = []
+    reading = threading.Thread(target=lambda: found.append(next(consumer)), daemon=True)
+    reading.start()
+    eventually(lambda: any(client["cmd"] == "xreadgroup" for client in broker.client.client_list()))
+
+    broker.presence.pauses.set("default", paused=True)
+    actor.send()
+    reading.join(60)
+
+    assert found == [None]
+    assert broker.admin.stats("default").unfinished == 1
+    broker.presence.pauses.set("default", paused=False)
+    assert fetch(consumer).delivery == 1
 
 
 def test_a_pause_disturbs_nothing_that_runs(
