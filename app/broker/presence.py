@@ -169,6 +169,10 @@ class Presence:
         if self._workers > 1:
             return
         self.flusher.start()
+        # Its consumers come a little later, and the first report tells of them already.
+        declared = self._owner.get_declared_queues()
+        for queue in declared & (worker.consumer_whitelist or declared):
+            self.held(queue)
         self._heart.start(worker.worker_threads)
         self.mover.start()
 

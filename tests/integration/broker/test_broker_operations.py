@@ -116,14 +116,18 @@ def test_a_worker_reports_itself_and_what_its_program_adds(make_broker: MakeBrok
     assert (busy.about, idle.about) == ({"doing": "something"}, {"doing": "nothing"})
 
 
-def test_a_report_says_how_many_threads_since_when(
-    broker: RedisStreamsBroker, start_worker: StartWorker, eventually: Eventually
+def test_a_report_says_how_many_threads_read_what_since_when(
+    make_broker: MakeBroker, start_worker: StartWorker, eventually: Eventually, rare_looks: int
 ) -> None:
-    """A worker at rest reports itself when it starts."""
+    """A worker at rest reports itself when it starts, whole: the next report is minutes away."""
+    broker = make_broker(lease_ms=rare_looks)
+    for queue in ("one", "other"):
+        dramatiq.actor(lambda: None, actor_name=queue, queue_name=queue, broker=broker)
     start_worker(broker, threads=3)
 
     (found,) = eventually(broker.admin.workers)
 
+    assert found.queues == ("default", "one", "other")
     assert (found.threads, found.in_flight, found.alive) == (3, 0, True)
     assert found.started_ms
 
