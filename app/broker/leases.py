@@ -43,6 +43,8 @@ WORKER_LISTED_MS = 600_000
 BEATS_PER_LEASE = 3
 #: Who holds nothing has no lease to lose; a report every second lease keeps it listed, which three would not.
 BEATS_PER_REPORT = 6
+#: Each of the first waits is twice the one before: what a program adds to its report may come a moment after the start.
+SECOND_BEAT_S = 1.0
 #: Of what a program adds to its reports.
 ABOUT_CHARS_MAX = 20_000
 
@@ -142,7 +144,7 @@ class Heart:
         self._about: dict[str, str | int] = {}
         self._trouble = Trouble("leases")
         self._beats = 0
-        self._reported: tuple[list[str], int] = ([], 0)
+        self._reported: dict[str, str | int] = {}
 
     def start(self, threads: int) -> None:
         self._about = {
@@ -166,7 +168,7 @@ class Heart:
         interval_s = self._leases.lease_ms / 1000 / BEATS_PER_LEASE
         wait_s = 0.0
         while not self._stopped.wait(wait_s):
-            wait_s = interval_s
+            wait_s = min(interval_s, SECOND_BEAT_S * 2 ** min(self._beats, 10))
             try:
                 self.beat()
                 self._trouble.over()
@@ -194,10 +196,11 @@ class Heart:
                 logger.error("leases not renewed", extra={"queue": held.keys.queue, "error": str(error)})  # noqa: TRY400
         self._beats += 1
         due = self._beats % BEATS_PER_REPORT == 1 or self._trouble.failures > 0
-        if in_flight or due or (queues, in_flight) != self._reported:
-            self._reported = (queues, in_flight)
-            report = {**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight}
-            self._leases.beat({**self._said_by_program(), **report})
+        facts = {**self._about, "queues": ",".join(sorted(queues)), "in_flight": in_flight}
+        report = {**self._said_by_program(), **facts}
+        if in_flight or due or report != self._reported:
+            self._reported = report
+            self._leases.beat(report)
 
     def _said_by_program(self) -> dict[str, str]:
         try:

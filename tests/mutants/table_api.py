@@ -82,8 +82,8 @@ HTTP = (
     Mutation(
         "a report is not told when it has changed back",
         "app/broker/leases.py",
-        "if in_flight or due or (queues, in_flight) != self._reported:",
-        "if in_flight or due or queues != self._reported[0]:",
+        "if in_flight or due or report != self._reported:",
+        "if in_flight or due:",
         (f"{OPERATIONS}::test_a_worker_reports_itself_and_what_its_program_adds",),
     ),
     Mutation(

@@ -93,7 +93,7 @@ def test_letters_are_found_by_name(redis_client: "redis.Redis", namespace: str) 
 
 
 def test_a_worker_reports_itself_and_what_its_program_adds(make_broker: MakeBroker) -> None:
-    """Who it is, what it reads, how much it holds; told again as soon as that has changed back to nothing."""
+    """Who it is, what it reads, how much it holds; told again as soon as any of that has changed."""
     said = {"doing": "something"}
     broker = make_broker(about=lambda: said)
     dramatiq.actor(lambda: None, actor_name="work", broker=broker).send()
@@ -108,12 +108,15 @@ def test_a_worker_reports_itself_and_what_its_program_adds(make_broker: MakeBrok
     said["doing"] = "nothing"
     heart.beat()
     (idle,) = broker.admin.workers()
+    said["doing"] = "else"
+    heart.beat()
+    (changed,) = broker.admin.workers()
 
     assert (busy.worker_id, busy.alive, busy.queues, busy.in_flight) == (broker.worker_id, True, ("default",), 1)
     assert broker.worker_id.startswith(f"{busy.host}:{busy.pid}:")
     assert 0 <= busy.silent_ms < 60_000
     assert idle.in_flight == 0
-    assert (busy.about, idle.about) == ({"doing": "something"}, {"doing": "nothing"})
+    assert [report.about["doing"] for report in (busy, idle, changed)] == ["something", "nothing", "else"]
 
 
 def test_a_report_says_how_many_threads_read_what_since_when(
