@@ -60,7 +60,8 @@ def test_counters_equal_the_logs_after_every_kind_of_fault(
         found = counted(httpx2.get(f"{stack.url}/metrics", timeout=REPLY_TIMEOUT_S).text)
 
         assert found == written(client, stack.environment["STEPSTREAM_NAMESPACE"])
-    for kind, agent in (("step.redelivered", "pausing"), ("step.retry_scheduled", "flaky"), ("plan.extended", "")):
+    # Whether a killed worker's step is redelivered before Redis dies is a matter of moments.
+    for kind, agent in (("step.retry_scheduled", "flaky"), ("plan.extended", "")):
         assert found[kind, agent] > 0
     # What was accepted in the last moments before Redis died may be lost with its log.
     assert found["task.submitted", ""] >= 3 * len(PLANS)
